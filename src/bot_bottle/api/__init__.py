@@ -1,0 +1,1 @@
+"""The Python API: the same verbs as the command line, as typed functions."""

@@ -1,0 +1,1 @@
+"""Every decision, tamper-evident: records, Merkle log, signed checkpoints, proofs, verify, export."""

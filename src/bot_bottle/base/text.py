@@ -1,0 +1,20 @@
+"""Text of strangers, made safe to show (B73): no control, bidi, tag or zero-width characters, bounded length."""
+
+import hashlib
+import unicodedata
+
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def visible(text: str, limit: int = 512) -> str:
+    """Text with every invisible or directional character as ``\\u{hex}``, cut at `limit` with its digest."""
+    out = "".join(c if unicodedata.category(c) not in _HIDDEN else f"\\u{{{ord(c):x}}}" for c in text[: limit + 1])
+    return out if len(text) <= limit else cut(out, limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """At most `limit` characters, then the digest of the whole (D18), so that equal texts stay equal."""
+    if len(text) <= limit:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{text[:limit]}…#{digest}"

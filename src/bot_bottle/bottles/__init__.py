@@ -1,0 +1,1 @@
+"""Plan, seal, workspace, backends and the run that ties them together."""

@@ -1,0 +1,1 @@
+"""The gateway: one confined process behind one bottle's door."""

@@ -1,0 +1,182 @@
+"""What keeper, launcher and gateway say to each other: typed frames on stream sockets (see egress/channel.py).
+
+Three links exist per bottle. keeper <-> gateway: configuration, secrets, certificates, freeze, reload, counters.
+launcher <-> gateway: the doors, ready, end; its EOF is a lifeline. launcher <-> keeper: open, sealed, closed.
+"""
+
+import msgspec
+
+from bot_bottle.policy.effective import Policy
+
+
+class Frame(msgspec.Struct, tag_field="type", forbid_unknown_fields=True):
+    """Base of all messages; the tag is the class name in lower case."""
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bottle-wide limits that hold before any record (D18). Rates are per second unless named otherwise."""
+
+    connections: int = 256
+    arrivals: int = 500
+    denials: int = 100
+    names: int = 200
+    head_bytes: int = 65536
+    head_fields: int = 200
+    request_bytes: int = 0
+    log_bytes: int = 1_000_000_000
+    head_seconds: float = 20
+    idle_seconds: float = 300
+    total_seconds: float = 7200
+    minted_hosts: int = 2000
+
+
+class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The constant part of every record."""
+
+    run: str
+    bottle: str
+    agent: str
+    harness: str
+    label: str
+
+
+# keeper -> gateway
+
+
+class Configure(Frame, tag="configure"):
+    """First message. Carries the log descriptor (append only). trust: PEM of the host's authorities.
+
+    leaf_key: PEM of the key that all minted leaves share; authority: PEM of this bottle's CA certificate.
+    leaves: host -> PEM of leaves minted ahead. upstream_proxy: the host's own HTTPS_PROXY or "".
+    """
+
+    identity: Identity
+    policy: Policy
+    limits: Limits
+    trust: str
+    authority: str
+    leaf_key: str
+    leaves: dict[str, str] = {}
+    upstream_proxy: str = ""
+    sync_each: bool = False
+    next_request: int = 1
+
+
+class Secrets(Frame, tag="secrets"):
+    """Replaces all secrets: name -> value and name -> placeholder. Never logged, never repr'd."""
+
+    values: dict[str, bytes]
+    placeholders: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"Secrets({sorted(self.values)})"
+
+
+class Reload(Frame, tag="reload"):
+    """A new policy. Live flows that it no longer allows end."""
+
+    policy: Policy
+
+
+class Freeze(Frame, tag="freeze"):
+    """No byte moves, either way, from now on. Answered by Frozen."""
+
+    reason: str
+
+
+class Thaw(Frame, tag="thaw"):
+    """Go on."""
+
+
+class Minted(Frame, tag="minted"):
+    """Answer to Mint: the leaf certificate, PEM, or "" when refused."""
+
+    host: str
+    leaf: str
+
+
+class NewLog(Frame, tag="newlog"):
+    """Carries the next log descriptor: write there from the next record on."""
+
+
+class StatusQuery(Frame, tag="statusquery"):
+    """Answered by Status."""
+
+
+# gateway -> keeper
+
+
+class Configured(Frame, tag="configured"):
+    """The gateway is confined and accepts doors. confinement: what holds, e.g. ``landlock-7 seccomp``."""
+
+    confinement: str
+
+
+class Mint(Frame, tag="mint"):
+    """A leaf for this canonical host name is needed."""
+
+    host: str
+
+
+class Frozen(Frame, tag="frozen"):
+    """No byte moves any more. reason as in Freeze, or the gateway's own (log quota, scrub hits)."""
+
+    reason: str
+
+
+class Failed(Frame, tag="failed"):
+    """The gateway stops: the log cannot be written, or a bug. Everything is closed already."""
+
+    slug: str
+    what: str
+
+
+class Counters(msgspec.Struct, forbid_unknown_fields=True):
+    """Since the start. secrets: name -> times injected."""
+
+    allowed: int = 0
+    asked: int = 0
+    denied: int = 0
+    failed: int = 0
+    limited: int = 0
+    names: int = 0
+    open_flows: int = 0
+    bytes_up: int = 0
+    bytes_down: int = 0
+    secrets: dict[str, int] = {}
+    hosts: dict[str, int] = {}
+    denied_hosts: dict[str, int] = {}
+    frozen: str = ""
+
+
+class Status(Frame, tag="status"):
+    """Answer to StatusQuery; also sent once at the end."""
+
+    counters: Counters
+
+
+# launcher -> gateway
+
+
+class Doors(Frame, tag="doors"):
+    """Carries the listening sockets, then the bottle's pidfd as the last descriptor.
+
+    kinds: one entry per socket in order: ``forward``, ``http``, ``https``, ``dns-udp``, ``dns-tcp``,
+    ``port`` (named ports; TLS or plain is told from the first byte).
+    """
+
+    kinds: tuple[str, ...]
+
+
+class Serving(Frame, tag="serving"):
+    """gateway -> launcher: accepting on every door."""
+
+
+class Bye(Frame, tag="bye"):
+    """launcher -> gateway: the bottle has ended; close, flush, say Status to the keeper, exit 0."""
+
+
+KeeperToGateway = Configure | Secrets | Reload | Freeze | Thaw | Minted | NewLog | StatusQuery
+GatewayToKeeper = Configured | Mint | Frozen | Failed | Status
+LauncherToGateway = Doors | Bye
+GatewayToLauncher = Serving | Failed

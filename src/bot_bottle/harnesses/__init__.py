@@ -1,0 +1,1 @@
+"""The programs that we do not trust, as data: one file per harness and one loader."""

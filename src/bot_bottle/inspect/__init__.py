@@ -1,0 +1,1 @@
+"""Pure: known secrets in all their forms, and the streaming scrubber of replies."""

@@ -1,0 +1,76 @@
+"""The effective policy of one bottle: all routes after merging, as plain data that travels to the gateway."""
+
+import msgspec
+
+from bot_bottle.policy.verdict import Auth, RouteLimits, Timeouts
+
+
+class PathMatch(msgspec.Struct, frozen=True):
+    """type: exact | prefix | regex (google-re2, anchored at both ends), on the canonical path."""
+
+    type: str
+    value: str
+
+
+class HeaderMatch(msgspec.Struct, frozen=True):
+    """type: exact | prefix | regex, on the value of the header with this lower-case name."""
+
+    name: str
+    type: str
+    value: str
+
+
+class Match(msgspec.Struct, frozen=True, omit_defaults=True):
+    """AND of its three parts; inside one part OR. An empty part matches everything."""
+
+    paths: tuple[PathMatch, ...] = ()
+    methods: tuple[str, ...] = ()
+    headers: tuple[HeaderMatch, ...] = ()
+
+
+class Route(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One destination rule. rule: its id, ``bottle/name``. host: exact name, IP literal or ``*.suffix``.
+
+    origin: ``file:line`` where it was written, or the harness. address: ``ip:port`` that is dialled instead of
+    what the name resolves to. ca: PEM text that is trusted for this route only.
+    """
+
+    rule: str
+    host: str
+    scheme: str = "https"
+    ports: tuple[int, ...] = (443,)
+    protocols: tuple[str, ...] = ("http1",)
+    matches: tuple[Match, ...] = ()
+    action: str = "allow"
+    auth: Auth | None = None
+    agent_credentials: bool = False
+    ca: str = ""
+    address: str = ""
+    limits: RouteLimits = RouteLimits()
+    timeouts: Timeouts = Timeouts()
+    origin: str = ""
+    replaced: tuple[str, ...] = ()
+
+
+class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All that decides for one bottle. digest: sha256 of the canonical JSON of everything but itself.
+
+    model_hosts: host -> error shape (``anthropic``, ``openai``, ...) used for denials there. log: off | blocks |
+    full. secrets: every secret name that a route may inject. notes: what merging replaced, for `policy show`.
+    """
+
+    bottle: str
+    routes: tuple[Route, ...]
+    model_hosts: dict[str, str] = {}
+    log: str = "blocks"
+    digest: str = ""
+    revision: int = 1
+    notes: tuple[str, ...] = ()
+
+    def secrets(self) -> tuple[str, ...]:
+        """Names of the secrets that routes inject, sorted."""
+        return tuple(sorted({route.auth.secret for route in self.routes if route.auth}))
+
+    def ports(self) -> tuple[int, ...]:
+        """Ports that routes name, sorted: the doors of the seal besides 3128, 80, 443 and 53."""
+        return tuple(sorted({port for route in self.routes for port in route.ports}))

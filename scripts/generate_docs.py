@@ -32,7 +32,7 @@ def attack_tests() -> dict[str, list[str]]:
 ATTACKS_INTRO = """# Attack table
 
 Every row of the catalogue with the tests that carry its id (each fails when the defence is taken away), or where it
-will be met. Families: B boundary, egress and custody; F forge; S seal; P parsers; D found by attacking our own design.
+will be met. Families: B boundary, egress, custody; F forge; S seal; P parsers; D found by attacking our own design.
 
 | id | attack | met by |
 |---|---|---|"""

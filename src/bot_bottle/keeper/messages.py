@@ -1,0 +1,154 @@
+"""What launcher, command line and keeper say to each other: typed frames (egress/channel.py carries them).
+
+Two links. launcher <-> keeper: one per bottle, a socketpair; its end is a lifeline. command line <-> keeper: the
+control socket of one bottle (0600, same uid). No secret travels here but one that a bottle shows anyway.
+"""
+
+from bot_bottle.egress.messages import Counters, Frame, Identity, Limits
+from bot_bottle.policy.effective import Policy
+
+# launcher -> keeper
+
+
+class Open(Frame, tag="open"):
+    """First message; carries the keeper's end of the gateway's socketpair.
+
+    home, runtime: as in base.home. secrets: names that must exist before anything starts. placeholders: secret name
+    -> lookalike. visible: secret name -> variable of the bottle. plan_digest, harness_digest: for the start record.
+    """
+
+    identity: Identity
+    policy: Policy
+    limits: Limits
+    home: str
+    runtime: str
+    secrets: tuple[str, ...] = ()
+    placeholders: dict[str, str] = {}
+    visible: dict[str, str] = {}
+    plan_digest: str = ""
+    harness_digest: str = ""
+    upstream_proxy: str = ""
+    sync_each: bool = False
+    facts: dict[str, str] = {}
+
+
+class Close(Frame, tag="close"):
+    """The bottle has ended: write the stop record, seal, answer Sealed. facts: exit status, reason."""
+
+    facts: dict[str, str]
+
+
+# keeper -> launcher
+
+
+class Opened(Frame, tag="opened"):
+    """The gateway is configured and confined. authority: PEM of the bottle's CA. log: directory of the run log.
+
+    visible: variable -> value, only for secrets that the bottle file marks ``visible: true``.
+    """
+
+    authority: str
+    confinement: str
+    log: str
+    visible: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"Opened({self.log!r}, visible={sorted(self.visible)})"
+
+
+class Refused(Frame, tag="refused"):
+    """Nothing was started. kind: class name in base.errors; the launcher raises it again."""
+
+    kind: str
+    slug: str
+    what: str
+    hint: str = ""
+
+
+class Halt(Frame, tag="halt"):
+    """End the bottle now: asked for at the control socket, or gateway or log failed."""
+
+    slug: str
+    what: str
+
+
+class Hold(Frame, tag="hold"):
+    """Traffic is frozen: stop the bottle's processes too."""
+
+    reason: str
+
+
+class Resume(Frame, tag="resume"):
+    """Thawed: let the bottle's processes go on."""
+
+
+class Sealed(Frame, tag="sealed"):
+    """The log is complete. checkpoint: text of the newest signed checkpoint. records: lines in the log."""
+
+    checkpoint: str
+    records: int
+    log: str
+    counters: Counters
+
+
+# command line -> keeper
+
+
+class Ask(Frame, tag="ask"):
+    """Answered by Facts."""
+
+
+class Stop(Frame, tag="stop"):
+    """End the bottle; answered by Done as soon as the launcher was told."""
+
+    reason: str = "asked"
+
+
+class FreezeBottle(Frame, tag="freezebottle"):
+    """Answered by Done once no byte moves any more (within one second)."""
+
+    reason: str = "asked"
+
+
+class ThawBottle(Frame, tag="thawbottle"):
+    """Answered by Done."""
+
+
+class ReloadPolicy(Frame, tag="reloadpolicy"):
+    """The new policy, merged by the command line. Live flows that it no longer allows end. Answered by Done."""
+
+    policy: Policy
+
+
+class RenewSecret(Frame, tag="renewsecret"):
+    """Read this secret again from its store and hand it to the gateway. Answered by Done."""
+
+    name: str
+
+
+# keeper -> command line
+
+
+class Done(Frame, tag="done"):
+    """It is done."""
+
+
+class Facts(Frame, tag="facts"):
+    """What the keeper knows of its bottle."""
+
+    identity: Identity
+    counters: Counters
+    policy: str
+    revision: int
+    frozen: str
+    confinement: str
+    log: str
+    records: int
+    checkpoint: str
+    started: int
+
+
+LauncherToKeeper = Open | Close
+KeeperToLauncher = Opened | Refused | Halt | Hold | Resume | Sealed
+ControlToKeeper = Ask | Stop | FreezeBottle | ThawBottle | ReloadPolicy | RenewSecret
+KeeperToControl = Done | Facts | Refused

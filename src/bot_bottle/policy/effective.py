@@ -21,7 +21,7 @@ class HeaderMatch(msgspec.Struct, frozen=True):
 
 
 class Match(msgspec.Struct, frozen=True, omit_defaults=True):
-    """AND of its three parts; inside one part OR. An empty part matches everything."""
+    """AND of its three parts. One of the paths, one of the methods, all of the headers; an empty part matches all."""
 
     paths: tuple[PathMatch, ...] = ()
     methods: tuple[str, ...] = ()
@@ -29,8 +29,9 @@ class Match(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Route(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One destination rule. rule: its id, ``bottle/name``. host: exact name, IP literal or ``*.suffix``.
+    """One destination rule. rule: its id, ``bottle/name``. host: exact name, IP literal or ``*.suffix`` (one label).
 
+    A deny route may have scheme "" (both) and ports () (all): so it is when its manifest names none.
     origin: ``file:line`` where it was written, or the harness. address: ``ip:port`` that is dialled instead of
     what the name resolves to. ca: PEM text that is trusted for this route only.
     """

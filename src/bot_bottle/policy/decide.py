@@ -1,0 +1,152 @@
+"""The verdict on one request (B01, B30, B45, B72): deny beats ask beats allow, and nothing is allowed by default.
+
+`compile` sorts the routes of a policy once; `decide` then looks up the host, tries the deny arms, the ask arms, and
+the allow arms from the most specific down. Facts come from the request alone, never from what
+an agent says of itself.
+"""
+
+import msgspec
+
+from bot_bottle.policy.arms import Arm, Table, arms_of
+from bot_bottle.policy.effective import Policy, Route
+from bot_bottle.policy.hosts import is_address
+from bot_bottle.policy.paths import loose_views
+from bot_bottle.policy.verdict import Kind, Request, Verdict, deny
+
+NO_HOST = "policy.host-not-allowed"
+NO_PORT = "policy.port-not-allowed"
+NO_MATCH = "policy.request-not-allowed"
+DENIED = "policy.denied-by-rule"
+ASK = "policy.needs-approval"
+TIE = "policy.ambiguous-routes"
+
+Key = tuple[str, int]
+
+
+class HostIndex(msgspec.Struct):
+    """Arms of one host by (scheme, port); `rest` holds the deny arms that name no scheme and port."""
+
+    tables: dict[Key, Table]
+    rest: Table
+    reachable: bool
+
+
+class Compiled(msgspec.Struct):
+    """A policy ready for decisions. hosts: exact names; suffixes: what follows ``*.``."""
+
+    policy: Policy
+    hosts: dict[str, HostIndex]
+    suffixes: dict[str, HostIndex]
+
+
+def compile(policy: Policy) -> Compiled:
+    """Raises ValueError when an expression of a route does not compile; policies from `merge` always do."""
+    arms = [arm for index, route in enumerate(policy.routes) for arm in arms_of(route, index)]
+    patterns = {route.host for route in policy.routes}
+    hosts: dict[str, HostIndex] = {}
+    suffixes: dict[str, HostIndex] = {}
+    for pattern in patterns:
+        if pattern.startswith("*."):
+            suffixes[pattern[2:]] = _index([arm for arm in arms if arm.host == pattern])
+        else:
+            wild = "" if is_address(pattern) else "*." + pattern.partition(".")[2]
+            hosts[pattern] = _index([arm for arm in arms if arm.host in (pattern, wild)])
+    return Compiled(policy, hosts, suffixes)
+
+
+def decide(compiled: Compiled, request: Request) -> Verdict:
+    """The verdict. `request` is canonical already (policy.hosts, policy.paths)."""
+    target = request.target
+    index = find_index(compiled, target.host)
+    if index is None:
+        return deny(NO_HOST, f"No route of this bottle names {target.host}.")
+    table = index.tables.get((target.scheme, target.port), index.rest)
+    path = request.path
+    loose = loose_views(path) if "%" in path or ";" in path else ()
+    for arm in table.deny:
+        if arm.matches_loosely(request, loose):
+            return deny(DENIED, f"Rule {arm.rule} denies this request.", arm.rule)
+    for arm in table.ask:
+        if arm.matches_loosely(request, loose):
+            hint = f"Rule {arm.rule} asks a person first, and nobody can answer yet."
+            return Verdict(Kind.ASK, arm.rule, ASK, hint)
+    return _allow(table, request) if loose == () or "%2F" not in path else _allow_both(table, request)
+
+
+def could_allow_name(compiled: Compiled, host: str) -> bool:
+    """Whether some request to this canonical name could be allowed or asked for: then DNS answers synthetically."""
+    index = find_index(compiled, host)
+    return index is not None and index.reachable
+
+
+def routes_for_host(compiled: Compiled, host: str) -> tuple[Route, ...]:
+    """Every route whose pattern covers a canonical host, in the order of the policy."""
+    suffix = "" if is_address(host) else "*." + host.partition(".")[2]
+    return tuple(route for route in compiled.policy.routes if route.host in (host, suffix))
+
+
+def matched_headers(compiled: Compiled) -> frozenset[str]:
+    """Names of the headers that any route matches on: their values are recorded."""
+    routes = compiled.policy.routes
+    return frozenset(header.name for route in routes for match in route.matches for header in match.headers)
+
+
+def find_index(compiled: Compiled, host: str) -> HostIndex | None:
+    """The arms that may decide about a canonical host."""
+    found = compiled.hosts.get(host)
+    if found is None and compiled.suffixes and not is_address(host):
+        found = compiled.suffixes.get(host.partition(".")[2])
+    return found
+
+
+def _allow(table: Table, request: Request) -> Verdict:
+    """The most specific allow arm, unless another route of equal weight would give other power (D24)."""
+    for position, arm in enumerate(table.allow):
+        if arm.matches(request):
+            if position + 1 < len(table.allow) and table.allow[position + 1].score == arm.score:
+                rival = _rival(table, position, request)
+                if rival is not None:
+                    hint = f"Rules {arm.rule} and {rival.rule} match equally and give different auth or address."
+                    return deny(TIE, hint, arm.rule)
+            return Verdict(Kind.ALLOW, arm.rule, route=arm.route)
+    if not table.allow and not table.ask:
+        target = request.target
+        return deny(NO_PORT, f"Routes name {target.host}, but not {target.scheme} on port {target.port}.")
+    return deny(NO_MATCH, f"Routes name {request.target.host}, but none allows this method, path and headers.")
+
+
+def _rival(table: Table, position: int, request: Request) -> Arm | None:
+    arm = table.allow[position]
+    for other in table.allow[position + 1 :]:
+        if other.score != arm.score:
+            return None
+        if other.power != arm.power and other.matches(request):
+            return other
+    return None
+
+
+def _allow_both(table: Table, request: Request) -> Verdict:
+    """An encoded slash: allowed only where the path is allowed in both readings, by the same rule."""
+    verdict = _allow(table, request)
+    split = _allow(table, msgspec.structs.replace(request, path=request.path.replace("%2F", "/")))
+    if split.kind is Kind.ALLOW and split.route == verdict.route:
+        return verdict
+    return (
+        verdict
+        if verdict.kind is not Kind.ALLOW
+        else deny(NO_MATCH, "The path holds an encoded slash.", verdict.rule)
+    )
+
+
+def _index(arms: list[Arm]) -> HostIndex:
+    schemes = {arm.scheme for arm in arms if arm.scheme} | {"http", "https"}
+    keys = {(scheme, port) for scheme in schemes for arm in arms for port in arm.ports}
+    tables = {key: _table([arm for arm in arms if arm.serves(*key)]) for key in keys}
+    rest = _table([arm for arm in arms if arm.serves("", 0)])
+    return HostIndex(tables, rest, any(arm.action != "deny" for arm in arms))
+
+
+def _table(arms: list[Arm]) -> Table:
+    allow = sorted((arm for arm in arms if arm.action == "allow"), key=lambda arm: arm.score, reverse=True)
+    denying, asking = (tuple(arm for arm in arms if arm.action == kind) for kind in ("deny", "ask"))
+    return Table(denying, asking, tuple(allow))

@@ -127,7 +127,7 @@ class Tiles:
 
 
 class TileSource:
-    """Subtree hashes of the tree of `size` leaves, read from tiles (for proofs). Raises AuditFault when one is gone."""
+    """Subtree hashes of the tree of `size` leaves, from tiles, for proofs. Raises AuditFault when one is gone."""
 
     def __init__(self, tiles: Tiles, size: int) -> None:
         self._tiles = tiles

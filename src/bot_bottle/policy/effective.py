@@ -54,7 +54,8 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All that decides for one bottle. digest: sha256 of the canonical JSON of everything but itself.
+    """All that decides for one bottle. digest: sha256 of the canonical JSON of all that decides, so without digest,
+    revision, notes and where a route was written: equal power has an equal digest on every machine.
 
     model_hosts: host -> error shape (``anthropic``, ``openai``, ...) used for denials there. log: off | blocks |
     full. secrets: every secret name that a route may inject. notes: what merging replaced, for `policy show`.

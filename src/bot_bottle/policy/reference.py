@@ -1,0 +1,93 @@
+"""The manifest model as JSON Schema and as reference text: both are made from the types, never written by hand."""
+
+from typing import Any, cast
+
+import msgspec
+from msgspec import inspect
+
+from bot_bottle.policy import model
+
+KINDS: dict[str, type[msgspec.Struct]] = {"bottle": model.Bottle, "agent": model.Agent}
+
+
+def json_schema(kind: str) -> dict[str, Any]:
+    """JSON Schema 2020-12 of the front matter of ``bottle`` or ``agent`` files."""
+    schema = msgspec.json.schema(KINDS[kind])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"bot-bottle {kind}", **schema}
+
+
+def markdown() -> str:
+    """docs/reference/manifest.md: every key with its type, default and meaning."""
+    parts = [
+        "# Manifest reference",
+        "Generated from `bot_bottle.policy.model` by `bot-bottle manifest schema --markdown`; do not edit.",
+    ]
+    for title, kind in (("Bottle files", model.Bottle), ("Agent files", model.Agent)):
+        parts += [f"## {title}", kind.__doc__ or "", _table(kind)]
+    return "\n\n".join(parts) + "\n"
+
+
+def keys(kind: str) -> list[str]:
+    """Every dotted key of a manifest, for completion and documentation tests."""
+    return [row[0] for row in _rows(KINDS[kind], "")]
+
+
+def _table(kind: type[msgspec.Struct]) -> str:
+    lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for key, shape, default, meaning in _rows(kind, ""):
+        lines.append(f"| `{key}` | {shape} | {default} | {meaning} |")
+    return "\n".join(lines)
+
+
+def _rows(kind: type[msgspec.Struct], prefix: str) -> list[tuple[str, str, str, str]]:
+    info = cast("inspect.StructType", inspect.type_info(kind))
+    rows: list[tuple[str, str, str, str]] = []
+    for field in info.fields:
+        key = prefix + field.encode_name
+        shape, meaning, inner = _shape(field.type)
+        rows.append((key + ("[]" if shape.startswith("list") else ""), shape, _default(field), meaning))
+        if inner:
+            marks = "[]." if shape.startswith("list") else ".NAME." if shape.startswith("map") else "."
+            rows += _rows(inner, key + marks)
+    return rows
+
+
+def _shape(kind: inspect.Type) -> tuple[str, str, type[msgspec.Struct] | None]:
+    """(type in words, description, struct inside)."""
+    meaning = ""
+    while isinstance(kind, inspect.Metadata):
+        extra = cast("dict[str, str]", kind.extra_json_schema or {})
+        meaning = meaning or extra.get("description", "")
+        kind = kind.type
+    if isinstance(kind, inspect.ListType):
+        shape, inner_meaning, inner = _shape(kind.item_type)
+        return f"list of {shape}", meaning or inner_meaning, inner
+    if isinstance(kind, inspect.DictType):
+        shape, _, inner = _shape(kind.value_type)
+        return f"map to {shape}", meaning, inner
+    if isinstance(kind, inspect.UnionType):
+        found = [_shape(branch) for branch in kind.types]
+        return " or ".join(one[0] for one in found), meaning, next((one[2] for one in found if one[2]), None)
+    if isinstance(kind, inspect.StructType):
+        return "keys", meaning or (kind.cls.__doc__ or ""), kind.cls
+    return _leaf(kind), meaning, None
+
+
+def _leaf(kind: inspect.Type) -> str:
+    if isinstance(kind, inspect.LiteralType):
+        return ", ".join(f"`{value}`" for value in kind.values)
+    names: dict[type[inspect.Type], str] = {
+        inspect.StrType: "text",
+        inspect.IntType: "whole number",
+        inspect.FloatType: "number",
+        inspect.BoolType: "true or false",
+    }
+    return names.get(type(kind), "value")
+
+
+def _default(field: inspect.Field) -> str:
+    if field.required:
+        return "required"
+    if field.default in (msgspec.NODEFAULT, msgspec.UNSET) or isinstance(field.default, msgspec.Struct):
+        return ""
+    return f"`{field.default}`"

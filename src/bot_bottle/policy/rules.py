@@ -1,0 +1,105 @@
+"""What no type can say: how the parts of one route, and the routes of one file, must fit together."""
+
+from collections.abc import Callable, Iterator
+
+from msgspec import UNSET
+
+from bot_bottle.policy import model
+from bot_bottle.policy.addresses import classify
+from bot_bottle.policy.arms import Arm, arms_of
+from bot_bottle.policy.hosts import canonical_pattern, is_address
+from bot_bottle.policy.regex import compile_regex
+from bot_bottle.policy.routes import effective_route, path_value, route_name
+
+Finding = tuple[str, str, str]
+"""(slug, what, hint)"""
+
+
+def route_findings(route: model.Route) -> Iterator[Finding]:
+    """Problems inside one route whose fields each fit."""
+    yield from _pin_findings(route)
+    yield from _power_findings(route)
+    for match in route.matches:
+        for path in match.paths:
+            yield from _path_findings(path)
+        for header in match.headers:
+            if header.type == "regex":
+                yield from _regex_findings(header.value)
+
+
+def env_finding(name: str, source: model.EnvSource) -> Finding | None:
+    """A variable has exactly one source, and only a secret can be visible."""
+    if (source.from_host is UNSET) == (source.secret is UNSET):
+        return "bad-value", f"env.{name} needs exactly one of from_host and secret", ""
+    if source.visible and source.secret is UNSET:
+        return "bad-value", f"env.{name}: visible belongs to a secret", ""
+    return None
+
+
+def pair_findings(routes: list[model.Route], report: Callable[[int, Finding], None]) -> None:
+    """Two routes of one file: the same name, or equal match sets with different power."""
+    names: dict[str, int] = {}
+    arms: dict[tuple[object, ...], tuple[int, Arm]] = {}
+    for index, route in enumerate(routes):
+        name = route_name(route)
+        if name in names:
+            report(index, ("duplicate-route", f"two routes have the name or content {name!r}", ""))
+        names.setdefault(name, index)
+        for key, arm in _match_keys(route, index):
+            other, known = arms.setdefault(key, (index, arm))
+            if other != index and known.action == arm.action == "allow" and known.power != arm.power:
+                what = f"routes {route_name(routes[other])} and {name} match the same requests with different power"
+                report(index, ("equal-routes", what, "give both the same auth, address and ca, or other matches"))
+                break
+
+
+def _match_keys(route: model.Route, index: int) -> Iterator[tuple[tuple[object, ...], Arm]]:
+    """One key per concrete set of requests of each arm: what has an equal key matches equally."""
+    lowered = effective_route(route, "", "", ca=route.tls.ca if route.tls is not UNSET else "")
+    conditions = [(match, path) for match in route.matches or [model.Condition()] for path in match.paths or [None]]
+    for (match, path), arm in zip(conditions, arms_of(lowered, index), strict=True):
+        where = (path.type, path_value(path.type, path.value)) if path else ("", "")
+        heads = frozenset((head.name.lower(), head.type, head.value) for head in match.headers)
+        for port in arm.ports or (0,):
+            for protocol in arm.protocols:
+                yield (arm.host, arm.scheme, port, protocol, where, frozenset(match.methods), heads), arm
+
+
+def _pin_findings(route: model.Route) -> Iterator[Finding]:
+    host = canonical_pattern(route.host)
+    if is_address(host) and route.action != "deny" and not classify(host).dialable and route.address is UNSET:
+        hint = f"pin it: address: {host if ':' not in host else f'[{host}]'}:PORT"
+        yield "address-class", f"host {host} is a {classify(host).value} address", hint
+
+
+def _power_findings(route: model.Route) -> Iterator[Finding]:
+    cleartext = route.scheme == "http"
+    if route.auth is not UNSET and cleartext:
+        yield "cleartext-secret", "a secret never leaves over http", "use scheme: https"
+    if route.tls is not UNSET and cleartext:
+        yield "bad-value", "tls belongs to scheme: https", ""
+    if route.auth is not UNSET and route.agent_credentials == "allow":
+        yield "bad-value", "a route with auth sends one credential only", "leave agent_credentials out"
+    if route.action == "deny":
+        extra = [
+            name for name in ("auth", "tls", "address", "limits", "timeouts") if getattr(route, name) is not UNSET
+        ]
+        if extra:
+            yield "bad-value", f"a deny route has no {', '.join(extra)}", ""
+
+
+def _path_findings(path: model.PathCondition) -> Iterator[Finding]:
+    if path.type == "regex":
+        yield from _regex_findings(path.value)
+        return
+    try:
+        path_value(path.type, path.value)
+    except ValueError as error:
+        yield "bad-value", f"path {path.value!r}: {error}", ""
+
+
+def _regex_findings(text: str) -> Iterator[Finding]:
+    try:
+        compile_regex(text)
+    except ValueError as error:
+        yield "bad-regex", str(error), ""

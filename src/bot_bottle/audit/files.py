@@ -38,6 +38,16 @@ def read(path: str) -> bytes | None:
         return None
 
 
+def sync_file(path: str) -> None:
+    """Makes the content of a file durable; one that is gone needs nothing."""
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def sync_directory(path: str) -> None:
     """Makes the names in a directory durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -3,8 +3,8 @@
 On disk, below the directory of one log (a run's or the host's):
 
     checkpoint            newest signed checkpoint            key      verifier key, for other people's tools
-    journal/<index>       lines; 16 digits: index of the first one      lock     held while a keeper owns the log
-    journal/next          the segment after a rotation, until its first line      torn     a last line cut by a crash
+    journal/<index>       lines; 16 digits: index of the first one      lock     host log only: one keeper at a time
+    journal/next          the segment after a rotation, until its first line
     tile/<L>/<N>          hash tiles                          reserve  space for the last records on a full disk
     tile/entries/<N>      bundles of records that have left the journal      purged   signed note of a purge
 
@@ -21,6 +21,7 @@ import fcntl
 import hashlib
 import os
 import re
+import time
 from collections.abc import Generator
 
 from bot_bottle.audit.encode import MAX_LINE
@@ -40,8 +41,12 @@ def leaves(data: bytes) -> tuple[list[bytes], bytes]:
     rest = parts.pop()
     if len(rest) < MAX_LINE and max(map(len, parts), default=0) < MAX_LINE:
         return [part + b"\n" for part in parts], rest
-    found = [match[0] for match in _LEAF.finditer(data)]
-    return found, data[sum(map(len, found)) :]
+    found: list[bytes] = []
+    at = 0
+    while match := _LEAF.match(data, at):
+        found.append(match[0])
+        at = match.end()
+    return found, data[at:]
 
 
 def segment_name(index: int) -> str:
@@ -80,7 +85,7 @@ class Writer:
         self._sync = sync_each
 
     def write(self, lines: bytes) -> None:
-        """One write(2) of whole lines. Raises AuditFault (``audit.cannot-write``): the writer is then closed for good."""
+        """One write(2) of whole lines. Raises AuditFault (``audit.cannot-write``) now and ever after."""
         try:
             if self._fd < 0:
                 raise OSError(errno.EBADF, "the log failed before")
@@ -108,16 +113,15 @@ class Segment:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         self.path = path
         self.start = start
-        self.append_fd = os.open(path, flags | (os.O_CREAT | os.O_EXCL if create else 0), 0o600)
+        self.append_fd = os.open(path, flags | (os.O_CREAT if create else 0), 0o600)
         self._read_fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         self.offset = 0
-        self.count = 0
         self.rest = b""
         self._hash = hashlib.sha256()
         self._tail = b""
 
     def lock(self, *, exclusive: bool = False) -> None:
-        """Raises BusyFault while another process can still write. A gateway's descriptor carries the keeper's lock."""
+        """Raises BusyFault while another process can write; a gateway's descriptor carries its keeper's lock."""
         try:
             fcntl.flock(self.append_fd, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -130,13 +134,12 @@ class Segment:
         self._unchanged()
         found: list[bytes] = []
         while data := os.pread(self._read_fd, CHUNK, self.offset + len(self.rest)):
-            new, rest = leaves(self.rest + data)
-            self._consume(b"".join(new))
-            self.rest = rest
+            data = self.rest + data
+            new, self.rest = leaves(data)
+            self._consume(data[: len(data) - len(self.rest)])
             found += new
             if 0 <= at_most <= len(found):
                 break
-        self.count += len(found)
         return found
 
     def finish(self) -> list[bytes]:
@@ -145,13 +148,12 @@ class Segment:
         if not rest:
             return []
         self._consume(rest)
-        self.count += 1
         return [rest]
 
     def _consume(self, data: bytes) -> None:
         self._hash.update(data)
         self.offset += len(data)
-        self._tail = (self._tail + data)[-_TAIL:]
+        self._tail = data[-_TAIL:] if len(data) >= _TAIL else (self._tail + data)[-_TAIL:]
 
     def _unchanged(self) -> None:
         status = os.fstat(self._read_fd)
@@ -168,13 +170,20 @@ class Segment:
         """SHA-256 of everything read so far."""
         return self._hash.digest()
 
-    def drop_rest(self) -> bytes:
-        """Cuts the torn last line off the file and returns it. Only under the exclusive lock."""
-        rest, self.rest = self.rest, b""
-        if rest:
-            os.ftruncate(self.append_fd, self.offset)
-            os.fsync(self.append_fd)
-        return rest
+    def append(self, line: bytes) -> None:
+        """One write(2) of a line of our own, on a line of its own even after a writer that died in the middle."""
+        data = line if self._ends_whole() else b"\n" + line
+        while data:
+            data = data[os.write(self.append_fd, data) :]
+
+    def _ends_whole(self) -> bool:
+        """Whether the file ends with a newline; a write that is just under way is given a moment."""
+        for _ in range(20):
+            size = self.size()
+            if size == 0 or os.pread(self._read_fd, 1, size - 1) == b"\n":
+                return True
+            time.sleep(0.001)
+        return False
 
     def rename(self, path: str) -> None:
         os.rename(self.path, path)

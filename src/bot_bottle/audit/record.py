@@ -25,6 +25,7 @@ class Kind(StrEnum):
     NAME = "name"  # a DNS question: answered synthetically or refused
     LIMITED = "limited"  # counted excess, at most one a second and cause (D18)
     BODY = "body"  # log: full - a piece of a body, redacted
+    CHECKPOINT = "checkpoint"  # host log: the signed head of a run's log; detail: size, root
 
 
 class Record(msgspec.Struct, omit_defaults=True):

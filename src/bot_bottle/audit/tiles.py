@@ -13,6 +13,8 @@ from bot_bottle.audit import files
 from bot_bottle.audit.merkle import WIDTH, Edge, Tile, node_hash, perfect_root, split
 from bot_bottle.base.errors import AuditFault
 
+MANY_FILES = 48
+
 
 def number(index: int) -> str:
     """``x001/x234/067``: groups of three digits, all but the last with an x."""
@@ -57,6 +59,7 @@ class Tiles:
     def __init__(self, directory: str) -> None:
         self.directory = directory
         self._partial: list[str] = []
+        self._unsynced: set[str] = set()
 
     def write_full(self, tiles: Sequence[Tile]) -> None:
         """Full tiles never change; they are derived from records that are still in the journal, so no fsync here."""
@@ -80,6 +83,7 @@ class Tiles:
         for path in paths:
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(self.directory, path))
+                self._unsynced.discard(os.path.join(self.directory, path))
                 os.rmdir(os.path.dirname(os.path.join(self.directory, path)))
 
     def _write(self, path: str, data: bytes) -> None:
@@ -89,6 +93,24 @@ class Tiles:
         except FileNotFoundError:
             os.makedirs(os.path.dirname(whole), mode=0o700, exist_ok=True)
             files.replace(whole, data, sync=False)
+        self._unsynced.add(whole)
+
+    def sync(self) -> None:
+        """Everything written so far is on the disk: file by file when they are few, else by one syncfs(2)."""
+        folders = {os.path.dirname(path) for path in self._unsynced}
+        if len(self._unsynced) > MANY_FILES:
+            files.sync_filesystem(self.directory)
+        else:
+            for path in self._unsynced:
+                files.sync_file(path)
+            for folder in folders | {os.path.dirname(folder) for folder in folders} | {self.directory}:
+                files.sync_directory(folder)
+        self._unsynced.clear()
+
+    def current(self, size: int) -> None:
+        """The partial tiles now on disk are those of this size (another keeper wrote them)."""
+        widths = [(level, size // WIDTH**level) for level in range(8)]
+        self._partial = [tile_path(level, width // WIDTH, width % WIDTH) for level, width in widths if width % WIDTH]
 
     def read(self, level: int, index: int, width: int = WIDTH) -> list[bytes] | None:
         """The hashes of a tile, or None where it is absent or has another length."""
@@ -115,7 +137,6 @@ class Tiles:
                 return None
             levels.append(hashes)
             level, width = level + 1, width // WIDTH
-        self._partial = [tile_path(at, size // WIDTH ** (at + 1), len(h)) for at, h in enumerate(levels) if h]
         return Edge(size, levels)
 
     def leaves(self, level: int, index: int, width: int) -> list[bytes] | None:

@@ -11,10 +11,11 @@ from bot_bottle.policy.effective import Policy
 
 
 class Open(Frame, tag="open"):
-    """First message; carries the keeper's end of the gateway's socketpair.
+    """Start one bottle; carries the keeper's end of the gateway's socketpair.
 
     home, runtime: as in base.home. secrets: names that must exist before anything starts. placeholders: secret name
-    -> lookalike. visible: secret name -> variable of the bottle. plan_digest, harness_digest: for the start record.
+    -> lookalike. visible: secret name -> variable of the bottle. facts: for the start record (plan and harness
+    digests). trust: PEM file with the host's authorities, "" for the system's. recover: run ids to seal first.
     """
 
     identity: Identity
@@ -25,11 +26,26 @@ class Open(Frame, tag="open"):
     secrets: tuple[str, ...] = ()
     placeholders: dict[str, str] = {}
     visible: dict[str, str] = {}
-    plan_digest: str = ""
-    harness_digest: str = ""
+    facts: dict[str, str] = {}
+    trust: str = ""
     upstream_proxy: str = ""
     sync_each: bool = False
-    facts: dict[str, str] = {}
+    recover: tuple[str, ...] = ()
+
+
+class Survey(Frame, tag="survey"):
+    """Which secrets exist? Answered by Surveyed; for a plan that has to choose a credential."""
+
+    home: str
+    runtime: str
+
+
+class Recover(Frame, tag="recover"):
+    """Seal what dead keepers left open; answered by Recovered. For `cleanup`, before or without an Open."""
+
+    home: str
+    runtime: str
+    runs: tuple[str, ...]
 
 
 class Close(Frame, tag="close"):
@@ -39,6 +55,19 @@ class Close(Frame, tag="close"):
 
 
 # keeper -> launcher
+
+
+class Surveyed(Frame, tag="surveyed"):
+    """Names of all secrets, sorted; no value was read."""
+
+    names: tuple[str, ...]
+
+
+class Recovered(Frame, tag="recovered"):
+    """runs: what was sealed. kept: run -> why it could not be."""
+
+    runs: tuple[str, ...]
+    kept: dict[str, str] = {}
 
 
 class Opened(Frame, tag="opened"):
@@ -83,12 +112,13 @@ class Resume(Frame, tag="resume"):
 
 
 class Sealed(Frame, tag="sealed"):
-    """The log is complete. checkpoint: text of the newest signed checkpoint. records: lines in the log."""
+    """The log is complete. checkpoint: text of the newest signed checkpoint. records: lines in the log. fault: why it is not."""
 
     checkpoint: str
     records: int
     log: str
     counters: Counters
+    fault: str = ""
 
 
 # command line -> keeper
@@ -148,7 +178,7 @@ class Facts(Frame, tag="facts"):
     started: int
 
 
-LauncherToKeeper = Open | Close
-KeeperToLauncher = Opened | Refused | Halt | Hold | Resume | Sealed
+LauncherToKeeper = Survey | Recover | Open | Close
+KeeperToLauncher = Surveyed | Recovered | Opened | Refused | Halt | Hold | Resume | Sealed
 ControlToKeeper = Ask | Stop | FreezeBottle | ThawBottle | ReloadPolicy | RenewSecret
 KeeperToControl = Done | Facts | Refused

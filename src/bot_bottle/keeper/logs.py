@@ -1,0 +1,115 @@
+"""The two logs of a run: its own, and the host's, which countersigns it so that neither record nor run can vanish."""
+
+import os
+import ssl
+
+import msgspec
+
+from bot_bottle.audit.hostlog import HostLog
+from bot_bottle.audit.keys import LogKey
+from bot_bottle.audit.record import Kind, Record
+from bot_bottle.audit.runlog import RunLog, origin
+from bot_bottle.base.errors import BottleError, OperatorFault
+from bot_bottle.base.home import Home
+from bot_bottle.keeper.messages import Open
+
+_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+
+class HostedLog:
+    """A run log and the host log behind one face (keeper.ports.SealedLog)."""
+
+    def __init__(self, run: RunLog, host: HostLog, directory: str) -> None:
+        self.directory = directory
+        self._run = run
+        self._host = host
+        self._template: Record | None = None
+
+    def descriptor(self) -> int:
+        return self._run.writer_fd()
+
+    def append(self, record: Record) -> None:
+        """Start and policy records stand in the host log too, before they are true."""
+        self._template = record
+        if record.kind in (Kind.START, Kind.POLICY):
+            self._host.append(record)
+        self._run.append(record)
+
+    def checkpoint(self) -> None:
+        before = self._run.head.size
+        head = self._run.checkpoint()
+        if head.size > before and self._template is not None:
+            self._host.countersign(now_of(self._template), head)
+
+    def rotate(self) -> int:
+        return self._run.rotate() if self._run.should_rotate else -1
+
+    def seal(self, record: Record) -> None:
+        head = self._run.close(record)
+        self._host.countersign(record, head)
+        self._host.append(record)
+        self._host.close()
+
+    @property
+    def records(self) -> int:
+        return self._run.head.size + self._run.unsigned
+
+    @property
+    def newest(self) -> str:
+        return self._run.note.decode("ascii", "replace")
+
+
+def now_of(template: Record) -> Record:
+    """The run's identity at this moment."""
+    import time
+
+    return msgspec.structs.replace(template, time=time.time_ns(), mono=time.monotonic_ns(), detail={})
+
+
+def open_log(order: Open) -> HostedLog:
+    """Both logs of a new run. Raises AuditFault where they cannot be written or do not continue what was signed."""
+    home = Home(order.home, order.runtime)
+    key = LogKey.open(home.keys)
+    host = HostLog.open(home.host_log, key)
+    directory = home.run_log(order.identity.run)
+    run = RunLog.create(directory, origin(order.identity.run), key)
+    return HostedLog(run, host, directory)
+
+
+def recover(home: Home, runs: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Seals the logs of dead keepers: (what was sealed, run -> why not)."""
+    from bot_bottle.audit.recover import recover_run
+
+    key = LogKey.open(home.keys)
+    sealed: list[str] = []
+    kept: dict[str, str] = {}
+    for run in runs:
+        if not os.path.isdir(home.run_log(run)):
+            continue
+        try:
+            recover_run(home, run, key)
+            sealed.append(run)
+        except BottleError as error:
+            kept[run] = error.what
+    return tuple(sealed), kept
+
+
+def trust(path: str) -> str:
+    """PEM of the authorities that this host trusts: the given file, else the system's bundle."""
+    default = ssl.get_default_verify_paths()
+    for one in (path,) if path else (*_BUNDLES, default.cafile or "", default.openssl_cafile):
+        try:
+            with open(one, encoding="ascii", errors="replace") as file:
+                return file.read()
+        except OSError:
+            continue
+    raise OperatorFault(
+        "host.no-authorities",
+        f"There is no bundle of certificate authorities{f' at {path}' if path else ''}.",
+        "Install the package ca-certificates, or set SSL_CERT_FILE.",
+    )

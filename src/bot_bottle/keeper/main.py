@@ -1,0 +1,101 @@
+"""`python -I -m bot_bottle.keeper.main`, started by a launcher with fd 3 as its channel. Holds what nobody else may:
+the secret stores, the CA key and the log key (D17, D19). Numbered start-up; exit 0 when the log was sealed.
+"""
+
+import datetime
+import os
+import secrets
+import socket
+import sys
+
+from bot_bottle.base.errors import BottleError, OperatorFault, OurFault
+from bot_bottle.base.home import Home
+from bot_bottle.egress.channel import ChannelClosed
+from bot_bottle.keeper.authority import Authority
+from bot_bottle.keeper.control import bounded
+from bot_bottle.keeper.hardening import harden
+from bot_bottle.keeper.logs import open_log, recover, trust
+from bot_bottle.keeper.loop import Loop
+from bot_bottle.keeper.messages import (
+    KeeperToLauncher,
+    LauncherToKeeper,
+    Open,
+    Recover,
+    Recovered,
+    Refused,
+    Survey,
+    Surveyed,
+)
+from bot_bottle.keeper.session import Channel, Launcher, Outside, Session
+
+
+def main() -> int:
+    """Exit status of the process."""
+    harden()  # 1 nobody reads our memory from here on
+    sock = socket.socket(fileno=3)
+    bounded(sock)
+    launcher: Launcher = Channel(sock, LauncherToKeeper)  # pyright: ignore[reportArgumentType]
+    now = datetime.datetime.now(datetime.UTC)
+    authority = Authority(secrets.token_hex(4), now)  # 2 while the launcher still plans
+    try:
+        return converse(launcher, authority)
+    except ChannelClosed:
+        return 0
+
+
+def converse(launcher: Launcher, authority: Authority) -> int:
+    """3: questions first, then at most one Open; an error goes back as a typed refusal."""
+    while True:
+        message, fds = launcher.receive()
+        try:
+            if isinstance(message, Open) and len(fds) == 1:
+                session(launcher, authority, message, fds[0]).serve()
+                return 0
+            reply = answered(message)
+        except BottleError as error:
+            reply = Refused(type(error).__name__, error.slug, error.what, error.hint)
+        except OSError as error:
+            what = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
+            reply = Refused("HostFault", "host.refused", f"{what}.")
+        launcher.send(reply)
+        if isinstance(message, Open):
+            return 1
+
+
+def answered(message: LauncherToKeeper) -> KeeperToLauncher:
+    """The questions that need no bottle."""
+    match message:
+        case Survey():
+            return Surveyed(custody_of(message.home, message.runtime).names())
+        case Recover():
+            sealed, kept = recover(Home(message.home, message.runtime), message.runs)
+            return Recovered(sealed, kept)
+        case _:
+            raise OurFault("keeper.protocol", "The keeper was asked out of turn.")
+
+
+def session(launcher: Launcher, authority: Authority, order: Open, gateway: int) -> Session:
+    """4: everything that this bottle needs, chosen here and nowhere else."""
+    if order.recover:
+        recover(Home(order.home, order.runtime), order.recover)
+    outside = Outside(custody_of(order.home, order.runtime), open_log, trust, authority)
+    return Session(launcher, Loop(), order, socket.socket(fileno=gateway), outside)
+
+
+def custody_of(home: str, runtime: str):  # noqa: ANN201
+    """The person's stores. We have no terminal, so a passphrase cannot be asked for here."""
+    from bot_bottle.custody.open import open_custody
+
+    return open_custody(Home(home, runtime), os.environ, no_terminal)
+
+
+def no_terminal() -> str:
+    raise OperatorFault(
+        "custody.passphrase",
+        "The secrets file is locked with a passphrase, which a running bottle cannot ask for.",
+        "Choose the keyring or the key file in secrets/config.toml.",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

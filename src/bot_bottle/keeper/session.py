@@ -1,0 +1,317 @@
+"""One bottle from the keeper's side: secrets checked, log opened, gateway configured, served, sealed (D17, D19).
+
+The keeper parses no byte that a bottle sent. It hears its launcher, its gateway and, at the control socket, the
+person's own commands. Whoever of them ends, the door is closed: the gateway sees the end of our socketpair.
+"""
+
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from bot_bottle.audit.record import Kind
+from bot_bottle.base.errors import AuditFault, BottleError, OurFault
+from bot_bottle.base.home import Home
+from bot_bottle.custody.open import Custody
+from bot_bottle.egress.channel import Channel, ChannelClosed
+from bot_bottle.egress.messages import Configure, Freeze, NewLog, Reload, Secrets, Thaw
+from bot_bottle.keeper.authority import Authority
+from bot_bottle.keeper.control import ControlServer
+from bot_bottle.keeper.gateway_link import GatewayLink
+from bot_bottle.keeper.lifecycle import Lifecycle
+from bot_bottle.keeper.loop import Loop
+from bot_bottle.keeper.messages import (
+    Ask,
+    Close,
+    ControlToKeeper,
+    Done,
+    Facts,
+    FreezeBottle,
+    Halt,
+    Hold,
+    KeeperToControl,
+    KeeperToLauncher,
+    LauncherToKeeper,
+    Open,
+    Opened,
+    Refused,
+    ReloadPolicy,
+    RenewSecret,
+    Resume,
+    Sealed,
+    Stop,
+    ThawBottle,
+)
+from bot_bottle.keeper.ports import SealedLog
+from bot_bottle.keeper.supply import environment, values, wanted
+
+_CONFINE_SECONDS = 20.0
+_DRAIN_SECONDS = 5.0
+_CHECKPOINT_SECONDS = 1.0
+
+Reply = Callable[[KeeperToControl], None]
+Launcher = Channel[KeeperToLauncher, LauncherToKeeper]
+
+
+@dataclass(slots=True)
+class Outside:
+    """What the wiring gives a session: stores, a new log, the host's authorities, time."""
+
+    custody: Custody
+    log: Callable[[Open], SealedLog]
+    trust: Callable[[str], str]
+    authority: Authority
+
+
+class Session:
+    """One bottle. The steps are numbered; `serve` returns when the log is sealed and nobody is left."""
+
+    def __init__(self, launcher: Launcher, loop: Loop, order: Open, gateway: socket.socket, outside: Outside) -> None:
+        self._launcher = launcher
+        self._loop = loop
+        self._order = order
+        self._outside = outside
+        self._policy = order.policy
+        self._started = time.time_ns()
+        self._control: ControlServer | None = None
+        self._closing: dict[str, str] | None = None
+        self._over = False
+        self._launcher_lives = True
+        self._gateway_socket = gateway
+        self._link: GatewayLink | None = None
+        self._life: Lifecycle | None = None
+
+    def serve(self) -> None:
+        """Steps 1 to 6, then the loop; raises BottleError where one of the first steps refuses."""
+        values_now = self._check_secrets()  # 1
+        shown = environment(self._order.visible, self._outside.custody)
+        self._life = Lifecycle(self._order, self._outside.log(self._order))  # 2
+        try:
+            self._configure(values_now)  # 3
+            self._await_confinement()  # 4
+            self._listen()  # 5
+            self._open(shown)  # 6
+        except BottleError as error:
+            self._life.stop({"reason": error.slug}, self._policy.digest)
+            raise
+        self._loop.run(lambda: self._over)
+        self._stop_listening()
+
+    # ---- the steps
+
+    def _check_secrets(self) -> dict[str, bytes]:
+        """1: every secret that the plan needs exists, before anything is made."""
+        return values(wanted(self._order), self._outside.custody)
+
+    def _configure(self, now: dict[str, bytes]) -> None:
+        """3: policy, authority, log descriptor and secrets to the gateway."""
+        assert self._life is not None
+        authority = self._outside.authority
+        link = GatewayLink(self._loop, self._gateway_socket, lambda host: authority.mint(host, time.monotonic()))
+        link.on_frozen = self._frozen
+        link.on_end = self._gateway_ended
+        self._link = link
+        configure = Configure(
+            identity=self._order.identity,
+            policy=self._policy,
+            limits=self._order.limits,
+            trust=self._outside.trust(self._order.trust),
+            authority=authority.pem,
+            leaf_key=authority.leaf_key,
+            leaves=self._ahead(),
+            upstream_proxy=self._order.upstream_proxy,
+            sync_each=self._order.sync_each,
+        )
+        link.tell(configure, (self._life.log.descriptor(),))
+        link.tell(Secrets(now, {name: self._order.placeholders.get(name, "") for name in now}))
+
+    def _ahead(self) -> dict[str, str]:
+        """Leaves for the hosts that routes name exactly: the first request to them waits for nothing."""
+        hosts = [route.host for route in self._policy.routes if not route.host.startswith("*")][:50]
+        return {host: leaf for host in hosts if (leaf := self._outside.authority.mint(host, time.monotonic()))}
+
+    def _await_confinement(self) -> None:
+        """4: the gateway says what confines it; without that no bottle starts."""
+        link = self._link
+        assert link is not None
+        if not self._loop.run(lambda: bool(link.confinement) or not link.open, _CONFINE_SECONDS):
+            raise OurFault(
+                "gateway.silent", "The gateway did not come up.", "Try again; bot-bottle doctor says more."
+            )
+        if not link.confinement:
+            slug, what = link.failure or ("gateway.ended", "The gateway ended before it was confined.")
+            raise OurFault(slug, what, "Run bot-bottle doctor.")
+
+    def _listen(self) -> None:
+        """5: the control socket, and the launcher's words from now on through the loop."""
+        home = Home(self._order.home, self._order.runtime)
+        self._control = ControlServer(self._loop, home.sockets(self._order.identity.label), self._answer)
+        self._loop.read(self._launcher.fileno(), self._launcher_spoke)
+        self._loop.later(_CHECKPOINT_SECONDS, self._tick)
+
+    def _open(self, shown: dict[str, str]) -> None:
+        """6: the launcher may seal the bottle and send its doors."""
+        assert self._life is not None and self._link is not None
+        opened = Opened(self._outside.authority.pem, self._link.confinement, self._life.log.directory, shown)
+        self._say(opened)
+
+    # ---- while it runs
+
+    def _tick(self) -> None:
+        """Every second: sign what was added, rotate a long journal. A log that refuses ends the bottle."""
+        if self._over or self._life is None:
+            return
+        try:
+            self._life.log.checkpoint()
+            descriptor = self._life.log.rotate()
+        except AuditFault as fault:
+            self._halt(fault.slug, fault.what)
+            return
+        if descriptor >= 0 and self._link:
+            self._link.tell(NewLog(), (descriptor,))
+        self._loop.later(_CHECKPOINT_SECONDS, self._tick)
+
+    def _launcher_spoke(self) -> None:
+        try:
+            self._launcher.fill()
+            while (found := self._launcher.next()) is not None:
+                if isinstance(found[0], Close):
+                    self._close(found[0].facts)
+        except (ChannelClosed, msgspec.MsgspecError):
+            self._loop.quiet(self._launcher.fileno())
+            self._launcher_lives = False
+            self._close({"reason": "launcher ended"})
+
+    def _gateway_ended(self) -> None:
+        if self._closing is not None:
+            self._finish()
+            return
+        slug, what = (self._link.failure if self._link else None) or ("gateway.ended", "The gateway ended.")
+        self._halt(slug, what)
+
+    def _halt(self, slug: str, what: str) -> None:
+        """The bottle cannot go on: the gateway loses its keeper's socket, the launcher is told to end the rest."""
+        self._say(Halt(slug, what))
+        if self._link:
+            self._link.close()
+        if not self._launcher_lives:
+            self._close({"reason": slug})
+
+    def _close(self, facts: dict[str, str]) -> None:
+        """The bottle has ended: wait for the gateway's last words, then seal."""
+        if self._closing is not None:
+            return
+        self._closing = facts
+        if self._link is None or not self._link.open:
+            self._finish()
+            return
+        self._loop.later(_DRAIN_SECONDS, self._finish)
+
+    def _finish(self) -> None:
+        if self._over or self._life is None or self._link is None:
+            return
+        self._over = True
+        self._link.close()
+        fault = ""
+        try:
+            self._life.stop(self._closing or {}, self._policy.digest)
+        except AuditFault as error:
+            fault = str(error)
+        log = self._life.log
+        self._say(Sealed(log.newest, log.records, log.directory, self._link.counters, fault))
+
+    def _frozen(self, reason: str) -> None:
+        self._note(Kind.FREEZE, {"reason": reason})
+        self._say(Hold(reason))
+
+    def _note(self, kind: Kind, detail: dict[str, str]) -> None:
+        if self._life is None:
+            return
+        try:
+            self._life.note(kind, detail, self._policy.digest)
+        except AuditFault as fault:
+            self._halt(fault.slug, fault.what)
+
+    def _say(self, message: KeeperToLauncher) -> None:
+        if not self._launcher_lives:
+            return
+        try:
+            self._launcher.send(message)
+        except ChannelClosed:
+            self._launcher_lives = False
+
+    def _stop_listening(self) -> None:
+        if self._control:
+            self._control.close()
+            self._control = None
+
+    # ---- the control socket
+
+    def _answer(self, message: ControlToKeeper, reply: Reply) -> None:
+        try:
+            self._do(message, reply)
+        except BottleError as error:
+            reply(Refused(type(error).__name__, error.slug, error.what, error.hint))
+
+    def _do(self, message: ControlToKeeper, reply: Reply) -> None:
+        assert self._link is not None
+        match message:
+            case Ask():
+                self._link.status(lambda: reply(self._facts()))
+            case Stop():
+                self._say(Halt("stopped", f"Stopped: {message.reason[:100]}."))
+                reply(Done())
+            case FreezeBottle():
+                self._link.when_frozen(lambda: reply(Done()))
+                self._link.tell(Freeze(message.reason[:100]))
+            case ThawBottle():
+                self._thaw()
+                reply(Done())
+            case ReloadPolicy():
+                self._reload(message)
+                reply(Done())
+            case RenewSecret():
+                self._renew(message.name)
+                reply(Done())
+
+    def _thaw(self) -> None:
+        assert self._link is not None
+        self._note(Kind.THAW, {"was": self._link.frozen})
+        self._link.frozen = ""
+        self._link.tell(Thaw())
+        self._say(Resume())
+
+    def _reload(self, message: ReloadPolicy) -> None:
+        """A new policy may name new secrets; they must exist before it holds."""
+        assert self._link is not None
+        policy = msgspec.structs.replace(message.policy, revision=self._policy.revision + 1)
+        now = values((*wanted(self._order), *policy.secrets()), self._outside.custody)
+        self._policy = policy
+        self._note(Kind.POLICY, {"revision": str(policy.revision)})
+        self._link.tell(Secrets(now, {name: self._order.placeholders.get(name, "") for name in now}))
+        self._link.tell(Reload(policy))
+
+    def _renew(self, name: str) -> None:
+        """Only a secret that this bottle already uses is read again."""
+        assert self._link is not None
+        names = (*wanted(self._order), *self._policy.secrets())
+        if name in names:
+            now = values(names, self._outside.custody)
+            self._link.tell(Secrets(now, {key: self._order.placeholders.get(key, "") for key in now}))
+
+    def _facts(self) -> Facts:
+        assert self._link is not None and self._life is not None
+        return Facts(
+            identity=self._order.identity,
+            counters=self._link.counters,
+            policy=self._policy.digest,
+            revision=self._policy.revision,
+            frozen=self._link.frozen,
+            confinement=self._link.confinement,
+            log=self._life.log.directory,
+            records=self._life.log.records,
+            checkpoint=self._life.log.newest,
+            started=self._started,
+        )

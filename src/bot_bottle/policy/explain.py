@@ -6,6 +6,7 @@ from bot_bottle.policy.arms import Arm, arms_of
 from bot_bottle.policy.decide import Compiled, decide, routes_for_host
 from bot_bottle.policy.effective import HeaderMatch, Match, PathMatch, Route
 from bot_bottle.policy.hosts import bracketed
+from bot_bottle.policy.paths import loose_views
 from bot_bottle.policy.verdict import Kind, Request, Verdict
 
 
@@ -51,7 +52,8 @@ def why_not(route: Route, request: Request) -> str:
     if request.protocol not in route.protocols:
         return f"the protocol is {request.protocol}, the route says {_any(route.protocols)}"
     arms = arms_of(route, 0)
-    if any(arm.matches(request) for arm in arms):
+    views = loose_views(request.path)
+    if any(arm.matches(request) if arm.action == "allow" else arm.matches_loosely(request, views) for arm in arms):
         return ""
     return "; or ".join(
         dict.fromkeys(_arm_why(arm, match, path, request) for arm, match, path in _detail(route, arms))

@@ -39,7 +39,7 @@ class Merged(msgspec.Struct, frozen=True):
 
 
 def order(name: str, load: Load) -> list[BottleFile]:
-    """A bottle and all that it extends, parents first, each once. Raises ManifestFault for a cycle, with its chain."""
+    """A bottle and all that it extends, parents first, each once. Raises ManifestFault naming a cycle's chain."""
     files: dict[str, BottleFile] = {}
     _visit(name, load, (), files)
     return list(files.values())

@@ -28,7 +28,7 @@ CA_VARIABLES = (
 )
 """No single variable serves all agents and their tools (facts: agents 3), so by default all are set."""
 
-ErrorShape = Literal["anthropic", "openai", "gemini", "problem"]
+ErrorShape = Literal["anthropic", "openai", "google"]
 Mode = Literal["headless", "interactive"]
 Events = Literal["claude", "codex", "pi", "trajectory", "none"]
 

@@ -38,7 +38,7 @@ def init_script(spec: Spec) -> bytes:
     Descriptor 3 brings words, 4 takes answers; end of file on 3 ends it (D08).
     """
     lines = ["echo ready >&4"]
-    lines += ["while IFS= read -r word more <&3; do case $word in"]
+    lines += ["while read -r word more <&3; do case $word in"]
     if spec.probe:
         lines.append(f"  probe) {spec.probe} $more 3<&- </dev/null >&4 2>/dev/null || echo failed >&4;;")
     lines += ["  go) break;;", "  *) exit 125;;", "esac; done", '[ "$word" = go ] || exit 125', "unset word more"]

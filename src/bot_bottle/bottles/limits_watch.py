@@ -1,0 +1,129 @@
+"""The watchdog: a small forked process that sums what a bottle uses and ends it when that is too much.
+
+It holds nothing but the bottle's pidfd, descriptors of the trees that it measures and a pipe for its last word. It
+never follows a link that an agent made, and opens nothing but directories (D22). S12, D16.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import time
+from dataclasses import dataclass
+from typing import NoReturn
+
+from bot_bottle.bottles.seal import kernel, processes
+from bot_bottle.bottles.seal.bottle import kill
+
+EVERY_SECONDS = 1.0
+MOST_ENTRIES = 2_000_000
+ENTRY_BYTES = 256
+DISK_SHARE = 5  # of the time at most one part in so many is spent walking
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """memory, disk: bytes, 0 = not watched. trees: directories that count as disk. meters: of the bottle's tmpfs."""
+
+    first: int
+    pidfd: int
+    memory: int
+    disk: int
+    trees: tuple[str, ...]
+    meters: tuple[int, ...]
+
+
+def fork(measures: Measures) -> tuple[int, int]:
+    """Starts the watchdog: its pid, and the pipe on which it says why it ended the bottle (EOF: it did not)."""
+    reader, writer = os.pipe()
+    launcher = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        watch(measures, writer, launcher)
+    os.close(writer)
+    return pid, reader
+
+
+def watch(measures: Measures, writer: int, launcher: int) -> NoReturn:
+    try:
+        kernel.die_with_parent()
+        if os.getppid() != launcher:
+            os._exit(1)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
+        trees = [os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) for tree in measures.trees]
+        close_but({measures.pidfd, writer, *measures.meters, *trees})
+        reason = until_breach(measures, trees)
+        if reason:
+            os.write(writer, reason.encode())
+            kill(measures.pidfd)
+    finally:
+        os._exit(0)
+
+
+def close_but(keep: set[int]) -> None:
+    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
+        if fd not in keep:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+
+def until_breach(measures: Measures, trees: list[int]) -> str:
+    """The sentence of what was too much, or "" at the end of the bottle."""
+    poll = select.poll()
+    poll.register(measures.pidfd, select.POLLIN)
+    next_walk = 0.0
+    while not poll.poll(EVERY_SECONDS * 1000):
+        if measures.memory and (used := memory_used(measures)) > measures.memory:
+            return f"memory: {used} bytes of {measures.memory}"
+        if measures.disk and time.monotonic() >= next_walk:
+            began = time.monotonic()
+            if (used := sum(tree_bytes(tree) for tree in trees)) > measures.disk:
+                return f"disk: {used} bytes of {measures.disk}"
+            next_walk = time.monotonic() + (time.monotonic() - began) * DISK_SHARE
+    return ""
+
+
+def memory_used(measures: Measures) -> int:
+    """Private memory of all its processes and what lies in its tmpfs."""
+    resident = sum(processes.resident_bytes(process.pid) for process in processes.members(measures.first))
+    return resident + sum(tmpfs_bytes(meter) for meter in measures.meters)
+
+
+def tmpfs_bytes(meter: int) -> int:
+    with contextlib.suppress(OSError):
+        found = os.fstatvfs(meter)
+        return (found.f_blocks - found.f_bfree) * found.f_frsize
+    return 0
+
+
+def tree_bytes(top: int) -> int:
+    """Allocated bytes below a directory, one descriptor per level. Entries count: a million empty files are not free."""
+    total, entries = 0, 0
+    levels = [(os.dup(top), [""])]
+    while levels:
+        at, names = levels[-1]
+        if not names:
+            os.close(levels.pop()[0])
+            continue
+        with contextlib.suppress(OSError):
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            directory = os.open(names.pop() or ".", flags, dir_fd=at)
+            size, count, below = directory_bytes(directory)
+            total, entries = total + size, entries + count
+            levels.append((directory, below if entries < MOST_ENTRIES else []))
+    return total
+
+
+def directory_bytes(directory: int) -> tuple[int, int, list[str]]:
+    """(bytes, entries, names of subdirectories) of one directory."""
+    total, count = 0, 0
+    below: list[str] = []
+    with os.scandir(directory) as found:
+        for entry in found:
+            count += 1
+            with contextlib.suppress(OSError):
+                total += entry.stat(follow_symlinks=False).st_blocks * 512 + ENTRY_BYTES
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(entry.name)
+    return total, count, below

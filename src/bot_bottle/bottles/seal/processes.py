@@ -1,0 +1,66 @@
+"""The processes of one bottle as the host sees them, found by walking down from its first process.
+
+Orphans inside are adopted by the bottle's own init, so the walk is complete; a process that forks while we look is
+found by looking again.
+"""
+
+import contextlib
+import os
+from dataclasses import dataclass
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """state: R, S, D, T, Z ... as in proc(5)."""
+
+    pid: int
+    parent: int
+    state: str
+    command: str
+
+
+def children_of_all() -> dict[int, list[Process]]:
+    """parent pid -> its children, for every process we can see, in one pass over /proc."""
+    table: dict[int, list[Process]] = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        process = read_process(int(name))
+        if process:
+            table.setdefault(process.parent, []).append(process)
+    return table
+
+
+def read_process(pid: int) -> Process | None:
+    """From /proc/PID/stat; the command may hold any byte, so the fields start after its last parenthesis."""
+    with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/stat", "rb") as file:
+        text = file.read()
+        command = text[text.index(b"(") + 1 : text.rindex(b")")].decode("utf-8", "replace")
+        state, parent = text[text.rindex(b")") + 2 :].split()[:2]
+        return Process(pid, int(parent), state.decode(), command)
+    return None
+
+
+def members(first: int) -> list[Process]:
+    """The first process and all its descendants, parents before children."""
+    table = children_of_all()
+    top = read_process(first)
+    found = [top] if top else []
+    for process in found:
+        found += table.get(process.pid, [])
+    return found
+
+
+def inner_init(first: int) -> int:
+    """Host pid of the init that bubblewrap made inside: the one child of the first process; 0 when there is none."""
+    for process in children_of_all().get(first, []):
+        return process.pid
+    return 0
+
+
+def resident_bytes(pid: int) -> int:
+    """Private resident memory of one process, from statm: pages that it shares with files are not counted."""
+    with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/statm", "rb") as file:
+        _, resident, shared = (int(word) for word in file.read().split()[:3])
+        return max(resident - shared, 0) * PAGE
+    return 0

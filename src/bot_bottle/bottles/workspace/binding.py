@@ -1,0 +1,266 @@
+"""A bound, writable workspace and what guards it (D04, D14, B66).
+
+Every directory from the root of the workspace to a protected path is itself a mount point, so that it cannot be
+renamed away; protected files are read-only, absent protected names are covered, credentials, sockets, FIFOs and
+devices are masked. `check` compares at the end, before any tool of the host touches the tree.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+
+import msgspec
+
+from bot_bottle.base.errors import AgentFault, OperatorFault
+from bot_bottle.base.text import visible
+from bot_bottle.bottles.plan import Mount, Workspace
+from bot_bottle.bottles.workspace import gitcopy, trusted
+from bot_bottle.bottles.workspace.gitlink import GitFacts
+from bot_bottle.bottles.workspace.reach import Entry, Limits, Tree
+
+_LIMITS = Limits(entries=1_000_000, seconds=300)
+_IN_GIT = (
+    "hooks", "config", "config.worktree", "commondir", "info/attributes", "objects/info/alternates",
+)  # fmt: skip
+COMMONDIR = b".\n"
+_DIRECTORIES = {"hooks", "info"}
+
+
+class Guard(msgspec.Struct, frozen=True):
+    """One protected absolute path at the start. ino: of the entry; digest: sha256 of a file, "" of a directory,
+    ``absent`` where nothing was."""
+
+    path: str
+    ino: int
+    digest: str
+
+
+@dataclass(slots=True)
+class Guarded:
+    """For the Layout: masks, files over files, mounts parents first; created: empty places that we made."""
+
+    masks: tuple[str, ...] = ()
+    files: dict[str, str] = field(default_factory=dict[str, str])
+    mounts: tuple[Mount, ...] = ()
+    created: tuple[str, ...] = ()
+    guards: tuple[Guard, ...] = ()
+
+
+def guard(workspace: Workspace, git: GitFacts, state: str) -> Guarded:
+    """Makes the lists, and the empty mount points in the source. Raises OperatorFault for hard links (D14)."""
+    work = _Guarding(workspace, git, state)
+    with Tree(workspace.source) as tree:
+        for entry in tree.walk(_LIMITS, work.enter):
+            work.look(entry)
+        work.root_names(tree)
+    for git_dir in work.git_dirs:
+        work.protect_git(git_dir)
+    if git.kind == "refused":
+        work.mask(os.path.join(workspace.source, ".git"))
+    return work.result()
+
+
+class _Guarding:
+    def __init__(self, workspace: Workspace, git: GitFacts, state: str) -> None:
+        self.root = workspace.source
+        self.state = state
+        self.masks = {os.path.join(self.root, path) for path in workspace.masked}
+        self.files: dict[str, str] = {}
+        self.mounts: dict[str, Mount] = {}
+        self.created: list[str] = []
+        self.guards: dict[str, Guard] = {}
+        self.git_dirs: list[str] = []
+        if git.kind in ("worktree", "submodule"):
+            self._outer_git(git)
+
+    def _outer_git(self, git: GitFacts) -> None:
+        """A git directory outside the workspace comes in at its own path, guarded like an inner one."""
+        outer = git.common or git.git_dir
+        self.mounts[outer] = Mount(outer, outer, "rw", "the repository of this workspace")
+        self.git_dirs.append(outer)
+        if git.common:
+            self.git_dirs.append(git.git_dir)
+        link = os.path.join(self.root, ".git")
+        self.mounts[link] = Mount(link, link, "ro", "protected: names the git directory")
+        self._remember(link)
+
+    def enter(self, entry: Entry) -> bool:
+        name = entry.path.rsplit("/", 1)[-1]
+        return name != ".git" and not trusted.why_trusted(entry.path, bind_only=True)
+
+    def look(self, entry: Entry) -> None:
+        path = os.path.join(self.root, entry.path)
+        if path in self.masks:
+            return
+        if entry.kind in ("fifo", "socket", "device"):
+            self.mask(path)
+        elif entry.kind == "file" and entry.stat.st_nlink > 1:
+            raise OperatorFault(
+                "workspace.linked",
+                f"{visible(entry.path)} has several hard links, so a bottle could write outside the workspace.",
+                "Use `workspace: {mode: copy}`, or break the links.",
+            )
+        elif entry.kind == "dir" and entry.path.rsplit("/", 1)[-1] == ".git":
+            self.git_dirs.append(path)
+        elif trusted.why_trusted(entry.path, bind_only=True):
+            self.protect(path, entry.kind)
+
+    def mask(self, path: str) -> None:
+        self.masks.add(path)
+
+    def protect(self, path: str, kind: str) -> None:
+        """An existing path becomes read-only, its parents mount points. A link has no mount of its own: covered."""
+        if kind == "link":
+            raise OperatorFault(
+                "workspace.protected-link",
+                f"{visible(path)} is a symbolic link at a protected place.",
+                "Use `workspace: {mode: copy}`.",
+            )
+        self.pin_parents(path)
+        self.mounts[path] = Mount(path, path, "ro", "protected: a host tool trusts it")
+        self._remember(path)
+
+    def root_names(self, tree: Tree) -> None:
+        """Protected names that do not exist at the root (B66): an empty, read-only thing stands there."""
+        for name, directory in trusted.guarded_names().items():
+            head = name.split("/", 1)[0]
+            if head == ".git" or self._covered(name):
+                continue
+            if tree.stat(head) is None:
+                self.cover(os.path.join(self.root, head), directory or head != name)
+            elif tree.stat(name) is None:
+                self.cover(os.path.join(self.root, name), directory)
+
+    def _covered(self, relative: str) -> bool:
+        """Whether the path, or a directory above it, is guarded or masked already, or is no place for a mount."""
+        at = os.path.join(self.root, relative)
+        while at != self.root:
+            if at in self.masks or (at in self.mounts and self.mounts[at].mode == "ro"):
+                return True
+            at = os.path.dirname(at)
+        return False
+
+    def cover(self, path: str, directory: bool) -> None:
+        """Makes an empty mount point and masks it."""
+        self.pin_parents(path)
+        if directory:
+            os.mkdir(path, 0o755)
+        else:
+            _create(path, b"")
+        self.created.append(path)
+        self.guards[path] = Guard(path, os.lstat(path).st_ino, "absent")
+        self.masks.add(path)
+
+    def _cover_commondir(self, path: str) -> None:
+        """git on the host fails over an empty `commondir`, and takes "." for the directory itself."""
+        place = os.path.join(self.state, "commondir")
+        if not os.path.exists(place):
+            _create(place, COMMONDIR)
+        _create(path, COMMONDIR)
+        self.created.append(path)
+        self.files[path] = place
+        self._remember(path)
+
+    def protect_git(self, git_dir: str) -> None:
+        self.pin_parents(os.path.join(git_dir, "config"))
+        self._remember(git_dir)
+        inner = [os.path.join(git_dir, m) for m in gitcopy.find_modules(git_dir)]
+        for one in [git_dir, *inner]:
+            self._protect_git_dir(one)
+
+    def _protect_git_dir(self, git_dir: str) -> None:
+        for name in _IN_GIT:
+            path = os.path.join(git_dir, name)
+            if not os.path.isdir(os.path.dirname(path)):
+                path = os.path.dirname(path)
+            if os.path.islink(path):
+                raise OperatorFault(
+                    "workspace.protected-link",
+                    f"{visible(path)} is a symbolic link.",
+                    "Use `workspace: {mode: copy}`.",
+                )
+            if path in self.guards:
+                continue
+            if name == "commondir" and not os.path.lexists(path):
+                self._cover_commondir(path)
+            elif not os.path.lexists(path):
+                self.cover(path, os.path.basename(path) in _DIRECTORIES)
+            elif name == "config":
+                self._config(git_dir, path)
+            else:
+                self.protect(path, "dir" if os.path.isdir(path) else "file")
+
+    def _config(self, git_dir: str, path: str) -> None:
+        """Credentials in the configuration stay outside: a regenerated one lies over it (D07)."""
+        self.pin_parents(path)
+        place = os.path.join(self.state, f"gitconfig-{len(self.files)}")
+        with Tree(git_dir) as tree:
+            gitcopy.write_config(tree, place)
+        self.files[path] = place
+        self._remember(path)
+
+    def pin_parents(self, path: str) -> None:
+        at = os.path.dirname(path)
+        outer = [m for m in self.mounts if path.startswith(m + "/")]
+        while at != self.root and len(at) > 1 and not any(at == m for m in outer):
+            if at.startswith(self.root + "/") or any(at.startswith(m + "/") for m in outer):
+                self.mounts.setdefault(at, Mount(at, at, "rw", "pinned: lies above a protected path"))
+                if at not in self.guards:
+                    self._remember(at)
+            at = os.path.dirname(at)
+
+    def _remember(self, path: str) -> None:
+        self.guards[path] = Guard(path, os.lstat(path).st_ino, _digest(path))
+
+    def result(self) -> Guarded:
+        mounts = sorted(self.mounts.values(), key=lambda m: m.target.count("/"))
+        return Guarded(
+            tuple(sorted(self.masks)), self.files, tuple(mounts), tuple(self.created), tuple(self.guards.values())
+        )
+
+
+def _digest(path: str) -> str:
+    """sha256 of a file; of a directory that is read-only as a whole nothing is needed but its inode."""
+    if os.path.isdir(path):
+        return ""
+    with Tree(os.path.dirname(path)) as tree:
+        return hashlib.sha256(tree.read(os.path.basename(path), 64_000_000)).hexdigest()
+
+
+def check(guards: tuple[Guard, ...]) -> list[str]:
+    """Sentences about every protected path that is not what it was. Empty: a host tool may touch the tree."""
+    broken: list[str] = []
+    for one in guards:
+        try:
+            found = os.lstat(one.path)
+            same = found.st_ino == one.ino and (one.digest == "absent" or _digest(one.path) == one.digest)
+            if one.digest == "absent":
+                same = same and (found.st_size == 0 or (os.path.isdir(one.path) and not os.listdir(one.path)))
+        except (OSError, AgentFault):
+            same = False
+        if not same:
+            broken.append(f"{visible(one.path)} is not what it was at the start")
+    return broken
+
+
+def _is_own_commondir(path: str) -> bool:
+    return _digest(path) == hashlib.sha256(COMMONDIR).hexdigest()
+
+
+def _create(path: str, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+
+
+def uncover(created: tuple[str, ...]) -> None:
+    """Removes the empty mount points that `guard` made, if they are still empty. Safe to repeat."""
+    for path in reversed(created):
+        try:
+            found = os.lstat(path)
+            if os.path.isdir(path) and not os.path.islink(path):
+                os.rmdir(path)
+            elif found.st_size == 0 or (path.endswith("/commondir") and _is_own_commondir(path)):
+                os.unlink(path)
+        except OSError:
+            continue

@@ -1,0 +1,174 @@
+"""A read-only look at the source before a plan is made: what it is, what to hide, what stands in the way (D07).
+
+`inspect_source` touches nothing. `SourceFacts.workspace` gives the `plan.Workspace` for a wanted mode.
+"""
+
+import os
+import re
+
+import msgspec
+
+from bot_bottle.base.errors import AgentFault, OperatorFault
+from bot_bottle.base.sizes import human
+from bot_bottle.base.text import visible
+from bot_bottle.bottles.plan import Workspace
+from bot_bottle.bottles.workspace import gitlink, names
+from bot_bottle.bottles.workspace.reach import DEFAULT, Entry, Limits, Tree
+
+COPY_BYTES, COPY_FILES = 2_000_000_000, 200_000
+_SCAN_FILE, _SCAN_TOTAL = 256_000, 24_000_000
+_SHAPES = re.compile(
+    rb"(AKIA[0-9A-Z]{16})|(gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60})|(glpat-[A-Za-z0-9_-]{20})"
+    rb"|(sk-ant-[a-z]+[0-9]{2}-[A-Za-z0-9_-]{40})|(sk-(?:proj-)?[A-Za-z0-9_-]{40})|(xox[abprs]-[A-Za-z0-9-]{20})"
+    rb"|(npm_[A-Za-z0-9]{36})|(AIza[0-9A-Za-z_-]{35})|(-----BEGIN [A-Z ]*PRIVATE KEY-----)"
+    rb"|(https?://[^/\s:@'\"]{1,64}:[^/\s@'\"$<{]{6,256}@)"
+)
+_SHAPE_NAMES = (
+    "an AWS access key", "a GitHub token", "a GitLab token", "an Anthropic key", "an OpenAI key", "a Slack token",
+    "an npm token", "a Google API key", "a private key", "a URL with a password",
+)  # fmt: skip
+
+
+class SourceFacts(msgspec.Struct, frozen=True):
+    """path: real absolute path. files, size: of what would be copied. oversize: a limit of the walk was reached.
+
+    git: how the repository is reached, see gitlink.GitFacts. masked: relative paths that look like credentials.
+    findings: sentences for the plan. linked: files with more than one link. special: sockets, FIFOs, devices.
+    """
+
+    path: str
+    files: int
+    size: int
+    oversize: bool
+    git: gitlink.GitFacts
+    masked: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    linked: tuple[str, ...] = ()
+    special: tuple[str, ...] = ()
+
+    def mode(self, wanted: str = "copy") -> str:
+        """copy | overlay | bind | none: a copy that is too large becomes an overlay."""
+        too_much = self.oversize or self.size > COPY_BYTES or self.files > COPY_FILES
+        return "overlay" if wanted == "copy" and too_much else wanted
+
+    def workspace(self, wanted: str = "copy") -> Workspace:
+        """The part of the plan. Raises OperatorFault where `bind` cannot be made safe (D14)."""
+        mode = self.mode(wanted)
+        if mode == "bind" and self.linked:
+            raise OperatorFault(
+                "workspace.linked",
+                f"{visible(self.linked[0])} and {len(self.linked) - 1} more files have several hard links, "
+                "so a bottle could write outside the workspace.",
+                "Use `workspace: {mode: copy}`, or break the links.",
+            )
+        notes = list(self.findings)
+        if mode == "overlay":
+            notes.append(
+                f"{self.files} files, {human(self.size)}: an overlay instead of a copy; "
+                "directories of the source cannot be renamed in it, and the source must not change meanwhile"
+            )
+        return Workspace(self.path, mode, self.masked, self.keep, self.git.common, tuple(notes))
+
+
+def inspect_source(
+    path: str,
+    keep: tuple[str, ...],
+    home: str,
+    runtime_dir: str,
+    limits: Limits = DEFAULT,
+) -> SourceFacts:
+    """Looks at a workspace. home: the bot-bottle home. Raises OperatorFault where it must not be one (D07)."""
+    source = check_place(path, home, runtime_dir)
+    look = _Look(keep)
+    with Tree(source) as tree:
+        git = gitlink.find(source)
+        oversize = False
+        try:
+            for entry in tree.walk(limits, enter=_not_git):
+                look.at(tree, entry)
+        except AgentFault:
+            oversize = True
+    findings = [*look.findings, *git.findings]
+    return SourceFacts(
+        source, look.files, look.size + git.size, oversize, git, tuple(look.masked), keep, tuple(findings),
+        tuple(look.linked), tuple(look.special),
+    )  # fmt: skip
+
+
+def _not_git(entry: Entry) -> bool:
+    return entry.path.rsplit("/", 1)[-1] != ".git"
+
+
+def check_place(path: str, home: str, runtime_dir: str) -> str:
+    """The real path of a directory that may be a workspace. Raises OperatorFault."""
+    real = os.path.realpath(path)
+    if not os.path.isdir(real):
+        raise OperatorFault("workspace.missing", f"{path} is no directory.", "Start in the directory of the project.")
+    person = os.path.realpath(os.path.expanduser("~"))
+    for forbidden, what in (
+        ("/", "the root directory"), (person, "your home directory"), (home, "the bot-bottle home"),
+        (runtime_dir, "the runtime directory"),
+    ):  # fmt: skip
+        if forbidden and _contains(real, os.path.realpath(forbidden)):
+            raise OperatorFault(
+                "workspace.forbidden", f"The workspace {path} is or contains {what}.", "Start in a project directory."
+            )
+    for inside in (home, runtime_dir):
+        if inside and _contains(os.path.realpath(inside), real):
+            raise OperatorFault(
+                "workspace.forbidden", f"The workspace {path} lies in {inside}.", "Start in a project directory."
+            )
+    return real
+
+
+def _contains(outer: str, inner: str) -> bool:
+    return outer == inner or inner.startswith(outer.rstrip("/") + "/")
+
+
+class _Look:
+    """What one walk over the source collects."""
+
+    def __init__(self, keep: tuple[str, ...]) -> None:
+        self.keep = keep
+        self.files = self.size = self.scanned = 0
+        self.masked: list[str] = []
+        self.linked: list[str] = []
+        self.special: list[str] = []
+        self.findings: list[str] = []
+
+    def at(self, tree: Tree, entry: Entry) -> None:
+        if entry.kind in ("fifo", "socket", "device"):
+            self.special.append(entry.path)
+            return
+        self.files += 1
+        if entry.kind == "dir":
+            return
+        if names.looks_secret(entry.path) and not names.is_kept(entry.path, self.keep) and not _public(tree, entry):
+            self.masked.append(entry.path)
+            return
+        if entry.kind == "file":
+            self.size += entry.stat.st_size
+            if entry.stat.st_nlink > 1:
+                self.linked.append(entry.path)
+            self._scan(tree, entry)
+
+    def _scan(self, tree: Tree, entry: Entry) -> None:
+        if entry.stat.st_size > _SCAN_FILE or self.scanned > _SCAN_TOTAL or len(self.findings) >= 20:
+            return
+        self.scanned += entry.stat.st_size
+        try:
+            found = _SHAPES.search(tree.read(entry.path, _SCAN_FILE))
+        except (OSError, AgentFault):
+            return
+        if found and found.lastindex:
+            self.findings.append(f"{visible(entry.path)} holds what looks like {_SHAPE_NAMES[found.lastindex - 1]}")
+
+
+def _public(tree: Tree, entry: Entry) -> bool:
+    if entry.kind != "file" or not entry.path.lower().endswith(".pem") or entry.stat.st_size > 4_000_000:
+        return False
+    try:
+        return names.is_public_certificate(tree.read(entry.path, 4_000_000))
+    except (OSError, AgentFault):
+        return False

@@ -1,0 +1,227 @@
+"""Makes the workspace of one bottle ready in its state directory: a copy, an overlay or a guarded bind (design, 5).
+
+The source is only read (but for the empty places that `bind` needs as mount points, see `binding`). Everything that
+the end of the run must know is in `Prepared`, which is stored outside the workspace.
+"""
+
+import json
+import os
+from typing import Any
+
+import msgspec
+
+from bot_bottle.base.errors import HostFault, OperatorFault
+from bot_bottle.bottles.plan import Mount, Plan, Workspace
+from bot_bottle.bottles.ports import Layout
+from bot_bottle.bottles.workspace import binding, gitcopy, gitlink, hostgit, overlay
+from bot_bottle.bottles.workspace.copying import Copied, copy_tree
+from bot_bottle.bottles.workspace.reach import Entry, Limits, Tree, remove
+from bot_bottle.bottles.workspace.snapshot import Snapshot
+
+BASE_BYTES, BASE_FILES = 256_000_000, 20_000
+LIMITS = Limits(entries=2_000_000, seconds=600)
+RECORD = "workspace.json"
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """state: the directory that holds it all. source, mode: as in the plan. git: how the repository is reached.
+
+    workspace | lower, upper, work: for the Layout. masks: absolute paths inside. files, mounts: laid over the
+    workspace. base: directory that holds the tree as it was at the start; the source itself where that is large.
+    digest: of the source at the start. masked: relative paths never shown. left_out: path -> why.
+    created: empty mount points that `bind` made in the source. guards: what `bind` compares at the end.
+    """
+
+    state: str
+    source: str
+    mode: str
+    git: gitlink.GitFacts
+    workspace: str = ""
+    lower: str = ""
+    upper: str = ""
+    work: str = ""
+    masks: tuple[str, ...] = ()
+    files: dict[str, str] = {}
+    mounts: tuple[Mount, ...] = ()
+    base: str = ""
+    digest: str = ""
+    masked: tuple[str, ...] = ()
+    left_out: dict[str, str] = {}
+    created: tuple[str, ...] = ()
+    guards: tuple[binding.Guard, ...] = ()
+
+    @property
+    def base_is_source(self) -> bool:
+        return self.base == self.source
+
+    def layout(self, home: str, authority: str = "") -> Layout:
+        """For the backend. home: the directory on disk that becomes HOME."""
+        return Layout(
+            self.state,
+            home,
+            self.workspace,
+            self.lower,
+            self.upper,
+            self.work,
+            authority,
+            self.masks,
+            dict(self.files),
+        )
+
+    def extend(self, plan: Plan) -> Plan:
+        """The plan with the mounts that guard a bound workspace."""
+        return msgspec.structs.replace(plan, mounts=(*plan.mounts, *self.mounts)) if self.mounts else plan
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.state, name)
+
+
+def prepare(plan: Plan, state_dir: str) -> Prepared:
+    """Makes copy, overlay or bind for `plan.workspace` in `state_dir` (0700, ours, made if absent).
+
+    The owner of all that is made is this process's; the backend shows it to the agent as its own. Raises HostFault,
+    OperatorFault; leaves nothing but the state directory behind.
+    """
+    os.makedirs(state_dir, 0o700, exist_ok=True)
+    workspace = plan.workspace
+    if workspace.mode == "none":
+        return _save(Prepared(state_dir, "", "none", gitlink.GitFacts()))
+    git = gitlink.find(workspace.source)
+    if git.common != workspace.common_git:
+        raise OperatorFault(
+            "workspace.changed", "The repository of the workspace changed since the plan was made.", "Start again."
+        )
+    makers = {"copy": _copy, "overlay": _overlay, "bind": _bind}
+    return _save(makers[workspace.mode](workspace, git, state_dir))
+
+
+def load(state_dir: str) -> Prepared:
+    """What `prepare` stored. Raises OperatorFault where there is nothing."""
+    try:
+        with open(os.path.join(state_dir, RECORD), encoding="ascii") as file:
+            return msgspec.convert(json.load(file), Prepared)
+    except (OSError, ValueError):
+        raise OperatorFault(
+            "workspace.no-state",
+            "There is no workspace kept under this label.",
+            "`bot-bottle list` shows the labels.",
+        ) from None
+
+
+def _save(prepared: Prepared) -> Prepared:
+    # json, not msgspec: file names that are no UTF-8 survive as escaped surrogates.
+    data: Any = msgspec.to_builtins(prepared)
+    with open(prepared.path(RECORD), "w", encoding="ascii") as file:
+        json.dump(data, file)
+    return prepared
+
+
+def _copy(workspace: Workspace, git: gitlink.GitFacts, state: str) -> Prepared:
+    tree, base = os.path.join(state, "tree"), os.path.join(state, "base")
+    _fresh(tree)
+    try:
+        done = _copy_workspace(workspace, git, tree)
+        _remember_source(workspace, state)
+        kept_base = _copy_base(workspace, base, done)
+    except BaseException:
+        remove(tree)
+        raise
+    _hide_masked(workspace, tree)
+    _mark(tree).save(os.path.join(state, "start.marks"))
+    return Prepared(
+        state, workspace.source, "copy", git, workspace=tree, base=base if kept_base else workspace.source,
+        digest=_digest(state), masked=workspace.masked, left_out=done.left_out,
+    )  # fmt: skip
+
+
+def _copy_workspace(workspace: Workspace, git: gitlink.GitFacts, tree: str) -> Copied:
+    hidden = frozenset(workspace.masked)
+    nested: list[str] = []
+
+    def skip(entry: Entry) -> bool:
+        if is_git_dir(entry):
+            nested.append(entry.path)
+            return True
+        return entry.path == ".git" or entry.path in hidden
+
+    with Tree(workspace.source) as source:
+        done = copy_tree(source, tree, LIMITS, skip)
+    gitcopy.copy_git(git, os.path.join(tree, ".git"))
+    for path in sorted({p for p in nested if p != ".git"}):
+        gitcopy.copy_git_dir(os.path.join(workspace.source, path), os.path.join(tree, path))
+    return done
+
+
+def is_git_dir(entry: Entry) -> bool:
+    """A directory called .git, at any depth: never copied as it is."""
+    return entry.kind == "dir" and entry.path.rsplit("/", 1)[-1] == ".git"
+
+
+def _copy_base(workspace: Workspace, base: str, done: Copied) -> bool:
+    """A second copy to compare with; for a large tree the source serves, as far as it has not changed by then."""
+    if not done.reflinked and (done.size > BASE_BYTES or done.files > BASE_FILES):
+        return False
+    _fresh(base)
+    hidden = frozenset(workspace.masked)
+    with Tree(workspace.source) as source:
+        copy_tree(source, base, LIMITS, lambda e: is_git_dir(e) or e.path in hidden or e.path == ".git")
+    return True
+
+
+def _mark(tree: str) -> Snapshot:
+    return Snapshot.take(tree, LIMITS, lambda entry: not is_git_dir(entry))
+
+
+def _remember_source(workspace: Workspace, state: str) -> None:
+    hidden = frozenset(workspace.masked)
+    marks = _mark(workspace.source)
+    marks.marks = {path: mark for path, mark in marks.marks.items() if path not in hidden and path != ".git"}
+    marks.save(os.path.join(state, "source.marks"))
+
+
+def _digest(state: str) -> str:
+    return Snapshot.load(os.path.join(state, "source.marks")).digest()
+
+
+def _hide_masked(workspace: Workspace, tree: str) -> None:
+    """A tracked file that is masked would look deleted to git inside: its index entry is told not to look."""
+    git_dir = os.path.join(tree, ".git")
+    if not workspace.masked or not os.path.isfile(os.path.join(git_dir, "index")):
+        return
+    try:
+        tracked = set(hostgit.run(["ls-files", "-z", "--cached"], git_dir).split(b"\0"))
+        paths = b"".join(name + b"\0" for name in map(os.fsencode, workspace.masked) if name in tracked)
+        if paths:
+            hostgit.run(["update-index", "--skip-worktree", "-z", "--stdin"], git_dir, stdin=paths)
+    except HostFault:
+        return  # only a nicety for the agent; the file itself is not there either way
+
+
+def _overlay(workspace: Workspace, git: gitlink.GitFacts, state: str) -> Prepared:
+    upper, work = os.path.join(state, "cow", "upper"), os.path.join(state, "cow", "work")
+    _fresh(os.path.join(state, "cow"))
+    os.mkdir(upper, 0o700)
+    os.mkdir(work, 0o700)
+    _remember_source(workspace, state)
+    masks = overlay.populate(workspace, git, upper)
+    _mark(upper).save(os.path.join(state, "start.marks"))
+    return Prepared(
+        state, workspace.source, "overlay", git, lower=workspace.source, upper=upper, work=work, masks=masks,
+        base=workspace.source, digest=_digest(state), masked=workspace.masked,
+    )  # fmt: skip
+
+
+def _bind(workspace: Workspace, git: gitlink.GitFacts, state: str) -> Prepared:
+    _remember_source(workspace, state)
+    guarded = binding.guard(workspace, git, state)
+    return Prepared(
+        state, workspace.source, "bind", git, workspace=workspace.source, masks=guarded.masks, files=guarded.files,
+        mounts=guarded.mounts, base=workspace.source, digest=_digest(state), masked=workspace.masked,
+        created=guarded.created, guards=guarded.guards,
+    )  # fmt: skip
+
+
+def _fresh(path: str) -> None:
+    if os.path.lexists(path):
+        remove(path)
+    os.mkdir(path, 0o700)

@@ -1,0 +1,299 @@
+"""The one module that reaches into trees which a bottle wrote (D22), and into the source that it may not redirect.
+
+Every open is openat2 with RESOLVE_BENEATH | NO_SYMLINKS | NO_MAGICLINKS and O_NONBLOCK, and must give a regular
+file; every walk is bounded by entries, depth and time. A link is never followed, a FIFO never waited for.
+Where the kernel lacks openat2 (before 5.6, or an old container filter) each component is opened with O_NOFOLLOW.
+"""
+
+import ctypes
+import errno
+import functools
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bot_bottle.base.errors import AgentFault, HostFault
+
+OPENAT2 = 437
+NO_MAGICLINKS, NO_SYMLINKS, BENEATH = 0x02, 0x04, 0x08
+RESOLVE = BENEATH | NO_SYMLINKS | NO_MAGICLINKS
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_KINDS = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "dir",
+    stat.S_IFLNK: "link",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a tree is looked at before it is refused: entries, levels, seconds; bytes of one file read."""
+
+    entries: int = 500_000
+    depth: int = 200
+    seconds: float = 120
+    file_bytes: int = 1_000_000_000
+
+
+DEFAULT = Limits()
+
+
+class Entry(NamedTuple):
+    """path: relative to the root, no leading slash. kind: file | dir | link | fifo | socket | device."""
+
+    path: str
+    kind: str
+    stat: os.stat_result
+
+
+class _How(ctypes.Structure):
+    _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def kind_of(mode: int) -> str:
+    """The kind of a file by its st_mode."""
+    return _KINDS.get(stat.S_IFMT(mode), "device")
+
+
+def check_relative(path: str) -> str:
+    """The path, if it can only name something below a root. Raises AgentFault."""
+    parts = path.split("/")
+    if not path or "\0" in path or any(part in ("", ".", "..") for part in parts):
+        raise AgentFault("workspace.path", "A path in the bottle's tree is not below its root.")
+    return path
+
+
+def open_beneath(root: int, path: str, flags: int, mode: int = 0) -> int:
+    """A descriptor of `path` below the directory `root`, no component a link. Raises OSError (ELOOP for a link)."""
+    check_relative(path)
+    flags |= os.O_CLOEXEC | os.O_NOFOLLOW | (0 if flags & os.O_PATH else os.O_NONBLOCK)
+    if not _has_openat2():
+        return _open_by_component(root, path, flags, mode)
+    how = _How(flags, mode, RESOLVE)
+    code = errno.EAGAIN
+    for _ in range(16):  # EAGAIN: a rename elsewhere raced with the kernel's check of "beneath"
+        fd = _libc().syscall(OPENAT2, root, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
+        if fd >= 0:
+            return fd
+        code = ctypes.get_errno()
+        if code not in (errno.EAGAIN, errno.EINTR):
+            break
+    raise OSError(code, os.strerror(code), path)
+
+
+@functools.cache
+def _has_openat2() -> bool:
+    how = _How(os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, 0, RESOLVE)
+    fd = _libc().syscall(OPENAT2, -100, b".", ctypes.byref(how), ctypes.sizeof(how))
+    if fd >= 0:
+        os.close(fd)
+    return fd >= 0 or ctypes.get_errno() not in (errno.ENOSYS, errno.EPERM)
+
+
+def _open_by_component(root: int, path: str, flags: int, mode: int) -> int:
+    *parents, name = path.split("/")
+    at = root
+    try:
+        for part in parents:
+            deeper = os.open(part, _DIRECTORY, dir_fd=at)
+            if at != root:
+                os.close(at)
+            at = deeper
+        return os.open(name, flags, mode, dir_fd=at)
+    finally:
+        if at != root:
+            os.close(at)
+
+
+class Tree:
+    """A directory held by descriptor: whatever happens to its path, this is the tree that was opened."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def __enter__(self) -> "Tree":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
+
+    def stat(self, path: str) -> os.stat_result | None:
+        """lstat below the root; None where nothing is, or where a component is a link."""
+        try:
+            fd = open_beneath(self.fd, path, os.O_PATH)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV):
+                return None
+            raise
+        try:
+            return os.fstat(fd)
+        finally:
+            os.close(fd)
+
+    def open_file(self, path: str) -> int:
+        """A readable descriptor of a regular file. Raises AgentFault for anything else, OSError."""
+        fd = open_beneath(self.fd, path, os.O_RDONLY)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise AgentFault("workspace.not-a-file", "A path in the tree is no regular file where one was expected.")
+        return fd
+
+    def read(self, path: str, limit: int) -> bytes:
+        """The bytes of a regular file. Raises AgentFault above `limit` bytes, OSError."""
+        fd = self.open_file(path)
+        with os.fdopen(fd, "rb") as file:
+            data = file.read(limit + 1)
+        if len(data) > limit:
+            raise AgentFault("workspace.file-size", f"A file in the tree is larger than {limit} bytes.")
+        return data
+
+    def link(self, path: str) -> bytes:
+        """The target of a symbolic link, as bytes, without following it."""
+        fd = open_beneath(self.fd, path, os.O_PATH)
+        try:
+            return os.fsencode(os.readlink("", dir_fd=fd))
+        finally:
+            os.close(fd)
+
+    def directory(self, path: str) -> int:
+        """A descriptor of the directory `path` ("" is the root). Raises OSError where a component is a link."""
+        return open_beneath(self.fd, path, os.O_RDONLY | os.O_DIRECTORY) if path else os.dup(self.fd)
+
+    def walk(self, limits: Limits = DEFAULT, enter: Callable[[Entry], bool] | None = None) -> Iterator[Entry]:
+        """Every entry below the root, parents first. enter: whether a directory is descended into."""
+        budget = _Budget(limits)
+        top = os.dup(self.fd)
+        yield from _walk(top, "", budget, 0, enter)
+
+
+class _Budget:
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.entries = 0
+        self.until = time.monotonic() + limits.seconds
+
+    def spend(self, depth: int) -> None:
+        self.entries += 1
+        if self.entries > self.limits.entries:
+            raise AgentFault("workspace.entries", f"The tree has more than {self.limits.entries} entries.")
+        if depth > self.limits.depth:
+            raise AgentFault("workspace.depth", f"The tree is deeper than {self.limits.depth} levels.")
+        if not self.entries & 0x3FF and time.monotonic() > self.until:
+            raise AgentFault("workspace.time", f"The tree took longer than {self.limits.seconds:.0f} s to read.")
+
+
+def _walk(
+    fd: int, prefix: str, budget: _Budget, depth: int, enter: Callable[[Entry], bool] | None
+) -> Iterator[Entry]:
+    """Owns and closes `fd`. One descriptor per level is open, so the depth limit bounds them too."""
+    try:
+        for name in sorted(os.listdir(fd)):
+            budget.spend(depth)
+            try:
+                found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            entry = Entry(prefix + name, kind_of(found.st_mode), found)
+            yield entry
+            if entry.kind == "dir" and (enter is None or enter(entry)):
+                yield from _walk(_open_directory(fd, name, found), f"{entry.path}/", budget, depth + 1, enter)
+    finally:
+        os.close(fd)
+
+
+def _open_directory(parent: int, name: str, found: os.stat_result) -> int:
+    """Opens a directory entry; one that its owner made unreadable is made readable first (mode 000)."""
+    try:
+        return os.open(name, _DIRECTORY, dir_fd=parent)
+    except PermissionError:
+        if found.st_uid != os.geteuid():
+            raise
+        permit(parent, name, 0o700)
+        return os.open(name, _DIRECTORY, dir_fd=parent)
+
+
+def permit(parent: int, name: str, bits: int) -> None:
+    """Adds mode bits to an entry of `parent` that is no link, through a pinned descriptor."""
+    fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        mode = os.fstat(fd).st_mode
+        if not stat.S_ISLNK(mode):
+            os.chmod(f"/proc/self/fd/{fd}", stat.S_IMODE(mode) | bits)
+    finally:
+        os.close(fd)
+
+
+def remove(path: str) -> None:
+    """Removes a tree that a bottle wrote: no link is followed, any depth, mode 000 directories, overlay work.
+
+    Raises HostFault naming the path when something belongs to a uid that we may not touch.
+    """
+    parent, name = os.path.split(os.path.abspath(path))
+    holder = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _remove_entry(holder, name, holder, 0)
+        for left in [left for left in os.listdir(holder) if left.startswith(_RESCUED + name)]:
+            _remove_deep(holder, left)
+    except PermissionError as error:
+        raise HostFault(
+            "workspace.remove",
+            f"Could not remove {path}: {error.strerror}.",
+            "Remove it as root; a bottle's uid owns it.",
+        ) from None
+    finally:
+        os.close(holder)
+
+
+_RESCUED = ".bot-bottle-remove-"
+
+
+def _remove_deep(holder: int, name: str) -> None:
+    """A directory that lay too deep was moved up to `holder`; removing it may move up the next one."""
+    pending = [name]
+    while pending:
+        current = pending.pop()
+        _remove_entry(holder, current, holder, 0)
+        pending += [left for left in os.listdir(holder) if left.startswith(_RESCUED + current)]
+
+
+def _remove_entry(parent: int, name: str, holder: int, depth: int, base: str = "") -> None:
+    try:
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(found.st_mode):
+        _unlink(parent, name)
+        return
+    base = base or name
+    if depth >= 100:
+        # rmdir of what remains needs no more than these levels: the subtree continues next to the root.
+        os.rename(name, f"{_RESCUED}{base}-{found.st_ino}", src_dir_fd=parent, dst_dir_fd=holder)
+        return
+    fd = _open_directory(parent, name, found)
+    try:
+        for child in os.listdir(fd):
+            _remove_entry(fd, child, holder, depth + 1, base)
+    finally:
+        os.close(fd)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _unlink(parent: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=parent)
+    except PermissionError:
+        os.fchmod(parent, stat.S_IMODE(os.fstat(parent).st_mode) | 0o700)
+        os.unlink(name, dir_fd=parent)

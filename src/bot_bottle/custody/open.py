@@ -77,6 +77,10 @@ class Custody:
         self.stores[0].put(secret)
         return self.stores[0].kind
 
+    def protection(self) -> list[str]:
+        """What protects the stores, one sentence each, said plainly."""
+        return [f"secrets.enc: {store.describe()}." for store in self.stores if isinstance(store, EncryptedFileStore)]
+
     def remove(self, name: str) -> bool:
         """From every store that has it. False where none had."""
         return sum(store.remove(name) for store in self.stores) > 0

@@ -1,0 +1,104 @@
+"""`bot-bottle secret`: set, list, test, remove. A value comes from standard input, never from an argument (B47)."""
+
+import json
+import os
+import sys
+from typing import BinaryIO
+
+import click
+
+from bot_bottle.base.errors import OperatorFault, UsageFault
+from bot_bottle.base.home import locate
+from bot_bottle.base.ids import is_name
+from bot_bottle.custody.check import acceptable, weakness
+from bot_bottle.custody.open import Custody, open_custody
+
+LIMIT = 65536
+
+
+@click.group(name="secret")
+def command() -> None:
+    """Keep the real credentials on this host; a bottle only ever holds placeholders."""
+
+
+@command.command(name="set")
+@click.argument("name")
+def set_(name: str) -> None:
+    """Set NAME to what standard input holds (a terminal is asked, without echo)."""
+    checked(name)
+    stdin = sys.stdin.buffer
+    value = asked(name) if stdin.isatty() else piped(stdin)
+    secret = acceptable(name, value)
+    kind = custody().put(secret)
+    click.echo(f"{name} is set ({kind}).", err=True)
+    if warning := weakness(secret):
+        click.echo(f"warning: {warning}", err=True)
+
+
+@command.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def list_(as_json: bool) -> None:
+    """List the names of all secrets and the store that gives each. Values are not shown."""
+    opened = custody()
+    rows = [{"name": name, "store": opened.where(name)} for name in opened.names()]
+    if as_json:
+        click.echo(json.dumps({"secrets": rows, "protection": opened.protection()}))
+        return
+    width = max((len(row["name"]) for row in rows), default=0)
+    for row in rows:
+        click.echo(f"{row['name']:<{width}}  {row['store']}")
+    if not rows:
+        click.echo("No secret is set. Set one: bot-bottle secret set anthropic", err=True)
+    for sentence in opened.protection():
+        click.echo(sentence, err=True)
+
+
+@command.command()
+@click.argument("name")
+def test(name: str) -> None:
+    """Say whether NAME can be read and used. Nothing is sent, nothing of the value is shown."""
+    checked(name)
+    opened = custody()
+    secret = opened.get(name)
+    if secret is None:
+        raise OperatorFault("custody.unset", f"The secret {name} is not set.", f"Run: bot-bottle secret set {name}")
+    click.echo(f"{name} is set and readable ({opened.where(name)}).")
+    if warning := weakness(secret):
+        click.echo(f"warning: {warning}", err=True)
+
+
+@command.command()
+@click.argument("name")
+def remove(name: str) -> None:
+    """Remove NAME from every store that bot-bottle writes."""
+    checked(name)
+    if not custody().remove(name):
+        raise OperatorFault("custody.unset", f"The secret {name} is not set.", "See: bot-bottle secret list")
+    click.echo(f"{name} is removed.", err=True)
+
+
+def custody() -> Custody:
+    return open_custody(locate(os.environ), os.environ)
+
+
+def checked(name: str) -> None:
+    if not is_name(name):
+        raise UsageFault(
+            "custody.name",
+            "That is not a name for a secret.",
+            "Names are lower case letters, digits and hyphens, like anthropic. The value goes to standard input.",
+        )
+
+
+def asked(name: str) -> bytes:
+    """Without echo, twice. What is typed is never on the screen nor in the shell's history."""
+    value: str = click.prompt(f"Value of {name}", hide_input=True, confirmation_prompt=True, err=True)
+    return value.encode()
+
+
+def piped(stdin: BinaryIO) -> bytes:
+    """All of standard input without its last line end. Raises UsageFault where that is nothing or too much."""
+    value = stdin.read(LIMIT + 1)
+    if len(value) > LIMIT:
+        raise UsageFault("custody.value", f"Standard input holds more than {LIMIT} bytes.", "Pipe only the secret.")
+    return value

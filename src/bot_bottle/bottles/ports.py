@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bot_bottle.bottles.plan import Plan
+from bot_bottle.bottles.seal.enter import Handle
 
 
 @dataclass(slots=True)
@@ -60,7 +61,23 @@ class Started(Protocol):
     def thaw(self) -> None: ...
 
     def execute(self, argv: list[str], env: dict[str, str], stdio: tuple[int, int, int], terminal: bool) -> int:
-        """Starts another process in the bottle under the same confinement; its host pidfd."""
+        """Starts another process in the bottle under the same confinement; its host pidfd, a child of ours.
+
+        argv[0] is looked up in env's PATH; stdio are descriptors for it (a pty's slave three times when terminal).
+        `seal.bottle.exit_status(pidfd)` reaps it.
+        """
+        ...
+
+    def dial(self, port: int) -> int:
+        """A connected TCP socket to 127.0.0.1:port inside, for `forward`. Raises SealFault when nobody listens."""
+        ...
+
+    def breach(self) -> str:
+        """After the end: the watched limit that ended it, e.g. ``memory: 5 bytes of 4``, or ""."""
+        ...
+
+    def handle(self) -> Handle:
+        """Plain data by which another process of the same user can enter: `seal.enter.enter` and `dial`."""
         ...
 
 
@@ -72,5 +89,9 @@ class Backend(Protocol):
         ...
 
     def start(self, plan: Plan, layout: Layout, reserved: tuple[int, ...] = ()) -> Started:
-        """Seals, stages and waits. Raises SealFault or HostFault and leaves nothing behind."""
+        """Seals, stages and waits. Raises SealFault or HostFault and leaves nothing behind.
+
+        reserved: ports that routes name but that get no door, because the agent's own servers listen there. Belongs
+        to the main thread.
+        """
         ...

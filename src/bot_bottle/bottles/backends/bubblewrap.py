@@ -10,8 +10,8 @@ from bot_bottle.base.errors import HostFault, OperatorFault, SealFault
 from bot_bottle.bottles import limits, limits_cgroup, limits_watch
 from bot_bottle.bottles.plan import Plan
 from bot_bottle.bottles.ports import Layout
-from bot_bottle.bottles.seal import enter, freeze, probe, start, which
-from bot_bottle.bottles.seal.bottle import Bottle, exit_status
+from bot_bottle.bottles.seal import enter, freeze, probe, processes, start, which
+from bot_bottle.bottles.seal.bottle import Bottle
 from bot_bottle.bottles.seal.etc import git_config
 from bot_bottle.bottles.seal.interpreter import interpreter
 from bot_bottle.bottles.seal.spec import Bind, Overlay, Spec
@@ -54,7 +54,11 @@ class Bubblewrap:
         finally:
             bait.forget()
         sealed = Sealed(opened, spec, budget, group, bait, trees(plan, layout))
-        sealed.wait_ready()
+        try:
+            sealed.wait_ready()
+        except BaseException:
+            sealed.abandon()
+            raise
         return sealed
 
 
@@ -201,19 +205,33 @@ class Sealed(Bottle):
         self._group.remove()
         self.close()
 
+    def abandon(self) -> None:
+        """Ends it and closes everything, also what would be the caller's."""
+        self.stop()
+        start.close_all((*self.stdio, self.pidfd, *(fd for _, fd in self.doors)))
+
     def freeze(self) -> None:
         self._freezer.freeze()
 
     def thaw(self) -> None:
         self._freezer.thaw()
 
-    def execute(self, argv: list[str], env: dict[str, str], stdio: tuple[int, int, int], terminal: bool) -> int:
-        entry = enter.Entry(
-            argv=tuple(argv), env=env, cwd=self._spec.cwd, terminal=terminal, ceilings=self._spec.ceilings
+    def handle(self) -> enter.Handle:
+        ceilings = self._spec.ceilings
+        return enter.Handle(
+            first=self.pid,
+            born=processes.born(self.pid),
+            inside=self.ids.inside,
+            by=self.ids.by,
+            cwd=self._spec.cwd,
+            files=ceilings.files,
+            processes=ceilings.processes,
+            data=ceilings.data,
+            groups=self._group.directories,
         )
-        return enter.enter(self.pid, self.ids, entry, self._group.directories, stdio)
 
+    def execute(self, argv: list[str], env: dict[str, str], stdio: tuple[int, int, int], terminal: bool) -> int:
+        return enter.enter(self.handle(), enter.Entry(tuple(argv), env, stdio, terminal))
 
-def executed_status(pidfd: int) -> int:
-    """Waits for a process that `execute` started and reaps it: its exit status, 128+n for a signal."""
-    return exit_status(pidfd)
+    def dial(self, port: int) -> int:
+        return enter.dial(self.handle(), port)

@@ -11,15 +11,35 @@ import socket
 from dataclasses import dataclass
 from typing import NoReturn
 
+import msgspec
+
 from bot_bottle.base.errors import SealFault
 from bot_bottle.bottles.seal import kernel, processes, seccomp
 from bot_bottle.bottles.seal.helper import arm, arm_first, failure, limits, own_session, take
-from bot_bottle.bottles.seal.ids import Ids
 from bot_bottle.bottles.seal.spec import Ceilings
 from bot_bottle.bottles.seal.start import HANDSHAKE_SECONDS, join_cgroups, refused
 
 ALL = kernel.NEWUSER | kernel.NEWNS | kernel.NEWPID | kernel.NEWNET | kernel.NEWIPC | kernel.NEWUTS
+DIAL_SECONDS = 5.0
 INIT, CHANNEL = 3, 4  # where `take` puts the descriptors
+
+
+class Handle(msgspec.Struct, frozen=True):
+    """All that another process of the same user needs to enter a bottle; may be kept in a lease file.
+
+    first, born: pid and start time (clock ticks since boot) of the first process, so that a reused pid is noticed.
+    inside, by: as in `ids.Ids`. cwd: where the agent began. groups: cgroups to join.
+    """
+
+    first: int
+    born: int
+    inside: int
+    by: str
+    cwd: str
+    files: int
+    processes: int
+    data: int
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +48,67 @@ class Entry:
 
     argv: tuple[str, ...]
     env: dict[str, str]
-    cwd: str
-    terminal: bool
-    ceilings: Ceilings
+    stdio: tuple[int, int, int]
+    terminal: bool = False
 
 
-def enter(first: int, ids: Ids, entry: Entry, groups: tuple[str, ...], stdio: tuple[int, int, int]) -> int:
+def enter(handle: Handle, entry: Entry) -> int:
     """Host pidfd of the new process, a child of ours. Raises SealFault when it cannot be started."""
-    init = os.pidfd_open(processes.inner_init(first) or first)
+    init = open_init(handle)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     launcher = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _child(launcher, ids, entry, (*stdio, init, theirs.fileno()))
+        _child(launcher, handle, entry, (*entry.stdio, init, theirs.fileno()))
     os.close(init)
     theirs.close()
     try:
-        return _handshake(ours, pid, groups)
+        return _handshake(ours, pid, handle.groups)
     finally:
         ours.close()
         os.waitpid(pid, 0)
+
+
+def dial(handle: Handle, port: int) -> int:
+    """A TCP connection to 127.0.0.1:port in the bottle, as a descriptor. The host connects in; nothing leads out."""
+    init = open_init(handle)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pid = os.fork()
+    if pid == 0:
+        _dial(init, port, theirs)
+    os.close(init)
+    theirs.close()
+    try:
+        ours.settimeout(HANDSHAKE_SECONDS)
+        text, fds, _, _ = socket.recv_fds(ours, 4096, 1, socket.MSG_CMSG_CLOEXEC)
+        if not fds:
+            raise SealFault("seal.nobody-listens", f"Nothing answers on port {port} in the bottle.", text.decode())
+        return fds[0]
+    finally:
+        ours.close()
+        os.waitpid(pid, 0)
+
+
+def _dial(init: int, port: int, channel: socket.socket) -> NoReturn:
+    try:
+        kernel.setns(init, kernel.NEWUSER | kernel.NEWNET)
+        with socket.create_connection(("127.0.0.1", port), timeout=DIAL_SECONDS) as sock:
+            sock.setblocking(True)
+            socket.send_fds(channel, [b"dialled"], [sock.fileno()])
+    except OSError as error:
+        channel.send(f"{error.strerror or error}.".encode())
+    finally:
+        os._exit(0)
+
+
+def open_init(handle: Handle) -> int:
+    """A pidfd of the bottle's inner init. Raises SealFault when this bottle has ended."""
+    with contextlib.suppress(OSError):
+        init = os.pidfd_open(processes.inner_init(handle.first))
+        if processes.born(handle.first) == handle.born:
+            return init
+        os.close(init)
+    raise SealFault("seal.cannot-enter", "The bottle has ended.", "See `bot-bottle list`.")
 
 
 def _handshake(channel: socket.socket, pid: int, groups: tuple[str, ...]) -> int:
@@ -67,37 +128,37 @@ def _handshake(channel: socket.socket, pid: int, groups: tuple[str, ...]) -> int
     return fds[0]
 
 
-def _child(launcher: int, ids: Ids, entry: Entry, fds: tuple[int, ...]) -> NoReturn:
+def _child(launcher: int, handle: Handle, entry: Entry, fds: tuple[int, ...]) -> NoReturn:
     try:
         arm(launcher)
         take(fds)
         channel = socket.socket(fileno=CHANNEL)
         try:
-            _enter(launcher, ids, entry, channel)
+            _enter(launcher, handle, entry, channel)
         except BaseException as error:  # noqa: BLE001 - the process ends here whatever it was
             channel.send(failure(error))
     finally:
         os._exit(0)
 
 
-def _enter(launcher: int, ids: Ids, entry: Entry, channel: socket.socket) -> None:
+def _enter(launcher: int, handle: Handle, entry: Entry, channel: socket.socket) -> None:
     channel.send(b"groups")
     if channel.recv(16) != b"ok":
         os._exit(1)
-    if ids.by == "own":
+    if handle.by == "own":
         os.setgroups([])
     unreadable()
     kernel.setns(INIT, ALL)
     with contextlib.suppress(OSError):
         kernel.setns(INIT, kernel.NEWCGROUP)  # only where bubblewrap could make one
-    if ids.inside != os.getuid():
-        os.setresgid(ids.inside, ids.inside, ids.inside)
-        os.setresuid(ids.inside, ids.inside, ids.inside)
+    if handle.inside != os.getuid():
+        os.setresgid(handle.inside, handle.inside, handle.inside)
+        os.setresuid(handle.inside, handle.inside, handle.inside)
         arm(launcher)
         unreadable()
     pid, pidfd = kernel.sibling()
     if pid == 0:
-        _inside(entry, channel)
+        _inside(handle, entry, channel)
     socket.send_fds(channel, [b"started"], [pidfd])
 
 
@@ -106,12 +167,12 @@ def unreadable() -> None:
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
 
 
-def _inside(entry: Entry, channel: socket.socket) -> NoReturn:
+def _inside(handle: Handle, entry: Entry, channel: socket.socket) -> NoReturn:
     try:
         arm_first(CHANNEL)
-        limits(entry.ceilings)
+        limits(Ceilings(files=handle.files, processes=handle.processes, data=handle.data))
         own_session(entry.terminal)
-        os.chdir(entry.cwd)
+        os.chdir(handle.cwd)
         kernel.drop_capabilities()
         kernel.install_filter(seccomp.program())
         os.execvpe(entry.argv[0], entry.argv, entry.env)

@@ -36,7 +36,10 @@ def git_config(hosts: tuple[str, ...], user: tuple[str, str], workspace: str) ->
     lines: list[str] = []
     for host in sorted({host for host in hosts if _HOST.match(host)}):
         lines.append(f'[url "https://{host}/"]')
-        lines += [f"\tinsteadOf = {prefix}{host}{end}" for prefix, end in (("git@", ":"), ("ssh://git@", "/"), ("ssh://", "/"))]
+        lines += [
+            f"\tinsteadOf = {prefix}{host}{end}"
+            for prefix, end in (("git@", ":"), ("ssh://git@", "/"), ("ssh://", "/"))
+        ]
     if workspace:
         lines += ["[safe]", f"\tdirectory = {quoted(workspace)}"]
     if user[0] or user[1]:

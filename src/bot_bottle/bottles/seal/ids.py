@@ -55,7 +55,9 @@ def mapped_uids(path: str = "/proc/self/uid_map", host: bool | None = None) -> l
     """The uids that exist here. On the host itself that is everything; in a container only what it was given."""
     with open(path) as file:
         rows = [[int(word) for word in line.split()] for line in file]
-    whole = host if host is not None else any(count > 0xFFFF0000 and inside == outside for inside, outside, count in rows)
+    whole = (
+        host if host is not None else any(count > 0xFFFF0000 and inside == outside for inside, outside, count in rows)
+    )
     return [range(inside, inside + (count if whole else min(count, 0x7FFFFFFF))) for inside, _, count in rows]
 
 

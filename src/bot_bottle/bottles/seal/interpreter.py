@@ -33,6 +33,8 @@ def interpreter() -> Interpreter:
         )
     if prefix == "/usr" or prefix.startswith("/usr/"):
         return Interpreter(f"{prefix}/{program} -I -S -B {PROBE}")
-    masks = [f"{PYTHON}/lib/{version}/site-packages"] if os.path.isdir(f"{prefix}/lib/{version}/site-packages") else []
+    masks = (
+        [f"{PYTHON}/lib/{version}/site-packages"] if os.path.isdir(f"{prefix}/lib/{version}/site-packages") else []
+    )
     command = f"LD_LIBRARY_PATH={PYTHON}/lib {PYTHON}/{program} -I -S -B {PROBE}"
     return Interpreter(command, (Bind(prefix, PYTHON, mapped=False),), tuple(masks))

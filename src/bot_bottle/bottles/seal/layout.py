@@ -19,7 +19,17 @@ INIT, PROBE, PYTHON = f"{PRIVATE}/init", f"{PRIVATE}/probe.py", f"{PRIVATE}/pyth
 HOME = "/home/agent"
 HOST_ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "protocols")
 HOST_ETC += ("services", "terminfo", "timezone", "ssl/openssl.cnf", "ca-certificates.conf", "magic", "rpc")
-HIDDEN_PROC = ("keys", "key-users", "kcore", "sysrq-trigger", "timer_list", "kallsyms", "kmsg", "sched_debug", "latency_stats")
+HIDDEN_PROC = (
+    "keys",
+    "key-users",
+    "kcore",
+    "sysrq-trigger",
+    "timer_list",
+    "kallsyms",
+    "kmsg",
+    "sched_debug",
+    "latency_stats",
+)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -44,7 +54,9 @@ def init_script(spec: Spec) -> bytes:
     lines += ["  go) break;;", "  *) exit 125;;", "esac; done", '[ "$word" = go ] || exit 125', "unset word more"]
     for name, value in spec.env.items():
         if not _VARIABLE.match(name):
-            raise OperatorFault("plan.bad-variable", f"{name!r} is no name for an environment variable.", "Rename it.")
+            raise OperatorFault(
+                "plan.bad-variable", f"{name!r} is no name for an environment variable.", "Rename it."
+            )
         lines.append(f"export {name}={shlex.quote(value)}")
     lines.append("exec " + " ".join(map(shlex.quote, spec.argv)) + " 3<&- 4>&-")
     return "\n".join(lines).encode("utf-8", "surrogateescape") + b"\n"
@@ -85,7 +97,13 @@ def kernel_views() -> list[str]:
 def own_files(files: tuple[Content, ...]) -> list[str]:
     out: list[str] = []
     for file in files:
-        out += ["--perms", "0555" if file.executable else "0444", "--ro-bind-data", str(memfd(file.data)), file.target]
+        out += [
+            "--perms",
+            "0555" if file.executable else "0444",
+            "--ro-bind-data",
+            str(memfd(file.data)),
+            file.target,
+        ]
     return out
 
 

@@ -84,7 +84,7 @@ class Exchange:
     heard: dict[int, bytearray] = field(default_factory=lambda: {1: bytearray(), 2: bytearray()})
 
     def run(self, deadline: float) -> str:
-        """"" when it ended by itself, else the reason why it must be stopped."""
+        """ "" when it ended by itself, else the reason why it must be stopped."""
         for fd in (self.stdin_fd, *self.bottle.stdio[1:]):
             os.set_blocking(fd, False)
         poll = select.poll()

@@ -41,6 +41,14 @@ def read_process(pid: int) -> Process | None:
     return None
 
 
+def born(pid: int) -> int:
+    """Start time in clock ticks since boot, field 22 of proc(5) stat; 0 when there is no such process."""
+    with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/stat", "rb") as file:
+        text = file.read()
+        return int(text[text.rindex(b")") + 2 :].split()[19])
+    return 0
+
+
 def members(first: int) -> list[Process]:
     """The first process and all its descendants, parents before children."""
     table = children_of_all()

@@ -98,7 +98,7 @@ def tmpfs_bytes(meter: int) -> int:
 
 
 def tree_bytes(top: int) -> int:
-    """Allocated bytes below a directory, one descriptor per level. Entries count: a million empty files are not free."""
+    """Allocated bytes below a directory, one descriptor per level. Entries count: empty files are not free."""
     total, entries = 0, 0
     levels = [(os.dup(top), [""])]
     while levels:

@@ -16,7 +16,7 @@ SIGNALLED = 128
 
 
 class Bottle:
-    """One sealed bottle. Descriptors in `doors`, `stdio` and `pidfd` belong to the caller; the rest closes at `close`."""
+    """One sealed bottle. `doors`, `stdio` and `pidfd` belong to the caller; the rest closes at `close`."""
 
     def __init__(self, opened: Opened) -> None:
         self.pid = opened.pid

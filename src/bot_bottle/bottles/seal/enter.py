@@ -1,8 +1,8 @@
 """Another process in a running bottle, under the same confinement: `exec`, `attach`, `forward`.
 
-A forked helper enters the bottle's namespaces by the pidfd of its init, becomes the agent, gives up every capability,
-takes the same filter and limits, and is never readable from inside: until the exec it is a copy of the launcher (D03),
-so it is not dumpable before it shares a pid namespace with the agent.
+A forked helper enters the bottle's namespaces by the pidfd of its init, becomes the agent, gives up every capability
+and takes the same filter and limits. Until its exec it is a copy of the launcher (D03), so it is not dumpable before
+it shares a pid namespace with the agent.
 """
 
 import contextlib
@@ -135,7 +135,7 @@ def _child(launcher: int, handle: Handle, entry: Entry, fds: tuple[int, ...]) ->
         channel = socket.socket(fileno=CHANNEL)
         try:
             _enter(launcher, handle, entry, channel)
-        except BaseException as error:  # noqa: BLE001 - the process ends here whatever it was
+        except BaseException as error:
             channel.send(failure(error))
     finally:
         os._exit(0)
@@ -175,8 +175,10 @@ def _inside(handle: Handle, entry: Entry, channel: socket.socket) -> NoReturn:
         os.chdir(handle.cwd)
         kernel.drop_capabilities()
         kernel.install_filter(seccomp.program())
-        os.execvpe(entry.argv[0], entry.argv, entry.env)
-    except BaseException as error:  # noqa: BLE001 - the process ends here whatever it was
+        os.execvpe(  # noqa: S606 - this is the confined start itself
+            entry.argv[0], entry.argv, entry.env
+        )
+    except BaseException as error:
         channel.send(failure(error))
     finally:
         os._exit(127)

@@ -1,4 +1,4 @@
-"""The bottle's own /etc: nothing of the host's accounts, resolvers or keys; one authority to trust; git over https."""
+"""The bottle's own /etc: no account, resolver or key of the host; one authority to trust; git over https."""
 
 import re
 
@@ -16,14 +16,15 @@ _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z")
 def contents(ids: Ids, home: str, shell: str = "/bin/sh") -> tuple[Content, ...]:
     """Accounts, names and resolvers. Every name is answered by the gateway at 127.0.0.1 (D09)."""
     agent = f"agent:x:{ids.inside}:{ids.inside}:agent:{home}:{shell}\n"
+    nobody = "/nonexistent:/bin/false\n"
     files = {
-        "/etc/passwd": f"root:x:0:0:root:/nonexistent:/bin/false\n{agent}nobody:x:65534:65534::/nonexistent:/bin/false\n",
+        "/etc/passwd": f"root:x:0:0::{nobody}{agent}nobody:x:65534:65534::{nobody}",
         "/etc/group": f"root:x:0:\nagent:x:{ids.inside}:\nnogroup:x:65534:\n",
         "/etc/hosts": "127.0.0.1 localhost bottle\n::1 localhost ip6-localhost\n",
         "/etc/hostname": "bottle\n",
         "/etc/host.conf": "multi on\n",
         "/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:2 attempts:1\n",
-        "/etc/nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n",
+        "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
     }
     return tuple(Content(path, text.encode()) for path, text in files.items())
 

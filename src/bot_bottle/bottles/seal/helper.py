@@ -1,4 +1,4 @@
-"""The forked child of the launcher that makes the seal, then becomes nothing: its last act is the bottle's first process.
+"""The forked child of the launcher that makes the seal; its last act is the bottle's first process.
 
 Single-threaded, on a copy of the launcher's memory, numbered; every step can fail and then nothing has started. Order
 matters: bound to the launcher before anything exists (D08), descriptors closed before any mount (D01), root's powers
@@ -32,7 +32,7 @@ def helper(spec: Spec, ids: Ids, bwrap: which.Found, launcher: int, fds: tuple[i
         channel = socket.socket(fileno=CHANNEL)
         try:
             build(spec, ids, bwrap, launcher, channel)
-        except BaseException as error:  # noqa: BLE001 - the process ends here whatever it was
+        except BaseException as error:
             channel.send(failure(error))
     finally:
         os._exit(0)
@@ -68,14 +68,14 @@ def build(spec: Spec, ids: Ids, bwrap: which.Found, launcher: int, channel: sock
 
 
 def arm(launcher: int) -> None:
-    """D08: bound to the launcher before anything exists; again after each change of uid, which makes it forgotten."""
+    """D08: bound to the launcher before anything exists; again after each change of uid, which undoes it."""
     kernel.die_with_parent()
     if os.getppid() != launcher:
         os._exit(1)
 
 
 def take(fds: tuple[int, ...]) -> None:
-    """D01: the listed descriptors become 0..n-1, everything else is closed. Only 0-2 survive an exec by themselves."""
+    """D01: the listed descriptors become 0..n-1, all others are closed. Only 0-2 survive an exec by themselves."""
     high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in fds]
     for n, fd in enumerate(high):
         os.dup2(fd, n, inheritable=n <= STDERR)
@@ -105,16 +105,18 @@ def become_agent(ids: Ids, launcher: int) -> None:
 
 
 def first_process(spec: Spec, command: list[str]) -> NoReturn:
-    """pid 1 of an outer pid namespace and a child of the launcher. Its death is the death of all, also of a bubblewrap
-    that has not yet tied itself to anybody; the agent cannot see it."""
+    """pid 1 of an outer pid namespace and a child of the launcher; the agent cannot see it.
+
+    Its death is the death of all, also of a bubblewrap that has not yet tied itself to anybody.
+    """
     try:
         arm_first(GO)
         limits(spec.ceilings)
         own_session(spec.terminal)
         for fd in (GO, READY):
             os.set_inheritable(fd, True)
-        os.execve(command[0], command, bwrap_environment())
-    except BaseException as error:  # noqa: BLE001 - the process ends here whatever it was
+        os.execve(command[0], command, bwrap_environment())  # noqa: S606 - the sandbox itself
+    except BaseException as error:
         socket.socket(fileno=CHANNEL).send(failure(error))
     finally:
         os._exit(127)

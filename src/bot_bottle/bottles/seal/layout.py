@@ -14,11 +14,27 @@ from bot_bottle.bottles.seal.ids import Ids
 from bot_bottle.bottles.seal.spec import Content, Spec
 from bot_bottle.bottles.seal.staging import STAGE, may_appear, staged
 
+SHM, TMP = "/dev/shm", "/tmp"  # noqa: S108 - inside, each a sized tmpfs of the bottle's own
+STAGED_TMP = f"{STAGE}/tmp"  # noqa: S108 - on the hidden stage
 PRIVATE = "/run/bot-bottle"  # our own files inside
 INIT, PROBE, PYTHON = f"{PRIVATE}/init", f"{PRIVATE}/probe.py", f"{PRIVATE}/python"
 HOME = "/home/agent"
-HOST_ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "protocols")
-HOST_ETC += ("services", "terminfo", "timezone", "ssl/openssl.cnf", "ca-certificates.conf", "magic", "rpc")
+HOST_ETC = (
+    "alternatives",
+    "ca-certificates.conf",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "localtime",
+    "magic",
+    "mime.types",
+    "protocols",
+    "rpc",
+    "services",
+    "ssl/openssl.cnf",
+    "terminfo",
+    "timezone",
+)
 HIDDEN_PROC = (
     "keys",
     "key-users",
@@ -63,10 +79,8 @@ def init_script(spec: Spec) -> bytes:
 
 
 def namespaces() -> list[str]:
-    return (
-        "--unshare-user --unshare-pid --unshare-ipc --unshare-uts --unshare-cgroup-try "
-        "--disable-userns --cap-drop ALL --die-with-parent"
-    ).split()
+    new = [f"--unshare-{kind}" for kind in ("user", "pid", "ipc", "uts", "cgroup-try")]
+    return [*new, "--disable-userns", "--cap-drop", "ALL", "--die-with-parent"]
 
 
 def system_tree(authority: bool) -> list[str]:
@@ -91,7 +105,7 @@ def kernel_views() -> list[str]:
         out += ["--ro-bind", f"/proc/{name}", f"/proc/{name}"] if os.path.isdir(f"/proc/{name}") else []
     for name in HIDDEN_PROC:
         out += ["--ro-bind", "/dev/null", f"/proc/{name}"] if os.path.exists(f"/proc/{name}") else []
-    return out + "--perms 0555 --size 4096 --tmpfs /proc/1 --remount-ro /proc/1".split()
+    return [*out, "--perms", "0555", "--size", "4096", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
 
 
 def own_files(files: tuple[Content, ...]) -> list[str]:
@@ -143,8 +157,8 @@ def options(spec: Spec, ids: Ids, authority: bytes, is_directory: dict[str, bool
     out += authorities(spec, authority)
     out += own_files((Content(INIT, init_script(spec)),))
     out += kernel_views()
-    out += ["--dev", "/dev", "--bind", f"{STAGE}/shm", "/dev/shm", "--remount-ro", "/dev"]
-    out += ["--bind", f"{STAGE}/tmp", "/tmp", *places(spec), *masks(spec, is_directory)]
+    out += ["--dev", "/dev", "--bind", f"{STAGE}/shm", SHM, "--remount-ro", "/dev"]
+    out += ["--bind", STAGED_TMP, TMP, *places(spec), *masks(spec, is_directory)]
     return [*out, "--chdir", spec.cwd, "--remount-ro", "/"]
 
 

@@ -1,4 +1,4 @@
-"""A sealed helper run without a door: git on an agent-written tree and the like (D05). Nothing in it reaches anything.
+"""A sealed helper run without a door: git on an agent-written tree and the like (D05). It reaches nothing.
 
 The same seal, filter, ids and limits as a bottle, but no listener at all: every connection is refused.
 """

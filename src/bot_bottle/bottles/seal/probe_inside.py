@@ -70,7 +70,7 @@ def descriptors(pid: str) -> None:
             mode = os.stat(path).st_mode
         except OSError:
             continue
-        if target.startswith("socket:") or stat.S_ISDIR(mode) and not target.startswith("/proc/"):
+        if target.startswith("socket:") or (stat.S_ISDIR(mode) and not target.startswith("/proc/")):
             report(f"descriptor {fd} of process {pid} is {target}")
         elif not target.startswith(IGNORED_FDS) and not stat.S_ISFIFO(mode):
             report(f"descriptor {fd} of process {pid} is the host's {target}")

@@ -55,7 +55,8 @@ class Spec:
     """argv, env, cwd: the agent. home: where HOME is inside, for passwd; "" = a sized tmpfs at /home/agent.
 
     doors: TCP ports to listen on besides 3128, 80, 443 and 53, or None: no door at all. masks: absolute paths
-    that show nothing. cgroups: directories that the first process joins. probe: the sh command of the seal probe, or "".
+    that show nothing. cgroups: directories that the first process joins. probe: the sh command
+    of the seal probe, or "".
     """
 
     argv: tuple[str, ...]

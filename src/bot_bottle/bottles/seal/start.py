@@ -1,4 +1,4 @@
-"""The launcher's side of a start: fork the helper, write its maps, receive the first process, its pidfd and the doors.
+"""The launcher's side of a start: fork the helper, write its maps, receive the first process and the doors.
 
 Belongs to the main thread, because PDEATHSIG is per thread (D08); nothing is left behind when it fails.
 """
@@ -14,6 +14,8 @@ import socket
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+import msgspec
 
 from bot_bottle.base.errors import BottleError, HostFault, SealFault
 from bot_bottle.bottles.seal import ids as identity
@@ -134,15 +136,24 @@ def join_cgroups(groups: tuple[str, ...], pid: int) -> None:
         put(f"{group}/cgroup.procs", str(pid))
 
 
+class Refusal(msgspec.Struct):
+    """The helper's last words, see `helper.failure`."""
+
+    slug: str = ""
+    what: str = ""
+    hint: str = ""
+    failed: str = "the helper ended without a word"
+    errno: int | None = None
+
+
 def refused(answer: bytes) -> BottleError:
     """The helper's last words as an error for a person."""
     try:
-        failed = json.loads(answer) if answer else {}
-    except ValueError:
-        failed = {}
-    if "slug" in failed:
-        return HostFault(failed["slug"], failed["what"], failed["hint"])
-    what = failed.get("failed", "the helper ended without a word")
-    if failed.get("errno") in {errno.EPERM, errno.EACCES, errno.ENOSPC}:
-        return HostFault("host.cannot-seal", f"The kernel refused a step of the seal: {what}.", ADVICE)
-    return SealFault("seal.failed", f"The bottle could not be sealed: {what}.", ADVICE)
+        words = msgspec.json.decode(answer, type=Refusal) if answer else Refusal()
+    except msgspec.DecodeError:
+        words = Refusal()
+    if words.slug:
+        return HostFault(words.slug, words.what, words.hint)
+    if words.errno in {errno.EPERM, errno.EACCES, errno.ENOSPC}:
+        return HostFault("host.cannot-seal", f"The kernel refused a step of the seal: {words.failed}.", ADVICE)
+    return SealFault("seal.failed", f"The bottle could not be sealed: {words.failed}.", ADVICE)

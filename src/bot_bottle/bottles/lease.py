@@ -13,6 +13,7 @@ import msgspec
 from bot_bottle.base.errors import BusyFault, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.base.ids import is_label
+from bot_bottle.bottles.seal.enter import Handle
 
 _FLOCK = struct.Struct("hhqqi4x")
 
@@ -26,7 +27,10 @@ class Process(msgspec.Struct, frozen=True):
 
 
 class Held(msgspec.Struct):
-    """What the lease of a label says. state: starting | running | ending | kept. started: wall clock ns."""
+    """What the lease of a label says. state: starting | running | ending | kept. started: wall clock ns.
+
+    handle: how another process of this user enters the bottle (exec, forward).
+    """
 
     label: str
     run: str
@@ -40,6 +44,7 @@ class Held(msgspec.Struct):
     log: str = ""
     backend: str = "bubblewrap"
     processes: tuple[Process, ...] = ()
+    handle: Handle | None = None
 
 
 class Lease:
@@ -86,7 +91,7 @@ def take(home: Home, held: Held) -> Lease:
             break
         os.close(lock)
     before = read(home, label)
-    if before is not None:
+    if before is not None and before.state == "kept":
         os.close(lock)
         raise busy(label, before)
     lease = Lease(home, held, lock)

@@ -84,7 +84,7 @@ def _become(argv: list[str], fds: Sequence[int], env: Mapping[str, str]) -> None
         if number not in (signal.SIGKILL, signal.SIGSTOP):
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    os.execve(argv[0], argv, dict(env))
+    os.execve(argv[0], argv, dict(env))  # noqa: S606  an argument list, no shell
 
 
 def _above(fd: int, floor: int) -> int:

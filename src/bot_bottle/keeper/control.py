@@ -49,7 +49,7 @@ class ControlServer:
         if len(self._peers) >= _PEERS:
             sock.close()
             return
-        link: Link = Channel(sock, ControlToKeeper)  # pyright: ignore[reportArgumentType]
+        link = Link(sock, ControlToKeeper)  # pyright: ignore[reportArgumentType]
         self._peers[sock.fileno()] = link
         self._loop.read(sock.fileno(), lambda: self._heard(link))
 
@@ -80,7 +80,7 @@ class ControlServer:
 
 
 def listen(directory: str, name: str) -> socket.socket:
-    """A listening socket `directory`/`name`, mode 0600 from its first moment. The path may be longer than 108 bytes."""
+    """A listening socket `directory`/`name`, mode 0600 from its first moment; the path may exceed 108 bytes."""
     os.makedirs(directory, 0o700, exist_ok=True)
     remove(directory, name)
     held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -2,14 +2,17 @@
 
 import os
 import ssl
+import time
 
 import msgspec
 
+from bot_bottle.audit import recover as recovery
 from bot_bottle.audit.hostlog import HostLog
 from bot_bottle.audit.keys import LogKey
-from bot_bottle.audit.record import Kind, Record
+from bot_bottle.audit.record import VERSION, Kind, Record
+from bot_bottle.audit.recover import is_orphan
 from bot_bottle.audit.runlog import RunLog, origin
-from bot_bottle.base.errors import BottleError, OperatorFault
+from bot_bottle.base.errors import BottleError, BusyFault, OperatorFault
 from bot_bottle.base.home import Home
 from bot_bottle.keeper.messages import Open
 
@@ -66,8 +69,6 @@ class HostedLog:
 
 def now_of(template: Record) -> Record:
     """The run's identity at this moment."""
-    import time
-
     return msgspec.structs.replace(template, time=time.time_ns(), mono=time.monotonic_ns(), detail={})
 
 
@@ -81,22 +82,54 @@ def open_log(order: Open) -> HostedLog:
     return HostedLog(run, host, directory)
 
 
-def recover(home: Home, runs: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Seals the logs of dead keepers: (what was sealed, run -> why not)."""
-    from bot_bottle.audit.recover import recover_run
+class RealClock:
+    """Wall and monotonic time of this host."""
 
-    key = LogKey.open(home.keys)
+    def wall(self) -> int:
+        return time.time_ns()
+
+    def monotonic(self) -> int:
+        return time.monotonic_ns()
+
+
+def recover(home: Home, runs: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Seals the logs of dead keepers; no runs: all that are open. (what was sealed, run -> why it was not)."""
     sealed: list[str] = []
     kept: dict[str, str] = {}
-    for run in runs:
-        if not os.path.isdir(home.run_log(run)):
-            continue
+    found = [run for run in runs or every_run(home) if is_orphan(home.run_log(run))]
+    key = LogKey.open(home.keys) if found else None
+    for run in found:
+        assert key is not None
         try:
-            recover_run(home, run, key)
+            _recover_one(home, run, key)
             sealed.append(run)
+        except BusyFault:
+            if run in runs:
+                kept[run] = "its keeper or gateway still lives"
         except BottleError as error:
             kept[run] = error.what
     return tuple(sealed), kept
+
+
+def _recover_one(home: Home, run: str, key: LogKey) -> None:
+    found = recovery.recover(home.run_log(run), run, key, RealClock())
+    if found is None:
+        return
+    host = HostLog.open(home.host_log, key)
+    try:
+        record = Record(VERSION, Kind.RECOVERED, run, time.time_ns(), time.monotonic_ns(), "", "", "", "", "")
+        host.countersign(record, found.head)
+        host.append(record)
+    finally:
+        host.close()
+
+
+def every_run(home: Home) -> list[str]:
+    """Ids of all runs that have a log here."""
+    try:
+        return sorted(os.listdir(home.run_logs))
+    except FileNotFoundError:
+        return []
 
 
 def trust(path: str) -> str:

@@ -10,6 +10,7 @@ import sys
 
 from bot_bottle.base.errors import BottleError, OperatorFault, OurFault
 from bot_bottle.base.home import Home
+from bot_bottle.custody.open import Custody, open_custody
 from bot_bottle.egress.channel import ChannelClosed
 from bot_bottle.keeper.authority import Authority
 from bot_bottle.keeper.control import bounded
@@ -26,7 +27,7 @@ from bot_bottle.keeper.messages import (
     Survey,
     Surveyed,
 )
-from bot_bottle.keeper.session import Channel, Launcher, Outside, Session
+from bot_bottle.keeper.session import Launcher, Outside, Session
 
 
 def main() -> int:
@@ -34,7 +35,7 @@ def main() -> int:
     harden()  # 1 nobody reads our memory from here on
     sock = socket.socket(fileno=3)
     bounded(sock)
-    launcher: Launcher = Channel(sock, LauncherToKeeper)  # pyright: ignore[reportArgumentType]
+    launcher = Launcher(sock, LauncherToKeeper)  # pyright: ignore[reportArgumentType]
     now = datetime.datetime.now(datetime.UTC)
     authority = Authority(secrets.token_hex(4), now)  # 2 while the launcher still plans
     try:
@@ -82,10 +83,8 @@ def session(launcher: Launcher, authority: Authority, order: Open, gateway: int)
     return Session(launcher, Loop(), order, socket.socket(fileno=gateway), outside)
 
 
-def custody_of(home: str, runtime: str):  # noqa: ANN201
+def custody_of(home: str, runtime: str) -> Custody:
     """The person's stores. We have no terminal, so a passphrase cannot be asked for here."""
-    from bot_bottle.custody.open import open_custody
-
     return open_custody(Home(home, runtime), os.environ, no_terminal)
 
 

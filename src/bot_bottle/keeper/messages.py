@@ -112,7 +112,7 @@ class Resume(Frame, tag="resume"):
 
 
 class Sealed(Frame, tag="sealed"):
-    """The log is complete. checkpoint: text of the newest signed checkpoint. records: lines in the log. fault: why it is not."""
+    """The log is complete, or `fault` says why not. checkpoint: the newest signed one. records: lines of the log."""
 
     checkpoint: str
     records: int

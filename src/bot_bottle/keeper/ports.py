@@ -6,7 +6,7 @@ from bot_bottle.audit.record import Record
 
 
 class SealedLog(Protocol):
-    """The log of one run, as the keeper holds it. All calls raise AuditFault where the files refuse or have changed."""
+    """The log of one run, as the keeper holds it. All calls raise AuditFault where the files refuse."""
 
     directory: str
 

@@ -1,0 +1,295 @@
+"""The straight path of one run, numbered (design, Processes). Every door of the house is on it; nothing is elsewhere.
+
+ 1 lease            4 workspace and home     7 probe       10 stop, seal the log
+ 2 keeper           5 seal the bottle        8 go          11 the changes it made
+ 3 gateway          6 doors to the gateway   9 relay       12 outcome
+
+An error before 8 leaves nothing running and nothing on the disk but a sealed log; from 8 on everything that ends the
+bottle goes through 10. `step` is told the name of each step before it is done: crash tests kill there.
+"""
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from bot_bottle.base.errors import SealFault
+from bot_bottle.base.home import Home
+from bot_bottle.bottles import lease as leases
+from bot_bottle.bottles.furnish import furnish
+from bot_bottle.bottles.live import Ending, GatewayLink, KeeperLink, Live
+from bot_bottle.bottles.order import identity, order
+from bot_bottle.bottles.outcome import Outcome
+from bot_bottle.bottles.plan import Plan
+from bot_bottle.bottles.ports import Backend, Layout, Started
+from bot_bottle.bottles.reap import reap, remove_state
+from bot_bottle.bottles.spawn import Child, listed, spawn
+from bot_bottle.bottles.streams import Streams
+from bot_bottle.bottles.workspace.prepare import Prepared, prepare
+from bot_bottle.egress.channel import ChannelClosed
+from bot_bottle.egress.messages import GatewayToLauncher
+from bot_bottle.keeper.loop import Loop
+from bot_bottle.keeper.messages import KeeperToLauncher
+
+READY_SECONDS = 30.0
+SEAL_SECONDS = 30.0
+STEPS = (
+    "lease",
+    "keeper",
+    "gateway",
+    "workspace",
+    "seal",
+    "doors",
+    "probe",
+    "go",
+    "relay",
+    "stop",
+    "changes",
+    "outcome",
+)
+
+Step = Callable[[str, "Run"], None]
+AtEnd = Callable[[Prepared, Plan, Outcome], None]
+
+
+@dataclass(slots=True)
+class Wishes:
+    """What a run needs besides its plan. run: the run id. at_end: what happens to the changes (step 11).
+
+    environ: this host's variables, of which our processes get a listed few.
+    """
+
+    run: str
+    streams: Streams
+    backend: Backend
+    at_end: AtEnd
+    environ: Mapping[str, str]
+    detached: bool = False
+    step: Step = lambda _name, _run: None
+    ready: Callable[["Run"], None] = lambda _run: None
+
+
+@dataclass(slots=True)
+class Run:
+    """One run under way. The fields fill from top to bottom."""
+
+    plan: Plan
+    home: Home
+    wishes: Wishes
+    started: float = field(default_factory=time.monotonic)
+    loop: Loop = field(default_factory=Loop)
+    lease: leases.Lease | None = None
+    keeper: Child | None = None
+    gateway: Child | None = None
+    live: Live | None = None
+    prepared: Prepared | None = None
+    bottle: Started | None = None
+    kept: bool = False
+    orphans: list[leases.Held] = field(default_factory=list[leases.Held])
+
+    def go(self) -> Outcome:
+        """The path. Raises BottleError where the bottle never ran; afterwards faults are part of the outcome."""
+        with contextlib.ExitStack() as undo:
+            self._lease(undo)  # 1
+            self._processes(undo)  # 2, 3
+            layout = self._workspace()  # 4
+            self._seal(undo, layout)  # 5
+            self._doors()  # 6
+            self._probe()  # 7
+            ending = self._release()  # 8, 9
+            outcome = self._stop(ending)  # 10
+            self._changes(outcome)  # 11
+            return self._outcome(outcome)  # 12
+
+    # ---- 1 to 3
+
+    def _lease(self, undo: contextlib.ExitStack) -> None:
+        """1: the label is ours; what dead runs left is ended, and sealed by our keeper."""
+        self._at("lease")
+        self.orphans = reap(self.home)
+        plan = self.plan
+        held = leases.Held(
+            plan.label, self.wishes.run, plan.bottle, plan.agent, plan.harness, plan.workspace.source, time.time_ns(),
+            detached=self.wishes.detached, log=self.home.run_log(self.wishes.run),
+            processes=(leases.process("launcher", os.getpid()),),
+        )  # fmt: skip
+        self.lease = leases.take(self.home, held)
+        undo.callback(self._free_label)
+
+    def _free_label(self) -> None:
+        """Last of all: the state is removed and the label free, unless changes wait there."""
+        assert self.lease is not None
+        if not self.kept:
+            remove_state(self.home, self.plan.label)
+        self.lease.release(keep=self.kept)
+
+    def _processes(self, undo: contextlib.ExitStack) -> None:
+        """2, 3: both are exec'd at once, so that they come up while the workspace is made."""
+        env = listed(self.wishes.environ)
+        (ours_k, keeper_end), (ours_g, gateway_end) = socket.socketpair(), socket.socketpair()
+        link_keeper, link_gateway = socket.socketpair()
+        ends = (keeper_end, gateway_end, link_keeper, link_gateway)
+        try:
+            self._at("keeper")
+            self.keeper = spawn("bot_bottle.keeper.main", [keeper_end.fileno()], keeper_env(self.wishes.environ))
+            undo.callback(self.keeper.reap, 2.0)
+            self._at("gateway")
+            self.gateway = spawn("bot_bottle.egress.main", [link_gateway.fileno(), gateway_end.fileno()], env)
+            undo.callback(self.gateway.reap, 2.0)
+            keeper = KeeperLink(ours_k, KeeperToLauncher)  # pyright: ignore[reportArgumentType]
+            gateway = GatewayLink(ours_g, GatewayToLauncher)  # pyright: ignore[reportArgumentType]
+            undo.callback(keeper.close)
+            undo.callback(gateway.close)
+            self.live = Live(self.loop, keeper, gateway)
+            with contextlib.suppress(ChannelClosed):
+                recover = tuple(held.run for held in self.orphans)
+                keeper.send(
+                    order(self.plan, self.home, self.wishes.run, self.wishes.environ, recover),
+                    (link_keeper.fileno(),),
+                )
+        finally:
+            for end in ends:
+                end.close()
+        self._note_processes()
+
+    def _note_processes(self) -> None:
+        assert self.lease is not None and self.keeper is not None and self.gateway is not None
+        children = [(child.name.split(".")[1], child.pid) for child in (self.keeper, self.gateway)]
+        more = [("bottle", self.bottle.pid)] if self.bottle else []
+        known = tuple(leases.process(name, pid) for name, pid in [("launcher", os.getpid()), *children, *more])
+        handle = self.bottle.handle() if self.bottle else None
+        self.lease.update(processes=known, handle=handle, state="running" if self.bottle else "starting")
+
+    # ---- 4 to 7
+
+    def _workspace(self) -> Layout:
+        """4: copy or overlay, HOME with its seeds, the authority's file. Waits for the keeper's word at its end."""
+        assert self.live is not None
+        self._at("workspace")
+        state = self.home.state(self.plan.label)
+        self.prepared = prepare(self.plan, state)
+        self.plan = self.prepared.extend(self.plan)
+        opened = self.live.wait_opened(READY_SECONDS)
+        for held in self.orphans:
+            if held.label != self.plan.label:
+                leases.forget(self.home, held.label)
+        if opened.visible:
+            self.plan = msgspec.structs.replace(self.plan, env={**self.plan.env, **opened.visible})
+        return furnish(self.plan, self.home, self.prepared, opened.authority)
+
+    def _seal(self, undo: contextlib.ExitStack, layout: Layout) -> None:
+        """5: the bottle exists and waits; nothing of the agent has run."""
+        assert self.keeper is not None and self.gateway is not None
+        self._at("seal")
+        self.bottle = self.wishes.backend.start(self.plan, layout)
+        undo.callback(self._end_bottle)
+        self._note_processes()
+
+    def _end_bottle(self) -> None:
+        bottle = self.bottle
+        if bottle is None:
+            return
+        bottle.stop()
+        self.wishes.streams.close()
+        for fd in {fd for _, fd in bottle.doors} | {bottle.pidfd}:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def _doors(self) -> None:
+        """6: the gateway gets the sockets and answers on all of them before anything else happens (B78)."""
+        assert self.live is not None and self.bottle is not None
+        self._at("doors")
+        self.live.send_doors(self.bottle.doors, self.bottle.pidfd)
+        for _, fd in self.bottle.doors:
+            os.close(fd)
+        self.bottle.doors.clear()
+        self.live.wait_serving(READY_SECONDS)
+
+    def _probe(self) -> None:
+        """7: our own file and interpreter look for a way out, inside; one found, and nothing starts."""
+        assert self.bottle is not None
+        self._at("probe")
+        found = self.bottle.probe()
+        if found:
+            what = f"The seal is not tight: {'; '.join(found[:5])}."
+            raise SealFault("seal.open", what, "Nothing was started. Run bot-bottle doctor.")
+
+    # ---- 8 to 12
+
+    def _release(self) -> Ending:
+        """8, 9: the agent runs; its streams are relayed until it ends."""
+        assert self.live is not None and self.bottle is not None
+        self._at("go")
+        self.wishes.streams.attach(self.loop, self.bottle.stdio)
+        self.wishes.ready(self)
+        self.bottle.go()
+        self._at("relay")
+        return self.live.serve(self.bottle, self.wishes.streams, self.plan.wall_clock)
+
+    def _stop(self, ending: Ending) -> Outcome:
+        """10: no process of the bottle lives; terminal given back; the record is sealed."""
+        assert self.live is not None and self.bottle is not None and self.lease is not None
+        self._at("stop")
+        self.bottle.stop()
+        status = self.bottle.wait(0)
+        self.wishes.streams.close()
+        self.lease.update(state="ending")
+        facts = {"status": ending.status, "exit": str(status if status is not None else -1)}
+        if ending.reason:
+            facts["reason"] = ending.reason
+        sealed = self.live.close(facts, SEAL_SECONDS)
+        agent = -1 if status is None else status
+        outcome = Outcome(
+            status=ending.status if ending.status != "ok" or agent == 0 else "failed",
+            exit_code=agent if ending.code < 0 else ending.code,
+            reason=ending.reason, agent_status=agent, seconds=time.monotonic() - self.started,
+            log=self.home.run_log(self.wishes.run), **msgspec.structs.asdict(identity(self.plan, self.wishes.run)),
+        )  # fmt: skip
+        if sealed is not None:
+            outcome.checkpoint, outcome.records, outcome.counters = sealed.checkpoint, sealed.records, sealed.counters
+            outcome.sealed = not sealed.fault
+        if sealed is None or sealed.fault:
+            outcome.status = "broken"
+            outcome.exit_code = 7
+            outcome.reason = outcome.reason or (
+                sealed.fault if sealed else "The keeper died before it sealed the log."
+            )
+        return outcome
+
+    def _changes(self, outcome: Outcome) -> None:
+        """11: what the agent changed, looked at in a second sealed bottle without a door (D05, D13, D22)."""
+        assert self.prepared is not None
+        self._at("changes")
+        self.wishes.at_end(self.prepared, self.plan, outcome)
+
+    def _outcome(self, outcome: Outcome) -> Outcome:
+        """12: the label stays with its changes, or is freed by what `go` undoes."""
+        assert self.lease is not None
+        self._at("outcome")
+        if outcome.kept:
+            self.kept = True
+            self.lease.update(state="kept", processes=())
+        return outcome
+
+    def _at(self, step: str) -> None:
+        self.wishes.step(step, self)
+
+
+def keeper_env(environ: Mapping[str, str]) -> dict[str, str]:
+    """The keeper alone also sees what secret stores need: their own variables, and secrets given as variables."""
+    from bot_bottle.custody.stores.environment import PREFIX
+
+    also = (
+        "USER",
+        "DISPLAY",
+        "WAYLAND_DISPLAY",
+        "GNUPGHOME",
+        "GPG_TTY",
+        "PASSWORD_STORE_DIR",
+        "OP_SERVICE_ACCOUNT_TOKEN",
+    )
+    return listed(environ, (*also, *(name for name in environ if name.startswith(PREFIX))))

@@ -59,7 +59,7 @@ class Limits(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True
 
     memory: Annotated[Size, _text("Memory of all processes together.")] | UnsetType = UNSET
     pids: Annotated[int, _text("Processes and threads.", ge=8, le=4_000_000)] | UnsetType = UNSET
-    cpus: Annotated[float, _text("Processors.", gt=0, le=4096)] | UnsetType = UNSET
+    cpus: Annotated[int, _text("Processors.", ge=1, le=4096)] | UnsetType = UNSET
     disk: Annotated[Size, _text("Bytes written to the workspace copy, HOME and caches.")] | UnsetType = UNSET
     wall_clock: Annotated[Duration, _text("The bottle is stopped after this time.", "duration")] | UnsetType = UNSET
 

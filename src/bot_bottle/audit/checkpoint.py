@@ -8,6 +8,13 @@ from bot_bottle.audit import note
 from bot_bottle.base.errors import AuditFault
 
 MAX_SIZE = 2**62
+HOST = "bot-bottle/host"
+"""Origin of the host log."""
+
+
+def run_origin(run: str) -> str:
+    """Origin of a run's log: binds its checkpoints to the run, so that one log cannot stand in for another."""
+    return f"bot-bottle/run/{run}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,14 @@ def encode(record: Record) -> bytes:
     return _encode_cut(record)
 
 
+def uncut(record: Record) -> bytes:
+    """All that the record holds, before anything is cut: what is searched for secrets. Not a line of a log."""
+    try:
+        return _encoder.encode(record)
+    except UnicodeEncodeError:
+        return _encoder.encode(_shortened(record, 1 << 30))
+
+
 def decode(line: bytes) -> Record:
     """The record of one whole line. Raises AuditFault (``audit.unreadable-record``)."""
     if len(line) > MAX_LINE or line.find(b"\n") != len(line) - 1:
@@ -65,7 +73,7 @@ def _encode_cut(record: Record) -> bytes:
 
 
 def _shortened(record: Record, limit: int) -> Record:
-    items = max(1, MAX_ITEMS * limit // MAX_TEXT) if limit < MAX_TEXT else MAX_ITEMS
+    items = max(1, MAX_ITEMS * limit // MAX_TEXT) if limit < MAX_TEXT else max(MAX_ITEMS, limit >> 13)
     fields: dict[str, Any] = {name: _short(getattr(record, name), limit, items) for name in _FIELDS}
     return Record(**fields)
 

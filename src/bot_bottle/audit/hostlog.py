@@ -14,7 +14,7 @@ from collections.abc import Generator
 import msgspec
 
 from bot_bottle.audit import files, journal
-from bot_bottle.audit.checkpoint import Checkpoint
+from bot_bottle.audit.checkpoint import HOST, Checkpoint
 from bot_bottle.audit.encode import encode
 from bot_bottle.audit.note import Signer, VerifierKey
 from bot_bottle.audit.record import Kind, Record
@@ -22,7 +22,6 @@ from bot_bottle.audit.sealer import Sealer, inconsistent, read_head
 from bot_bottle.audit.tiles import Tiles, TileSource
 from bot_bottle.base.errors import AuditFault
 
-ORIGIN = "bot-bottle/host"
 SEGMENT = 1 << 20
 """A start reads the current segment again, so it is short."""
 
@@ -43,7 +42,7 @@ class HostLog:
         with _locked(directory):
             fresh = not os.path.exists(os.path.join(directory, "checkpoint"))
             make = Sealer.create if fresh else _load
-            return cls(directory, signer, make(directory, ORIGIN, signer))
+            return cls(directory, signer, make(directory, HOST, signer))
 
     @property
     def head(self) -> Checkpoint:
@@ -73,7 +72,7 @@ class HostLog:
     def _refresh(self) -> None:
         """What other keepers appended since; refuses a log that does not continue the head we know."""
         known = self._sealer.head
-        head, note = read_head(self._directory, VerifierKey(ORIGIN, self._signer.public))
+        head, note = read_head(self._directory, VerifierKey(HOST, self._signer.public))
         if head.size < known.size:
             raise inconsistent(self._directory, f"it went back from {known.size} records to {head.size}")
         if not self._same_segment():
@@ -87,9 +86,9 @@ class HostLog:
 
     def _reload(self, known: Checkpoint) -> None:
         self._sealer.close()
-        self._sealer = _load(self._directory, ORIGIN, self._signer)
-        now = self._sealer.head
-        if known.size and TileSource(Tiles(self._directory), now.size)(0, known.size) != known.root:
+        self._sealer = _load(self._directory, HOST, self._signer)
+        self._sealer.restore_tiles()
+        if known.size and TileSource(Tiles(self._directory), self._sealer.size)(0, known.size) != known.root:
             raise inconsistent(self._directory, "it was exchanged for another one")
 
     def close(self) -> None:

@@ -5,21 +5,26 @@ evidence. Then the intents without an outcome are closed as unknown, the torn la
 stays as a line that is no record, and one `recovered` record says how many there were.
 """
 
+import contextlib
 import os
+import time
 from collections.abc import Sequence
 
 import msgspec
 
-from bot_bottle.audit.checkpoint import Checkpoint
+from bot_bottle.audit import runs
+from bot_bottle.audit.checkpoint import Checkpoint, run_origin
 from bot_bottle.audit.encode import decode, encode
+from bot_bottle.audit.hostlog import HostLog
+from bot_bottle.audit.journal import segments
 from bot_bottle.audit.merkle import EMPTY
-from bot_bottle.audit.note import Signer
+from bot_bottle.audit.note import Signer, VerifierKey
 from bot_bottle.audit.record import VERSION, Kind, Record
-from bot_bottle.audit.runlog import origin
-from bot_bottle.audit.sealer import Sealer, inconsistent
+from bot_bottle.audit.sealer import Sealer, inconsistent, read_head
 from bot_bottle.audit.tiles import Tiles, TileSource
 from bot_bottle.base.clock import Clock
 from bot_bottle.base.errors import AuditFault
+from bot_bottle.base.home import Home
 
 CLOSED = (Kind.STOP, Kind.RECOVERED)
 MOST_OUTCOMES = 10_000
@@ -77,22 +82,70 @@ def recover(
     if not is_orphan(directory):
         return None
     state = _State()
-    sealer = Sealer.load(directory, origin(run), signer, watch=state.watch)
+    sealer = Sealer.load(directory, run_origin(run), signer, watch=state.watch)
     try:
-        _prove(directory, sealer.head, known)
+        sealer.restore_tiles()
+        _prove(directory, sealer, known)
         return _seal(run, sealer, state, clock)
     finally:
         sealer.close()
 
 
-def _prove(directory: str, head: Checkpoint, known: Sequence[Checkpoint]) -> None:
-    source = TileSource(Tiles(directory), head.size)
+def _prove(directory: str, sealer: Sealer, known: Sequence[Checkpoint]) -> None:
+    head, source = sealer.head, TileSource(Tiles(directory), sealer.size)
     for remembered in known:
         if remembered.size > head.size:
             raise inconsistent(directory, f"the host log knows {remembered.size} records, it has {head.size}")
         root = source(0, remembered.size) if remembered.size else EMPTY
         if root != remembered.root:
             raise inconsistent(directory, f"its first {remembered.size} records are not those in the host log")
+
+
+def recover_run(home: Home, run: str, signer: Signer, clock: Clock | None = None) -> Recovered | None:
+    """Seals the log of a dead run and says so in the host log; None where both knew its end already."""
+    clock = clock or _HostClock()
+    directory = home.run_log(run)
+    if _never_began(directory):
+        return None
+    facts = runs.read(home.host_log).get(run, runs.Facts(run))
+    found = recover(directory, run, signer, clock, facts.heads)
+    if found is None and facts.ended:
+        return None
+    head, _ = read_head(directory, VerifierKey(run_origin(run), signer.public))
+    host = HostLog.open(home.host_log, signer)
+    try:
+        record = _recovered(run, facts.start, found or Recovered(run, head), clock)
+        host.countersign(record, head)
+        host.append(record)
+    finally:
+        host.close()
+    return found
+
+
+def _never_began(directory: str) -> bool:
+    """A keeper that died before its first checkpoint has written nothing else either; what it left is removed."""
+    journal = os.path.join(directory, "journal")
+    if os.path.exists(os.path.join(directory, "checkpoint")):
+        return False
+    if any(os.path.getsize(path) for _, path in segments(directory)):
+        return False
+    for folder in (journal, directory):
+        for name in os.listdir(folder) if os.path.isdir(folder) else ():
+            if os.path.isfile(os.path.join(folder, name)):
+                os.unlink(os.path.join(folder, name))
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+    return True
+
+
+class _HostClock:
+    """The clock of this machine."""
+
+    def wall(self) -> int:
+        return time.time_ns()
+
+    def monotonic(self) -> int:
+        return time.monotonic_ns()
 
 
 def _seal(run: str, sealer: Sealer, state: _State, clock: Clock) -> Recovered:

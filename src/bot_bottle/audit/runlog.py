@@ -8,16 +8,13 @@ at the end. The gateway, which parses hostile bytes, never touches the tree, the
 import os
 
 from bot_bottle.audit import journal
-from bot_bottle.audit.checkpoint import Checkpoint
+from bot_bottle.audit.checkpoint import Checkpoint, run_origin
 from bot_bottle.audit.encode import encode
 from bot_bottle.audit.note import Signer
 from bot_bottle.audit.record import Record
 from bot_bottle.audit.sealer import Sealer
 
-
-def origin(run: str) -> str:
-    """The origin line of a run's checkpoints: binds them to the run, so that one log cannot stand in for another."""
-    return f"bot-bottle/run/{run}"
+origin = run_origin
 
 
 class RunLog:

@@ -42,6 +42,7 @@ class Sealer:
         self._watch = watch
         self._tiles = Tiles(directory)
         self._unwritten: list[Tile] = []
+        self._obsolete: list[str] = []
         self._bundler = Bundler(self._tiles, edge.size)
 
     @classmethod
@@ -203,10 +204,18 @@ class Sealer:
         self.front.sync()
         self._tiles.write_full(self._unwritten)
         self._unwritten = []
-        obsolete = self._tiles.write_partial(self._edge.partial())
+        self._obsolete += self._tiles.write_partial(self._edge.partial())
         self.note = heads.sign(head, self._signer)
         files.replace(os.path.join(self.directory, "checkpoint"), self.note, sync=True, mode=0o644)
-        self._tiles.remove(obsolete)
+        self._tiles.remove(path for path in self._obsolete if path not in self._tiles.partial)
+        self._obsolete = []
+
+    def restore_tiles(self) -> None:
+        """Writes the tiles of what was read; after a power loss those in the files may be older than the lines."""
+        with files.writing("The log"):
+            self._tiles.write_full(self._unwritten)
+            self._unwritten = []
+            self._obsolete += self._tiles.write_partial(self._edge.partial())
 
     def settle(self) -> None:
         """Moves the lines of final segments that are signed into bundles and deletes those segments."""

@@ -52,11 +52,11 @@ def unpack(data: bytes) -> list[bytes]:
 
 
 class Tiles:
-    """The tile files of one log."""
+    """The tile files of one log. partial: paths of the partial tiles of the newest checkpoint."""
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
-        self._partial: list[str] = []
+        self.partial: list[str] = []
         self._unsynced: set[str] = set()
 
     def write_full(self, tiles: Sequence[Tile]) -> None:
@@ -69,8 +69,8 @@ class Tiles:
         paths = [tile_path(level, index, len(data) // 32) for level, index, data in tiles]
         for path, (_, _, data) in zip(paths, tiles, strict=True):
             self._write(path, data)
-        obsolete = [path for path in self._partial if path not in paths]
-        self._partial = paths
+        obsolete = [path for path in self.partial if path not in paths]
+        self.partial = paths
         return obsolete
 
     def write_bundle(self, index: int, entries: Sequence[bytes]) -> None:
@@ -108,7 +108,7 @@ class Tiles:
     def current(self, size: int) -> None:
         """The partial tiles now on disk are those of this size (another keeper wrote them)."""
         widths = [(level, size // WIDTH**level) for level in range(8)]
-        self._partial = [tile_path(level, width // WIDTH, width % WIDTH) for level, width in widths if width % WIDTH]
+        self.partial = [tile_path(level, width // WIDTH, width % WIDTH) for level, width in widths if width % WIDTH]
 
     def read(self, level: int, index: int, width: int = WIDTH) -> list[bytes] | None:
         """The hashes of a tile, or None where it is absent or has another length."""

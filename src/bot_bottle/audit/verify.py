@@ -14,17 +14,17 @@ import msgspec
 
 from bot_bottle.audit import checkpoint as heads
 from bot_bottle.audit import files, note, purge
-from bot_bottle.audit.checkpoint import Checkpoint
-from bot_bottle.audit.compare import Comparison
+from bot_bottle.audit.checkpoint import HOST, Checkpoint
+from bot_bottle.audit.compare import ENDS, Comparison
 from bot_bottle.audit.reader import LogReader
 from bot_bottle.audit.tiles import Tiles
 from bot_bottle.base.errors import AuditFault
 
 
 class Report(msgspec.Struct):
-    """state: sealed | open | bad. size: records under the checkpoint. unproven: whole lines after it.
+    """state: sealed | open | bad; the host log never ends: it is sealed when all of it is signed.
 
-    torn: bytes of a last line that is not whole. purged: records whose bundles a signed purge dropped.
+    size: records under the checkpoint. unproven: whole lines after it. torn: bytes of a last line that is not whole. purged: records whose bundles a signed purge dropped.
     unreadable: lines that are no record (a crash, or a gateway that was taken over). open_intents: requests
     without an outcome. first_bad: number of the first record that is not what was signed, -1 when there is none.
     problems: one sentence each. checkpoint: the signed note, to remember.
@@ -103,7 +103,8 @@ def _pinned_key(directory: str, fingerprint: str, name: str) -> note.VerifierKey
 
 def _judge(report: Report, key: note.VerifierKey, head: Checkpoint, remembered: list[Checkpoint]) -> None:
     report.purged = purge.purged(report.directory, key, head)
-    comparison = Comparison(Tiles(report.directory), head, report.purged, remembered)
+    endless = head.origin == HOST
+    comparison = Comparison(Tiles(report.directory), head, report.purged, remembered, ends=not endless)
     reader = LogReader(report.directory, report.purged)
     for start, lines in reader.batches():
         if not comparison.add(start, lines):
@@ -114,5 +115,6 @@ def _judge(report: Report, key: note.VerifierKey, head: Checkpoint, remembered: 
     report.first_bad = comparison.first_bad
     report.problems += comparison.problems
     last = comparison.reading.last_kind
-    if not report.unproven and not report.torn and (last in ("stop", "recovered") or report.purged == head.size > 0):
+    ended = endless or last in ENDS or report.purged == head.size > 0
+    if ended and not report.unproven and not report.torn:
         report.state = "sealed"

@@ -6,18 +6,17 @@ silently.
 
 import os
 
-from bot_bottle.base.errors import HostFault, OperatorFault, SealFault
+from bot_bottle.base.errors import HostFault, OperatorFault
 from bot_bottle.bottles import limits, limits_cgroup, limits_watch
 from bot_bottle.bottles.plan import Plan
 from bot_bottle.bottles.ports import Layout
-from bot_bottle.bottles.seal import enter, freeze, probe, processes, start, which
+from bot_bottle.bottles.seal import enter, freeze, places, probe, processes, start, which
 from bot_bottle.bottles.seal.bottle import Bottle
 from bot_bottle.bottles.seal.etc import git_config
 from bot_bottle.bottles.seal.interpreter import interpreter
 from bot_bottle.bottles.seal.spec import Bind, Overlay, Spec
 
 MOST_NAMED_PORTS = 24  # two sockets each; all of them travel to the gateway in one message
-PROBE_SECONDS = 20.0
 
 
 class Bubblewrap:
@@ -90,6 +89,8 @@ def describe(
 ) -> Spec:
     """Plan and layout as the helper's spec."""
     ours = interpreter()
+    for target in (plan.home, plan.workspace.source, *(m.target for m in plan.mounts), *layout.files):
+        places.check(target)
     hosts = tuple(route.host for route in plan.policy.routes)
     return Spec(
         argv=plan.argv,
@@ -105,7 +106,7 @@ def describe(
         terminal=plan.terminal,
         ceilings=budget.ceilings(),
         cgroups=groups,
-        probe=ours.command,
+        probe=ours.probe,
     )
 
 
@@ -156,19 +157,7 @@ class Sealed(Bottle):
         self._breach = ""
 
     def probe(self) -> list[str]:
-        """The ways out that were found. Raises SealFault when the probe itself did not come to its end."""
-        self.say(f"probe {self._bait.words()}")
-        ways: list[str] = []
-        try:
-            while (line := self.read_line(PROBE_SECONDS)) != "end":
-                if line == "failed":
-                    raise EOFError
-                ways.append(line)
-        except (EOFError, TimeoutError) as error:
-            raise SealFault("seal.no-probe", "The seal probe did not run to its end.", start.ADVICE) from error
-        ways += self._bait.taken()
-        self._bait.close()
-        return ways
+        return probe.run(self, self._bait)
 
     def go(self) -> None:
         if self._budget.watched:

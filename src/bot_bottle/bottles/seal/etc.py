@@ -10,6 +10,18 @@ AUTHORITY_PLACES = (
     "/etc/ssl/cert.pem",
     "/etc/pki/tls/certs/ca-bundle.crt",
 )
+NAMES = tuple(
+    f"/etc/{name}"
+    for name in (
+        "passwd",
+        "group",
+        "hosts",
+        "hostname",
+        "host.conf",
+        "resolv.conf",
+        "nsswitch.conf",
+    )
+)
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z")
 
 

@@ -13,11 +13,16 @@ from bot_bottle.bottles.seal.spec import Bind
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """command: for sh, runs the probe. binds, masks: what the bottle needs for it."""
+    """run: sh words that start it, a script's path follows. binds, masks: what the bottle needs for it."""
 
-    command: str
+    run: str
     binds: tuple[Bind, ...] = ()
     masks: tuple[str, ...] = ()
+
+    @property
+    def probe(self) -> str:
+        """The sh command of the seal probe, for `Spec.probe`."""
+        return f"{self.run} {PROBE}"
 
 
 def interpreter() -> Interpreter:
@@ -32,9 +37,9 @@ def interpreter() -> Interpreter:
             "Install bot-bottle with a standard Python (distribution, pyenv or uv).",
         )
     if prefix == "/usr" or prefix.startswith("/usr/"):
-        return Interpreter(f"{prefix}/{program} -I -S -B {PROBE}")
+        return Interpreter(f"{prefix}/{program} -I -S -B")
     masks = (
         [f"{PYTHON}/lib/{version}/site-packages"] if os.path.isdir(f"{prefix}/lib/{version}/site-packages") else []
     )
-    command = f"LD_LIBRARY_PATH={PYTHON}/lib {PYTHON}/{program} -I -S -B {PROBE}"
+    command = f"LD_LIBRARY_PATH={PYTHON}/lib {PYTHON}/{program} -I -S -B"
     return Interpreter(command, (Bind(prefix, PYTHON, mapped=False),), tuple(masks))

@@ -11,16 +11,36 @@ import socket
 from dataclasses import dataclass, field
 from importlib import resources
 
+from bot_bottle.base.errors import SealFault
+from bot_bottle.bottles.seal.bottle import Bottle
 from bot_bottle.bottles.seal.layout import PROBE
 from bot_bottle.bottles.seal.spec import Content
+from bot_bottle.bottles.seal.start import ADVICE
 
 CANARY = "BOT_BOTTLE_CANARY"
+SECONDS = 20.0
 
 
 def content() -> Content:
     """The probe's file, as it lies beside this module."""
     source = resources.files("bot_bottle.bottles.seal").joinpath("probe_inside.py")
     return Content(PROBE, source.read_bytes())
+
+
+def run(bottle: Bottle, bait: "Bait") -> list[str]:
+    """The ways out that were found, inside and at the bait. Raises SealFault when the probe did not come to its end."""
+    bottle.say(f"probe {bait.words()}")
+    ways: list[str] = []
+    try:
+        while (line := bottle.read_line(SECONDS)) != "end":
+            if line == "failed":
+                raise EOFError
+            ways.append(line)
+    except (EOFError, TimeoutError) as error:
+        raise SealFault("seal.no-probe", "The seal probe did not run to its end.", ADVICE) from error
+    ways += bait.taken()
+    bait.close()
+    return ways
 
 
 @dataclass(slots=True)

@@ -1,0 +1,300 @@
+"""One request and its answer: what was sent, what came, and the record of how it ended (steps 7 to 11, without dialling).
+
+Two paths meet here: the upload (agent's bytes, watched for real secrets and cut on a hit: B43) and the answer. Each
+pauses the other side's leg when its own is full. An upload that was answered early is never pooled (P12).
+"""
+
+import time
+from typing import TYPE_CHECKING
+
+from bot_bottle.audit.record import Kind as RecordKind
+from bot_bottle.egress.records import outcome_members
+from bot_bottle.egress.reply import Body, Refused, plan
+from bot_bottle.egress.session import HIGH, Session
+from bot_bottle.egress.wire.chunks import LAST, chunk
+from bot_bottle.egress.wire.http1 import CHUNKED, Malformed, head_end, parse_response
+from bot_bottle.policy.verdict import Kind, Verdict
+
+if TYPE_CHECKING:
+    from bot_bottle.egress.flow import Flow
+    from bot_bottle.egress.prepare import Prepared
+    from bot_bottle.egress.upstream import Link
+
+_REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
+
+
+class Exchange:
+    """address: ``ip:port`` that was dialled; addresses: pinned ones still to try. up, down: body bytes. status: as the agent saw it. sent: whether any byte of the answer went to the agent."""
+
+    __slots__ = (
+        "_body", "_buffer", "_chunked_up", "_retried", "_stream", "_uploaded", "_waiting", "address", "addresses", "down", "findings", "finished",
+        "flow", "frames", "link", "number", "prepared", "rules", "sent", "session", "spent", "started", "status", "up",
+    )  # fmt: skip
+
+    def __init__(self, flow: "Flow", session: Session, prepared: "Prepared", number: int) -> None:
+        self.flow = flow
+        self.session = session
+        self.prepared = prepared
+        self.number = number
+        self.rules = flow.gateway.rules
+        self.started = time.monotonic()
+        self.link: Link | None = None
+        self.address = ""
+        self.addresses: list[str] = []
+        self.up = 0
+        self.down = 0
+        self.status = 0
+        self.sent = False
+        self.finished = False
+        self.spent = None
+        self.frames = None
+        self.findings: tuple[str, ...] = ()
+        self._waiting: list[bytes] = []
+        self._uploaded = not prepared.head.framing
+        self._chunked_up = prepared.head.framing == CHUNKED
+        self._stream = self.rules.scrubber.stream() if self.rules.guarded and not self._uploaded else None
+        self._body: Body | None = None
+        self._buffer = b""
+        self._retried = False
+
+    # the agent's side
+
+    def upload(self, data: bytes, last: bool) -> None:
+        """Payload of the request's body, without its framing."""
+        self.up += len(data)
+        self._uploaded = last
+        if self.finished:
+            return
+        if self.flow.body_too_long(self):
+            return
+        if self._stream is not None:
+            data = self._stream.feed(data)
+            if last:
+                data += self._stream.finish()
+            if self._stream.hits:
+                self.flow.secret_in_body(self, next(iter(self._stream.hits)))
+                return
+        if self._chunked_up:
+            data = chunk(data) + LAST if last else chunk(data)
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        link = self.link
+        if link is None or link.leg is None or link.state != "open":
+            if data:
+                self._waiting.append(data)
+                if sum(map(len, self._waiting)) > HIGH:
+                    self.session.leg.pause()
+            return
+        link.leg.write(data)
+        if link.leg.queued > HIGH:
+            self.session.leg.pause()
+
+    def client_gone(self) -> None:
+        """The agent closed; what it asked for is abandoned."""
+        self._end("client.gone")
+
+    def client_drained(self) -> None:
+        """The agent took everything: read on."""
+        if self.link is not None and self.link.leg is not None:
+            self.link.leg.resume()
+
+    # the upstream's side
+
+    def connected(self, link: "Link") -> None:
+        """Step 9: the connection is verified and ours; the head leaves with what of the body is there."""
+        if self.finished:
+            link.close()
+            return
+        self.link = link
+        self.address = link.address
+        data = b"".join((self.prepared.wire, *self._waiting)) if self._waiting else self.prepared.wire
+        self._waiting.clear()
+        assert link.leg is not None
+        link.leg.resume()
+        link.leg.write(data)
+        if self.session.leg.paused and link.leg.queued <= HIGH:
+            self.session.leg.resume()
+
+    def unreachable(self, _link: "Link", slug: str, what: str) -> None:
+        """Step 9 failed for this address; the next pinned one is tried."""
+        if not self.finished:
+            self.link = None
+            self.flow.dial_next(self, slug, what)
+
+    def upstream_drained(self) -> None:
+        self.session.leg.resume()
+
+    def reply(self, data: bytes) -> None:
+        """Bytes of the answer."""
+        try:
+            if self.frames is not None:
+                self.flow.tunnel_down(self, data)
+            elif self._body is None:
+                self._reply_head(self._buffer + data if self._buffer else data)
+            else:
+                self._pass(self._body.feed(data))
+        except Malformed as fault:
+            self.fail(502, fault.slug, fault.what)
+        except Refused as fault:
+            self.fail(502, fault.slug, fault.what)
+
+    def _reply_head(self, data: bytes) -> None:
+        end = head_end(data, self.flow.gateway.limits.head_bytes)
+        if end < 0:
+            self._buffer = data
+            return
+        head = parse_response(data[:end], self.prepared.head.method, self.flow.gateway.limits.head_fields)
+        self._buffer = b""
+        rest = data[end:]
+        if head.status < 200:
+            self._interim(head, rest)
+            return
+        planned = plan(self.rules, head)
+        self.status = planned.status
+        self._body = body = Body(self.rules, planned)
+        if not self._uploaded or (planned.close and body.until_close and not self.session.minor):
+            self.session.closing = True
+        framed, closes = body.open(planned, rest, self.session.minor)
+        if closes:
+            self.session.closing = True
+        start = planned.start + (b"Connection: close\r\n" if self.session.closing else b"")
+        if planned.framing == 0:
+            framed += b"\r\n"
+        if planned.hits:
+            self.flow.scrubbed(self, planned.hits)
+        if planned.close and self.link is not None:
+            self.link.spoiled = True
+        self._pass(start + framed)
+
+    def _interim(self, head: object, rest: bytes) -> None:
+        """1xx: 100 goes on to an agent that waits for it; a 101 is the flow's; all others are dropped."""
+        status = head.status  # pyright: ignore[reportAttributeAccessIssue]
+        if status == 101:
+            self.flow.switch(self, head, rest)
+            return
+        if status == 100 and self.prepared.head.get("expect") and self.session.minor:
+            self.session.leg.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if rest:
+            self.reply(rest)
+
+    def _pass(self, data: bytes) -> None:
+        body, leg = self._body, self.session.leg
+        assert body is not None
+        self.sent = True
+        leg.write(data)
+        if body.done:
+            self._done(body)
+        elif leg.queued > HIGH and self.link is not None and self.link.leg is not None:
+            self.link.leg.pause()
+
+    def _done(self, body: Body) -> None:
+        link, session = self.link, self.session
+        if link is not None:
+            self.link = link.user = None
+            if body.rest or not self._uploaded or link.spoiled or link.leg is None or link.leg.queued:
+                link.close()
+            else:
+                link.pool.put(link)
+        if body.stream is not None and body.stream.hits:
+            self.flow.scrubbed(self, tuple(body.stream.hits))
+        self.down = body.down
+        self._close_books("")
+        session.next()
+
+    def upstream_ended(self, clean: bool) -> None:
+        """The upstream closed: the proper end of a close-delimited body, or a cut."""
+        body, link = self._body, self.link
+        if body is not None and body.until_close and clean:
+            try:
+                self._pass(body.end())
+            except Refused as fault:
+                self.fail(502, fault.slug, fault.what)
+            return
+        again = link is not None and link.reused and body is None and not self._buffer and not self._retried
+        if again and self.prepared.head.method in _REPEATABLE and not self.prepared.head.framing:
+            self._retried = True
+            self.link = None
+            self.flow.reach(self)
+            return
+        self.fail(502, "upstream.cut", "The upstream closed the connection before its answer was complete.")
+
+    # the end
+
+    def fail(self, status: int, slug: str, what: str, verdict: Verdict | None = None) -> None:
+        """Ends with an answer of ours, or with a cut where the upstream's has begun."""
+        if self.finished:
+            return
+        session = self.session
+        if not self.sent:
+            self.status = status
+            if status in (400, 408):
+                session.closing = True
+        self._end(slug)
+        if self.sent or self.frames is not None:
+            session.cut()
+        else:
+            session.answer(
+                self.flow.answer_for(self.prepared, self.number, status, slug, what, verdict),
+                self.prepared.head.method,
+            )
+
+    def _end(self, reason: str) -> None:
+        if self.finished:
+            return
+        link = self.link
+        self.link = None
+        if link is not None:
+            link.user = None
+            link.close()
+        if self._body is not None:
+            self.down = self._body.down
+        self._close_books(reason)
+
+    def _close_books(self, reason: str) -> None:
+        """Step 11: the outcome record."""
+        self.finished = True
+        prepared, gateway = self.prepared, self.flow.gateway
+        ms = round((time.monotonic() - self.started) * 1000, 3)
+        address = self.address
+        if not reason and not self.findings and prepared.outcome is not None:
+            members = outcome_members(
+                b'"%b"' % address.encode() if address else b"", self.status, self.up, self.down, ms
+            )
+            gateway.journal.stage(prepared.outcome.line(self.number, members))
+        else:
+            facts = prepared.outcome_facts()
+            if reason:
+                facts["reason"] = reason
+            facts["findings"] = self.findings
+            record = gateway.journal.record(
+                RecordKind.OUTCOME,
+                **facts,
+                request=self.number,
+                address=address,
+                status=self.status,
+                up=self.up,
+                down=self.down,
+                ms=ms,
+            )
+            gateway.journal.write(record)
+        self.flow.settled(self, reason)
+
+    def allowed_still(self, verdict: Verdict) -> bool:
+        """Whether a new policy gives this exchange the same power."""
+        return verdict.kind is Kind.ALLOW and verdict.rule == self.prepared.verdict.rule
+
+    def sweep(self, now: float) -> None:
+        """Once a second: idle and total time."""
+        route, limits = self.prepared.route, self.flow.gateway.limits
+        idle = (route.timeouts.idle if route else 0) or limits.idle_seconds
+        total = (route.timeouts.total if route else 0) or limits.total_seconds
+        last = max(self.session.leg.active, self.link.leg.active if self.link and self.link.leg else 0.0)
+        if now - last > idle:
+            self.fail(504, "timeout.idle", f"Nothing moved for {idle:g} seconds.")
+        elif now - self.started > total:
+            self.fail(504, "timeout.total", f"The request took longer than {total:g} seconds.")
+
+    def tunnel_up(self, data: bytes) -> None:
+        """Bytes of the agent behind a proven 101."""
+        self.flow.tunnel_up(self, data)

@@ -1,0 +1,323 @@
+"""The one path of every request out of a bottle, numbered as in design.md (a); every entry and protocol comes through here.
+
+1 the bottle, by its socket; 2 one canonical target; 3 the verdict; 4 the agent's own bytes; 6 the intent record; 7 the
+address, resolved, classified, pinned and recorded; 8 the secret; 9 dial, verify, relay; 10 the answer, scrubbed;
+11 the outcome record. Step 5 (asks) has no room yet, so an ask is a denial with its own reason.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bot_bottle.audit.record import Kind as RecordKind
+from bot_bottle.egress import answer
+from bot_bottle.egress.exchange import Exchange
+from bot_bottle.egress.prepare import Prepared, prepare
+from bot_bottle.egress.resolve import public_only
+from bot_bottle.egress.session import Session
+from bot_bottle.egress.upstream import Link
+from bot_bottle.egress.wire.http1 import Malformed
+from bot_bottle.policy.addresses import classify
+from bot_bottle.policy.hosts import bracketed, is_address
+from bot_bottle.policy.verdict import Kind, Verdict, deny
+
+if TYPE_CHECKING:
+    from bot_bottle.egress.gateway import Gateway
+
+_MEMO = 512
+_MEMO_HEAD = 8192
+_SECRET_HITS = 3
+_TITLES = {400: "Malformed request", 408: "Too slow", 413: "Too large", 429: "Too many requests", 502: "Upstream failed",
+           504: "Upstream too slow"}  # fmt: skip
+
+
+class Flow:
+    """Holds no state of a request; that is the exchange's."""
+
+    def __init__(self, gateway: "Gateway") -> None:
+        self.gateway = gateway
+        self.open: set[Exchange] = set()
+        self._hits = 0
+
+    def handle(self, session: Session, raw: bytes) -> None:
+        """One request head, whole. Everything else follows from here."""
+        gateway = self.gateway
+        # 1 The bottle is the one whose door the connection was accepted on: this gateway has no other.
+        if not gateway.gauges.arrivals.take(gateway.loop.now):
+            self._limited(session, "arrivals")
+            return
+        # 2, 3, 4 Target, verdict and the agent's own bytes; 8 what will leave. Pure in the bytes, so remembered.
+        prepared = session.memo.get(raw)
+        if prepared is None:
+            prepared = prepare(gateway.rules, gateway.journal, session.site, raw, gateway.limits.head_fields)
+            if prepared.verdict.kind is not Kind.ALLOW:
+                self._deny(session, prepared)
+                return
+            self._remember(session, raw, prepared)
+        exchange = Exchange(self, session, prepared, gateway.next_number())
+        if not self._within_limits(session, exchange):
+            return
+        self.open.add(exchange)
+        # 6 The intent. Nothing of this request, not even its name, leaves before the record is written.
+        if prepared.intent is not None:
+            gateway.journal.stage(prepared.intent.line(exchange.number), exchange_start(self, exchange))
+        else:
+            facts = {**prepared.facts, "request": exchange.number}
+            gateway.journal.write(gateway.journal.record(RecordKind.INTENT, **facts), exchange_start(self, exchange))
+        session.begin(prepared.head, exchange)
+
+    def start(self, exchange: Exchange) -> None:
+        """The intent is written."""
+        if exchange.finished:
+            return
+        gateway, prepared = self.gateway, exchange.prepared
+        gateway.count_allowed(prepared)
+        link = None if prepared.protocol == "websocket" else gateway.pool.take(prepared.key, exchange)
+        if link is not None:
+            exchange.connected(link)
+        else:
+            self.reach(exchange)
+
+    # 7 resolve, classify, pin
+
+    def reach(self, exchange: Exchange) -> None:
+        """Where to dial: the route's pin, an address literal, or what the name resolves to now, once."""
+        route, place = exchange.prepared.route, exchange.prepared.place
+        assert route is not None and place is not None
+        host = place.target.host
+        if route.address:
+            kind = classify(_split(route.address)[0])
+            if kind.pinnable:
+                exchange.addresses = [route.address]
+                self.dial_next(exchange, "", "")
+            else:
+                self._refuse_address(exchange, kind.value)
+        elif is_address(host):
+            self._classified(exchange, [host], "")
+        else:
+            self.gateway.resolver.resolve(host, lambda found, error: self._classified(exchange, found, error))
+
+    def _classified(self, exchange: Exchange, found: list[str], error: str) -> None:
+        if exchange.finished:
+            return
+        place = exchange.prepared.place
+        assert place is not None
+        public, bad = public_only(found)
+        if found and not public:
+            self._refuse_address(exchange, bad.value)
+        elif not found and not self.gateway.proxy:
+            exchange.fail(502, "upstream.unresolved", error)
+        else:
+            port = place.target.port
+            exchange.addresses = [f"{bracketed(address)}:{port}" for address in public]
+            if self.gateway.proxy:
+                exchange.addresses = [self.gateway.proxy.address]
+            self.dial_next(exchange, "", "")
+
+    def _refuse_address(self, exchange: Exchange, kind: str) -> None:
+        what = f"The name leads to a {kind} address, which is reached only by a route with address:."
+        verdict = deny(f"address.{kind}", what, exchange.prepared.verdict.rule)
+        exchange.fail(403, verdict.reason, what, verdict)
+
+    def dial_next(self, exchange: Exchange, slug: str, what: str) -> None:
+        """The next pinned address, recorded before it is dialled."""
+        if not exchange.addresses:
+            exchange.fail(502, slug, what)
+            return
+        address = exchange.address = exchange.addresses.pop(0)
+        journal = self.gateway.journal
+        record = journal.record(RecordKind.PINNED, request=exchange.number, address=address)
+        journal.write(record, lambda: self._dial(exchange, address))
+
+    # 9 dial and verify
+
+    def _dial(self, exchange: Exchange, address: str) -> None:
+        if exchange.finished:
+            return
+        gateway, prepared = self.gateway, exchange.prepared
+        route, place = prepared.route, prepared.place
+        assert route is not None and place is not None
+        tls = (gateway.trust.context(route.ca), place.target.host) if place.target.scheme == "https" else None
+        tunnel = b""
+        if gateway.proxy and not route.address:
+            tunnel = gateway.proxy.connect_head(place.target)
+        link = Link(gateway.pool, prepared.key, address, exchange)
+        link.dial(*_split(address), tls, tunnel)
+
+    # endings
+
+    def _within_limits(self, session: Session, exchange: Exchange) -> bool:
+        prepared = exchange.prepared
+        route = prepared.route
+        assert route is not None
+        limits, gateway = route.limits, self.gateway
+        if limits.requests_per_minute or limits.bottle_bytes:
+            spent = exchange.spent = gateway.rules.usage(route)
+            if not spent.rate.take(gateway.loop.now):
+                return self._over(
+                    session,
+                    prepared,
+                    "limit.requests",
+                    f"Rule {route.rule} allows {limits.requests_per_minute} requests a minute.",
+                    429,
+                )
+            if limits.bottle_bytes and spent.bytes >= limits.bottle_bytes:
+                return self._over(
+                    session,
+                    prepared,
+                    "limit.bottle-bytes",
+                    f"Rule {route.rule} has used its bytes for this bottle.",
+                    403,
+                )
+        allowed = limits.request_bytes or gateway.limits.request_bytes
+        if allowed and prepared.head.framing > allowed:
+            return self._over(
+                session, prepared, "limit.request-bytes", f"The request is longer than {allowed} bytes.", 413
+            )
+        return True
+
+    def _over(self, session: Session, prepared: Prepared, slug: str, what: str, status: int) -> bool:
+        verdict = deny(slug, what, prepared.verdict.rule)
+        facts = {**prepared.facts, "verdict": Kind.DENY.value, "reason": slug}
+        error = (status, slug, what) if status != 403 else None
+        self._deny(session, prepared._replace(verdict=verdict, facts=facts, error=error))
+        return False
+
+    def body_too_long(self, exchange: Exchange) -> bool:
+        """Whether the upload passed its limit; then the exchange is over."""
+        route = exchange.prepared.route
+        allowed = (route.limits.request_bytes if route else 0) or self.gateway.limits.request_bytes
+        if not allowed or exchange.up <= allowed:
+            return False
+        exchange.fail(413, "limit.request-bytes", f"The request is longer than {allowed} bytes.")
+        return True
+
+    def secret_in_body(self, exchange: Exchange, name: str) -> None:
+        """Step 4 in a streamed body: the agent sends a real secret; the request is cut (B43, D02)."""
+        what = f"The request holds the secret {name}, which never leaves a bottle."
+        exchange.fail(
+            403, "custody.secret-sent", what, deny("custody.secret-sent", what, exchange.prepared.verdict.rule)
+        )
+        self._secret_hit()
+
+    def _secret_hit(self) -> None:
+        self._hits += 1
+        if self._hits >= _SECRET_HITS:
+            self._hits = 0
+            self.gateway.freeze("The bottle sent a real secret three times.", own=True)
+
+    def scrubbed(self, exchange: Exchange, names: tuple[str, ...]) -> None:
+        """An answer held secrets: they were replaced, and the outcome says so."""
+        found = (f"reply.secret:{name}" for name in names)
+        exchange.findings = tuple(dict.fromkeys((*exchange.findings, *found)))
+
+    def _deny(self, session: Session, prepared: Prepared) -> None:
+        """Nothing left and nothing will: one record, then our answer."""
+        gateway = self.gateway
+        verdict = prepared.verdict
+        if prepared.leaked:
+            self._secret_hit()
+        if not gateway.gauges.denials.take(gateway.loop.now):
+            self._limited(session, "denials")
+            return
+        number = gateway.next_number()
+        gateway.count_denied(prepared)
+        record = gateway.journal.record(RecordKind.DENIED, **prepared.facts, request=number)
+        status, slug, what = prepared.error or (403, verdict.reason, verdict.hint)
+        reply = self.answer_for(prepared, number, status, slug, what, None if prepared.error else verdict)
+        session.begin(prepared.head, None, drain=True)
+        if prepared.head.get("expect") or (status == 400):
+            session.closing = True
+        gateway.journal.write(record, lambda: session.answer(reply, prepared.head.method))
+
+    def answer_for(
+        self, prepared: Prepared, number: int, status: int, slug: str, what: str, verdict: Verdict | None
+    ) -> answer.Answer:
+        """Our answer in the shape of the host."""
+        shape = self.gateway.rules.shape(prepared.place.target.host) if prepared.place else ""
+        request = f"{self.gateway.identity.run}/{number}"
+        if verdict is not None:
+            return answer.denial(verdict, request=request, shape=shape)
+        title = _TITLES.get(status, "Failed")
+        return answer.fault(status, slug, title, hint=what, rule=prepared.verdict.rule, request=request, shape=shape)
+
+    def refuse(self, session: Session, status: int, slug: str, what: str) -> None:
+        """A connection that never came to a request: recorded, answered, closed."""
+        self._close_with(session, status, slug, what)
+
+    def unreadable(self, session: Session, fault: Malformed) -> None:
+        """A head beyond the limits: recorded, answered, closed."""
+        self._close_with(session, 431, fault.slug, fault.what)
+
+    def too_slow(self, session: Session) -> None:
+        """A head or handshake that does not end (slow loris)."""
+        self._close_with(session, 408, "limit.head-seconds", "The request's head did not arrive in time.")
+
+    def client_refused(self, session: Session, failure: str) -> None:
+        """The agent's program refused our certificate, or spoke no TLS that we know; a person should see that."""
+        self._note(session, "tls.client", f"The program in the bottle ended the TLS handshake: {failure}.")
+
+    def _note(self, session: Session, slug: str, what: str, then: Callable[[], None] | None = None) -> bool:
+        gateway, site = self.gateway, session.site
+        if not gateway.gauges.denials.take(gateway.loop.now):
+            gateway.gauges.refuse("denials")
+            return False
+        gateway.counters.denied += 1
+        target = f"{site.scheme}://{bracketed(site.host)}:{site.port}" if site.host else ""
+        record = gateway.journal.record(
+            RecordKind.DENIED, request=gateway.next_number(), entry=site.entry, target=target,
+            verdict=Kind.DENY.value, reason=slug, detail={"what": what},
+        )  # fmt: skip
+        gateway.journal.write(record, then)
+        return True
+
+    def _close_with(self, session: Session, status: int, slug: str, what: str) -> None:
+        session.hold()
+        reply = answer.fault(status, slug, _TITLES.get(status, "Refused"), hint=what)
+        if not getattr(session.leg, "up", True) or not self._note(session, slug, what, lambda: session.answer(reply)):
+            session.cut()
+
+    def _limited(self, session: Session, cause: str) -> None:
+        """Too much of everything: counted, answered without a record, closed."""
+        self.gateway.gauges.refuse(cause)
+        self.gateway.counters.limited += 1
+        session.hold()
+        session.answer(
+            answer.fault(429, f"limit.{cause}", "Too many requests", hint="This bottle is over its limit.")
+        )
+
+    def settled(self, exchange: Exchange, reason: str) -> None:
+        """The outcome is staged."""
+        self.open.discard(exchange)
+        counters = self.gateway.counters
+        counters.bytes_up += exchange.up
+        counters.bytes_down += exchange.down
+        if reason:
+            counters.failed += 1
+        if exchange.spent is not None:
+            exchange.spent.bytes += exchange.up + exchange.down
+
+    def _remember(self, session: Session, raw: bytes, prepared: Prepared) -> None:
+        memo = session.memo
+        if len(raw) <= _MEMO_HEAD:
+            if len(memo) >= _MEMO:
+                memo.clear()
+            memo[raw] = prepared
+
+    def switch(self, exchange: Exchange, _head: object, _rest: bytes) -> None:
+        exchange.fail(502, "reply.switch", "The upstream switched protocols without being asked.")
+
+    def tunnel_up(self, exchange: Exchange, data: bytes) -> None:
+        raise NotImplementedError
+
+    def tunnel_down(self, exchange: Exchange, data: bytes) -> None:
+        raise NotImplementedError
+
+
+def exchange_start(flow: Flow, exchange: Exchange) -> Callable[[], None]:
+    """What waits for the intent's bytes."""
+    return lambda: flow.start(exchange)
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,250 @@
+"""Everything of one gateway in one place: wiring, doors, the once-a-second sweep, freeze, reload, the end."""
+
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+from bot_bottle.audit.record import Kind as RecordKind
+from bot_bottle.egress.entries.dns import DnsDoor
+from bot_bottle.egress.entries.forward import Forward
+from bot_bottle.egress.entries.transparent import transparent
+from bot_bottle.egress.flow import Flow
+from bot_bottle.egress.leaves import Leaves, Trust
+from bot_bottle.egress.leg import Leg
+from bot_bottle.egress.limits import Gauges, Spent
+from bot_bottle.egress.loop import IN, Loop
+from bot_bottle.egress.messages import Configure, Counters, Frozen, GatewayToKeeper, Mint, Secrets
+from bot_bottle.egress.names import SyntheticNames
+from bot_bottle.egress.prepare import Prepared
+from bot_bottle.egress.proxy import UpstreamProxy
+from bot_bottle.egress.records import Journal
+from bot_bottle.egress.resolve import Resolver
+from bot_bottle.egress.rules import Rules
+from bot_bottle.egress.target import Site
+from bot_bottle.egress.upstream import Pool
+from bot_bottle.policy.decide import decide
+from bot_bottle.policy.effective import Policy
+from bot_bottle.policy.verdict import Kind, Request
+
+_CONNECT_SECONDS = 20.0
+_BATCH = 32
+_COUNTED = 500
+_SITES = 256
+
+
+class Client(Protocol):
+    """A connection from the bottle in any state."""
+
+    def sweep(self, now: float) -> None: ...
+
+    def cut(self) -> None: ...
+
+
+class Gateway:
+    """tell: sends a message to the keeper."""
+
+    def __init__(
+        self, loop: Loop, config: Configure, secrets: Secrets, log: int, tell: Callable[[GatewayToKeeper], None]
+    ) -> None:
+        self.loop = loop
+        self.identity = config.identity
+        self.limits = config.limits
+        self.tell = tell
+        self.counters = Counters()
+        self.spent: dict[str, Spent] = {}
+        self.secrets = secrets
+        self.rules = Rules(config.policy, secrets, self.spent)
+        self.journal = Journal(log, config.identity, config.policy.digest, config.limits.log_bytes, config.sync_each)
+        self.journal.on_quota = lambda: self.freeze("The bottle's log is full.", own=True)
+        self.gauges = Gauges(config.limits)
+        self.leaves = Leaves(
+            config.leaf_key, config.leaves, config.limits.minted_hosts, lambda host: tell(Mint(host=host))
+        )
+        self.trust = Trust(config.trust)
+        self.proxy = UpstreamProxy(config.upstream_proxy) if config.upstream_proxy else None
+        self.resolver = Resolver(loop)
+        self.pool = Pool(loop)
+        self.names = SyntheticNames()
+        self.asked: set[tuple[str, str]] = set()
+        self.clients: set[Client] = set()
+        self.flow = Flow(self)
+        self._memos: dict[Site, dict[bytes, Prepared]] = {}
+        self._number = config.next_request
+        self._doors: list[socket.socket] = []
+        loop.at_turn_end = self.journal.flush
+        loop.later(1.0, self._tick)
+
+    def memo(self, site: Site) -> dict[bytes, Prepared]:
+        """Decided heads of one site; gone with every reload."""
+        found = self._memos.get(site)
+        if found is None:
+            if len(self._memos) >= _SITES:
+                self._memos.clear()
+            found = self._memos[site] = {}
+        return found
+
+    def next_number(self) -> int:
+        """The number of the next request: ties its records."""
+        number = self._number
+        self._number = number + 1
+        return number
+
+    # doors
+
+    def open_doors(self, kinds: tuple[str, ...], fds: list[int]) -> None:
+        """Listening sockets of the seal, in the order of their kinds."""
+        for kind, fd in zip(kinds, fds, strict=True):
+            door = socket.socket(fileno=fd)
+            door.setblocking(False)
+            self._doors.append(door)
+            if kind.startswith("dns"):
+                DnsDoor(self, door, stream=kind == "dns-tcp")
+            else:
+                self.loop.watch(fd, IN, lambda _mask, d=door, k=kind: self._accept(d, k))
+
+    def _accept(self, door: socket.socket, kind: str) -> None:
+        for _ in range(_BATCH):
+            try:
+                sock, _ = door.accept()
+            except BlockingIOError:
+                return
+            except OSError:
+                self.gauges.refuse("accept")
+                return
+            if len(self.clients) >= self.limits.connections:
+                self.gauges.refuse("connections")
+                self.counters.limited += 1
+                sock.close()
+                continue
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._admit(sock, kind)
+
+    def _admit(self, sock: socket.socket, kind: str) -> None:
+        leg = Leg(self.loop, sock, _NOBODY)
+        if kind == "forward":
+            Forward(self, leg)
+            return
+        address, port = sock.getsockname()[:2]
+        transparent(self, leg, kind, address.removeprefix("::ffff:"), port)
+
+    # counting
+
+    def count_denied(self, prepared: Prepared) -> None:
+        """One denial, by host."""
+        counters = self.counters
+        if prepared.verdict.kind is Kind.ASK:
+            counters.asked += 1
+        else:
+            counters.denied += 1
+        host = prepared.place.target.host if prepared.place else ""
+        _count(counters.denied_hosts, host)
+
+    def count_allowed(self, prepared: Prepared) -> None:
+        """One request that leaves, by host and secret."""
+        counters = self.counters
+        counters.allowed += 1
+        if prepared.secret:
+            counters.secrets[prepared.secret] = counters.secrets.get(prepared.secret, 0) + 1
+        _count(counters.hosts, prepared.key[1])
+
+    def status(self) -> Counters:
+        """The counters now."""
+        self.counters.open_flows = len(self.flow.open)
+        return self.counters
+
+    # control
+
+    def freeze(self, reason: str, own: bool = False) -> None:
+        """No byte moves from now on (D25). own: the gateway's own decision, told to the keeper."""
+        self.loop.freeze()
+        self.counters.frozen = reason
+        if own:
+            self.tell(Frozen(reason=reason))
+
+    def thaw(self) -> None:
+        """Goes on as if no time had passed."""
+        lost = self.loop.thaw()
+        self.counters.frozen = ""
+        self.journal.extend()
+        for client in self.clients:
+            leg = getattr(client, "leg", None)
+            if leg is not None:
+                leg.active += lost
+        for link in self.pool.links:
+            link.idle_since += lost
+            link.started += lost
+            if link.leg is not None:
+                link.leg.active += lost
+
+    def reload(self, policy: Policy) -> None:
+        """A new policy: what it no longer allows ends now, and nothing decided or connected before is used again."""
+        self._replace(policy, self.secrets)
+        for exchange in list(self.flow.open):
+            prepared = exchange.prepared
+            place = prepared.place
+            assert place is not None
+            head = prepared.head
+            request = Request(place.target, head.method, place.path, place.query, head.fields, prepared.protocol)
+            verdict = decide(self.rules.compiled, request)
+            if not exchange.allowed_still(verdict) or self.rules.policy.routes[verdict.route].auth != (
+                prepared.route.auth if prepared.route else None
+            ):
+                exchange.fail(403, "policy.reloaded", "A new policy no longer allows this request.", verdict)
+
+    def new_secrets(self, secrets: Secrets) -> None:
+        """Other secrets; connections that carry old ones are not used again."""
+        self._replace(self.rules.policy, secrets)
+
+    def _replace(self, policy: Policy, secrets: Secrets) -> None:
+        self.secrets = secrets
+        self.rules = Rules(policy, secrets, self.spent)
+        self.journal.policy = policy.digest
+        for memo in self._memos.values():
+            memo.clear()
+        self.pool.clear()
+
+    # time and end
+
+    def _tick(self) -> None:
+        now = self.loop.now
+        for client in list(self.clients):
+            client.sweep(now)
+        self.pool.sweep(_CONNECT_SECONDS)
+        for cause, count in self.gauges.collect().items():
+            self.journal.write(self.journal.record(RecordKind.LIMITED, reason=f"limit.{cause}", count=count))
+        self.loop.later(1.0, self._tick)
+
+    def close(self) -> None:
+        """Closes every door and flow, then writes what is staged."""
+        for door in self._doors:
+            self.loop.forget(door.fileno())
+            door.close()
+        self._doors.clear()
+        for exchange in list(self.flow.open):
+            exchange.fail(502, "bottle.ended", "The bottle has ended.")
+        for client in list(self.clients):
+            client.cut()
+        self.pool.clear()
+        self.journal.flush()
+
+
+class _Nobody:
+    """Owner of a leg in the moment before its door takes it."""
+
+    def received(self, data: bytes) -> None:
+        raise AssertionError("a leg without an owner")
+
+    def ended(self, clean: bool) -> None:
+        """Nothing to end."""
+
+    def drained(self) -> None:
+        """Nothing was written."""
+
+
+_NOBODY = _Nobody()
+
+
+def _count(counts: dict[str, int], host: str) -> None:
+    if host in counts or len(counts) < _COUNTED:
+        counts[host] = counts.get(host, 0) + 1

@@ -1,0 +1,269 @@
+"""Steps 2, 3, 4 and 8 for one request head: pure in its bytes, so that an equal head is decided once (facts/proxy.md 9).
+
+What is sent is built from parsed parts: canonical target and path, our Host, our framing, exactly one credential.
+Hop-by-hop fields, fields that `Connection` names, method overrides and forwarding fields stay here (P10, D24); while
+a secret is held the answer is asked for in a form that can be read (D12).
+"""
+
+import hashlib
+from typing import NamedTuple
+from urllib.parse import unquote_plus
+
+from bot_bottle.audit.record import Kind as RecordKind
+from bot_bottle.base.errors import OperatorFault
+from bot_bottle.custody.inject import prepare_headers
+from bot_bottle.egress.records import Journal, Template
+from bot_bottle.egress.rules import Rules
+from bot_bottle.egress.target import DEFAULT_PORTS, Disagreement, Place, Site, place
+from bot_bottle.egress.wire.http1 import CHUNKED, Head, Malformed, parse_request
+from bot_bottle.policy.decide import decide
+from bot_bottle.policy.effective import Route
+from bot_bottle.policy.hosts import bracketed
+from bot_bottle.policy.verdict import Kind, Request, Target, Verdict, deny
+
+PoolKey = tuple[str, str, int, str, int]
+
+_HOP = frozenset(
+    [
+        "connection",
+        "proxy-connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "upgrade",
+        "proxy-authorization",
+        "proxy-authenticate",
+        "transfer-encoding",
+        "content-length",
+        "host",
+        "http2-settings",
+    ]
+)
+_OVERRIDES = frozenset(
+    [
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+        "x-method",
+        "x-original-url",
+        "x-original-uri",
+        "x-original-host",
+        "x-original-method",
+        "x-rewrite-url",
+        "x-override-url",
+        "x-host",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "forwarded",
+        "forwarded-for",
+        "via",
+        "x-proxyuser-ip",
+        "x-wap-profile",
+        "x-http-host-override",
+        "x-backend-host",
+        "x-envoy-original-path",
+        "x-accel-redirect",
+        "x-sendfile",
+    ]
+)
+_UNREADABLE = frozenset(("accept-encoding", "range", "if-range", "te", "a-im"))
+_SOCKET = frozenset(("sec-websocket-extensions",))
+
+
+class Prepared(NamedTuple):
+    """A decided head. wire: what leaves, with the secret in it. key: which pooled connections may carry it.
+
+    error: (status, slug, sentence) of an answer of ours instead. intent, outcome: templates, None where too long.
+    facts: record members, for the records that no template fits. leaked: a secret that the agent itself sent.
+    """
+
+    head: Head
+    place: Place | None
+    verdict: Verdict
+    protocol: str
+    route: Route | None = None
+    wire: bytes = b""
+    key: PoolKey = ("", "", 0, "", -1)
+    secret: str = ""
+    error: tuple[int, str, str] | None = None
+    intent: Template | None = None
+    outcome: Template | None = None
+    facts: dict[str, object] = {}
+    leaked: str = ""
+
+    def outcome_facts(self) -> dict[str, object]:
+        """Members of an outcome record that repeat what the intent said."""
+        return _outcome_facts(self.facts)
+
+    def __repr__(self) -> str:
+        return f"Prepared({self.verdict.kind}, {self.verdict.rule})"
+
+
+_NO_HEAD = Head("", "", 0, 1, (), (), 0, True, frozenset())
+
+
+def prepare(rules: Rules, journal: Journal, site: Site, raw: bytes, max_fields: int) -> Prepared:
+    """Everything about a head that its bytes decide. Raises nothing: what is malformed is an answer too."""
+    head, found = _NO_HEAD, None
+    try:
+        head = parse_request(raw, max_fields)
+        protocol = _protocol(head)
+        found = place(site, head)
+    except Malformed as fault:
+        return _refused(rules, site, head, raw, found, fault.slug, fault.what, 400)
+    except Disagreement as fault:
+        return _refused(rules, site, head, raw, found, fault.slug, fault.what, 0)
+    request = Request(found.target, head.method, found.path, found.query, head.fields, protocol)
+    verdict = site.refusal or decide(rules.compiled, request)
+    leaked = rules.scrubber.contains_secret(raw) or ""
+    if leaked:
+        verdict = deny("custody.secret-sent", f"The request holds the secret {leaked}, which never leaves a bottle.")
+    if verdict.kind is not Kind.ALLOW:
+        facts = _facts(rules, site, head, found, protocol, verdict)
+        return Prepared(head, found, verdict, protocol, facts=_clean(rules, facts, leaked), leaked=leaked)
+    return _allowed(rules, journal, site, head, found, protocol, verdict)
+
+
+def _protocol(head: Head) -> str:
+    upgrade = head.get("upgrade")
+    wanted = upgrade is not None and "upgrade" in head.dropped and upgrade.lower() == "websocket"
+    return "websocket" if wanted else "http1"
+
+
+def _refused(
+    rules: Rules, site: Site, head: Head, raw: bytes, found: Place | None, slug: str, what: str, status: int
+) -> Prepared:
+    """A head that names no target that we could decide about. status 0: a denial, not a fault."""
+    verdict = deny(slug, what)
+    facts: dict[str, object] = {"entry": site.entry, "verdict": Kind.DENY.value, "reason": slug}
+    if site.host:
+        facts["target"] = _target_text(Target(site.scheme, site.host, site.port))
+    facts["method"] = head.method
+    leaked = rules.scrubber.contains_secret(raw) or ""
+    error = (status, slug, what) if status else None
+    return Prepared(head, found, verdict, "http1", error=error, facts=_clean(rules, facts, leaked), leaked=leaked)
+
+
+def _allowed(
+    rules: Rules, journal: Journal, site: Site, head: Head, found: Place, protocol: str, verdict: Verdict
+) -> Prepared:
+    route = rules.policy.routes[verdict.route]
+    secret = route.auth.secret if route.auth else ""
+    facts = _facts(rules, site, head, found, protocol, verdict)
+    if secret:
+        facts["secrets"] = (secret,)
+    try:
+        wire = _wire(rules, head, found, route, protocol)
+    except OperatorFault as fault:
+        denial = deny(fault.slug, f"{fault.what} {fault.hint}", verdict.rule)
+        return Prepared(
+            head, found, denial, protocol, route, facts=_facts(rules, site, head, found, protocol, denial)
+        )
+    target = found.target
+    key = (target.scheme, target.host, target.port, secret, verdict.route)
+    intent = journal.template(RecordKind.INTENT, **facts)
+    outcome = journal.template(RecordKind.OUTCOME, **_outcome_facts(facts))
+    return Prepared(head, found, verdict, protocol, route, wire, key, secret, None, intent, outcome, facts)
+
+
+def _wire(rules: Rules, head: Head, found: Place, route: Route, protocol: str) -> bytes:
+    """The head as it leaves. Raises OperatorFault when the secret cannot be injected."""
+    named = rules.named_headers
+    guarded = rules.guarded
+    kept: list[tuple[bytes, bytes]] = []
+    for (name, value), written in zip(head.fields, head.names, strict=True):
+        if name in _HOP or name in head.dropped or (guarded and name in _UNREADABLE):
+            continue
+        if name not in named and _is_override(name):
+            continue
+        if protocol == "websocket" and name in _SOCKET:
+            continue
+        kept.append((written.encode("latin-1"), value.encode("latin-1")))
+    value = rules.secrets.get(route.auth.secret) if route.auth else None
+    fields, query = prepare_headers(
+        kept,
+        found.query,
+        route.auth,
+        value.reveal() if value else None,
+        route.agent_credentials,
+        scheme=found.target.scheme,
+    )
+    return _assemble(head, found, fields, query, protocol, guarded)
+
+
+def _assemble(
+    head: Head, found: Place, fields: list[tuple[bytes, bytes]], query: str, protocol: str, guarded: bool
+) -> bytes:
+    target = f"{found.path}?{query}" if query or head.target.endswith("?") else found.path
+    lines = [f"{head.method} {target} HTTP/1.1".encode("latin-1"), b"Host: " + authority_bytes(found.target)]
+    lines += [b"%b: %b" % field for field in fields]
+    if guarded:
+        lines.append(b"Accept-Encoding: identity")
+    if head.framing == CHUNKED:
+        lines.append(b"Transfer-Encoding: chunked")
+    elif head.framing or head.get("content-length") is not None:
+        lines.append(b"Content-Length: %d" % head.framing)
+    if protocol == "websocket":
+        lines += [b"Connection: Upgrade", b"Upgrade: websocket"]
+    return b"\r\n".join([*lines, b"", b""])
+
+
+def authority_bytes(target: Target) -> bytes:
+    """The value of Host: without the port where it is the scheme's own."""
+    host = bracketed(target.host)
+    return (host if target.port == DEFAULT_PORTS[target.scheme] else f"{host}:{target.port}").encode()
+
+
+def _is_override(name: str) -> bool:
+    plain = name.replace("_", "-")
+    return plain in _OVERRIDES or plain.startswith("x-forwarded")
+
+
+def _target_text(target: Target) -> str:
+    return f"{target.scheme}://{bracketed(target.host)}:{target.port}"
+
+
+def _facts(rules: Rules, site: Site, head: Head, found: Place, protocol: str, verdict: Verdict) -> dict[str, object]:
+    """Record members that tell what was asked: names of query keys and headers, never their values."""
+    coding = head.get("content-encoding")
+    query = found.query
+    return {
+        "entry": site.entry,
+        "protocol": protocol,
+        "target": _target_text(found.target),
+        "method": head.method,
+        "path": found.path,
+        "query_names": tuple(unquote_plus(pair.partition("=")[0]) for pair in query.split("&")) if query else (),
+        "query_digest": hashlib.sha256(query.encode("latin-1")).hexdigest()[:16] if query else "",
+        "headers": tuple(name for name, _ in head.fields),
+        "matched": {name: value for name, value in head.fields if name in rules.matched},
+        "verdict": verdict.kind.value,
+        "rule": verdict.rule,
+        "reason": verdict.reason,
+        "findings": ("inspect.unseen-coding",) if coding not in (None, "identity") else (),
+    }
+
+
+def _outcome_facts(facts: dict[str, object]) -> dict[str, object]:
+    kept = ("entry", "protocol", "target", "method", "path", "verdict", "rule", "secrets")
+    return {name: facts[name] for name in kept if name in facts}
+
+
+def _clean(rules: Rules, facts: dict[str, object], leaked: str) -> dict[str, object]:
+    """The same facts without any secret in them, where the agent sent one (B43, B48)."""
+    if not leaked:
+        return facts
+    return {**{k: _scrubbed(rules, v) for k, v in facts.items()}, "findings": ("custody.secret-sent",)}
+
+
+def _scrubbed(rules: Rules, value: object) -> object:
+    if isinstance(value, str):
+        return rules.scrubber.clean(value.encode()).decode("utf-8", "replace")
+    if isinstance(value, tuple):
+        return tuple(_scrubbed(rules, item) for item in value)  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, dict):
+        return {k: _scrubbed(rules, v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    return value

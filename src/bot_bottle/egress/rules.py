@@ -1,0 +1,53 @@
+"""All that decides about a request: compiled policy, secrets and their scrubber. Replaced as a whole by reload.
+
+Holds the only references to secret values in the gateway besides the heads that carry them; never shown.
+"""
+
+import contextlib
+
+from bot_bottle.base.secret import Secret
+from bot_bottle.egress.limits import Spent
+from bot_bottle.egress.messages import Secrets
+from bot_bottle.inspect.needles import needles
+from bot_bottle.inspect.scrub import Scrubber
+from bot_bottle.policy.decide import Compiled, compile, matched_headers
+from bot_bottle.policy.effective import Policy, Route
+
+
+class Rules:
+    """One revision. `generation` changes with every reload, so that nothing prepared outlives its rules."""
+
+    def __init__(self, policy: Policy, secrets: Secrets, spent: dict[str, Spent] | None = None) -> None:
+        self.policy = policy
+        self.compiled: Compiled = compile(policy)
+        self.matched = matched_headers(self.compiled)
+        self.secrets = {name: Secret(name, value) for name, value in secrets.values.items() if value}
+        self.scrubber = Scrubber(_needles(secrets))
+        self.spent: dict[str, Spent] = {} if spent is None else spent
+        self.named_headers = frozenset(
+            header.name for route in policy.routes for match in route.matches for header in match.headers
+        )
+
+    @property
+    def guarded(self) -> bool:
+        """Whether any secret is held, so that replies must be readable (D12)."""
+        return bool(self.scrubber)
+
+    def usage(self, route: Route) -> Spent:
+        """What the route used so far; survives a reload that keeps the rule's name."""
+        found = self.spent.get(route.rule)
+        if found is None:
+            found = self.spent[route.rule] = Spent(route.limits.requests_per_minute)
+        return found
+
+    def shape(self, host: str) -> str:
+        """The error shape of a model host, or ""."""
+        return self.policy.model_hosts.get(host, "")
+
+
+def _needles(secrets: Secrets) -> list[object]:
+    found: list[object] = []
+    for name, value in secrets.values.items():
+        with contextlib.suppress(ValueError):  # too short to be told from ordinary text: custody refuses to store one
+            found.extend(needles(name, value, secrets.placeholders.get(name, "").encode()))
+    return found

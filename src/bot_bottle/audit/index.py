@@ -31,7 +31,7 @@ CREATE INDEX records_time ON records (time);
 CREATE INDEX records_host ON records (host, time);
 CREATE INDEX records_verdict ON records (verdict, time);
 """
-_INSERT = "INSERT OR REPLACE INTO records VALUES (" + ",".join("?" * 14) + ")"
+_INSERT = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -139,10 +139,10 @@ def _row(run: str, number: int, line: bytes) -> tuple[object, ...] | None:
         record = decode(line)
     except AuditFault:
         return None
-    host = _host(record)
+    host, text = _host(record), line.decode().rstrip()
     return (
         run, number, min(record.time, 2**63 - 1), record.kind, record.bottle, record.label, host, record.method,
-        record.path, record.verdict, record.rule, record.reason, min(record.status, 2**63 - 1), line.decode().rstrip(),
+        record.path, record.verdict, record.rule, record.reason, min(record.status, 2**63 - 1), text,
     )  # fmt: skip
 
 

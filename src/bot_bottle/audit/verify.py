@@ -24,10 +24,10 @@ from bot_bottle.base.errors import AuditFault
 class Report(msgspec.Struct):
     """state: sealed | open | bad; the host log never ends: it is sealed when all of it is signed.
 
-    size: records under the checkpoint. unproven: whole lines after it. torn: bytes of a last line that is not whole. purged: records whose bundles a signed purge dropped.
-    unreadable: lines that are no record (a crash, or a gateway that was taken over). open_intents: requests
-    without an outcome. first_bad: number of the first record that is not what was signed, -1 when there is none.
-    problems: one sentence each. checkpoint: the signed note, to remember.
+    size: records under the checkpoint. unproven: whole lines after it. torn: bytes of a last line that is not whole.
+    purged: records whose bundles a signed purge dropped. unreadable: lines that are no record (a crash, or a
+    gateway that was taken over). open_intents: requests without an outcome. first_bad: number of the first record
+    that is not what was signed, -1 when there is none. problems: one sentence each. checkpoint: the signed note.
     """
 
     directory: str

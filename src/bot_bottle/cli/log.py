@@ -1,0 +1,238 @@
+"""`bot-bottle log`: read, search, export, verify and prove the record. Exit code 7 when a log is bad (D17).
+
+Everything that a stranger wrote goes through `base.text.visible` before a person sees it (B73).
+"""
+
+import os
+import sys
+import time
+
+import click
+import msgspec
+
+from bot_bottle.audit import checkpoint, export, keys, note, proof, runs
+from bot_bottle.audit.encode import decode
+from bot_bottle.audit.files import read
+from bot_bottle.audit.index import Index, Query
+from bot_bottle.audit.reader import LogReader
+from bot_bottle.audit.verify import Report, verify
+from bot_bottle.audit.whole import verify_home, verify_run
+from bot_bottle.base.errors import AuditFault, OperatorFault, UsageFault
+from bot_bottle.base.home import Home, locate
+from bot_bottle.base.sizes import duration
+from bot_bottle.base.text import visible
+from bot_bottle.cli.log_text import one_line, report_lines
+
+BAD = 7
+HOST = "host"
+
+_json = click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
+_log = click.argument("log", required=False, default="")
+
+
+@click.group(name="log")
+def command() -> None:
+    """Read, search, verify and export the record. LOG is a run id, a label (its newest run) or `host`."""
+
+
+def directory_of(home: Home, log: str) -> tuple[str, str]:
+    """(directory, run id) of what a person named; run id is `host` for the host log. "" means the newest run."""
+    if log == HOST:
+        return home.host_log, HOST
+    if log and "/" not in log and not log.startswith(".") and os.path.isdir(home.run_log(log)):
+        return home.run_log(log), log
+    known = [facts for facts in runs.read(home.host_log).values() if not log or facts.label == log]
+    if not known:
+        what = f"There is no log of {visible(log, 80)}." if log else "There is no log yet."
+        raise UsageFault("log.unknown", what, "Run `bot-bottle log search` to see the runs, or start a bottle.")
+    return home.run_log(known[-1].run), known[-1].run
+
+
+@command.command()
+@_log
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is appended.")
+@click.option("-n", "--lines", default=20, show_default=True, type=click.IntRange(0), help="Records to begin with.")
+@_json
+def tail(log: str, follow: bool, lines: int, as_json: bool) -> None:
+    """Show the newest records of LOG."""
+    directory, _ = directory_of(locate(os.environ), log)
+    reader = LogReader(directory)
+    newest = [(number, line) for start, batch in reader.batches() for number, line in enumerate(batch, start)]
+    _show(newest[len(newest) - lines :] if lines < len(newest) else newest, as_json)
+    while follow:
+        time.sleep(0.2)
+        for start, batch in reader.batches():
+            _show(list(enumerate(batch, start)), as_json)
+
+
+def _show(numbered: list[tuple[int, bytes]], as_json: bool) -> None:
+    for number, line in numbered:
+        click.echo(line.decode("ascii", "backslashreplace").rstrip("\n") if as_json else one_line(number, line))
+    sys.stdout.flush()
+
+
+@command.command()
+@click.argument("text", required=False, default="")
+@click.option("--host", default="", help="Exact host, or *.suffix.")
+@click.option("--verdict", default="", type=click.Choice(["", "allow", "ask", "deny"]), help="allow, ask or deny.")
+@click.option("--kind", default="", help="start, intent, outcome, denied, ...")
+@click.option("--rule", default="", help="Rule id, bottle/name.")
+@click.option("--bottle", default="", help="Name of the bottle file.")
+@click.option("--run", "run", default="", help="One run id.")
+@click.option("--since", default="", help="How far back, like 2h or 7d.")
+@click.option("--limit", default=200, show_default=True, type=click.IntRange(1, 100_000))
+@_json
+def search(
+    text: str,
+    host: str,
+    verdict: str,
+    kind: str,
+    rule: str,
+    bottle: str,
+    run: str,
+    since: str,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Find records of all runs. The index is made from the logs and brought up to date first."""
+    home = locate(os.environ)
+    index = Index(home.index)
+    try:
+        index.refresh(home)
+        query = Query(host, verdict, kind, rule, bottle, run, text, _since(since), limit)
+        for hit in index.search(query):
+            click.echo(_hit(hit.run, hit.number, hit.text) if as_json else one_line(hit.number, hit.text, hit.run))
+    finally:
+        index.close()
+
+
+def _since(text: str) -> int:
+    if not text:
+        return 0
+    try:
+        return time.time_ns() - int(duration(text) * 1e9)
+    except ValueError as error:
+        raise UsageFault("log.since", f"{visible(text, 80)} is no duration.", f"{error}.") from None
+
+
+def _hit(run: str, number: int, text: str) -> str:
+    record = msgspec.Raw(text.encode())
+    return msgspec.json.encode({"run": run, "number": number, "record": record}).decode()
+
+
+@command.command()
+@click.argument("log")
+@click.argument("number", type=click.IntRange(0))
+@_json
+def show(log: str, number: int, as_json: bool) -> None:
+    """Show record NUMBER of LOG in full."""
+    directory, _ = directory_of(locate(os.environ), log)
+    line = record_at(directory, number)
+    if as_json:
+        click.echo(line.decode("ascii", "backslashreplace").rstrip("\n"))
+        return
+    record = msgspec.to_builtins(decode(line))
+    for name, value in record.items():
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        click.echo(f"{name:<13} {visible(text, 4096)}")
+
+
+def record_at(directory: str, number: int) -> bytes:
+    """The line of one record. Raises UsageFault where there is none."""
+    for start, batch in LogReader(directory, number).batches():
+        if start <= number < start + len(batch):
+            return batch[number - start]
+        break
+    raise UsageFault("log.no-record", f"The log has no record {number}.", "It was purged, or is not written yet.")
+
+
+@command.command(name="export")
+@_log
+@click.option("--format", "form", default="jsonl", show_default=True, type=click.Choice(["jsonl", "csv"]))
+@click.option("-o", "--output", default="-", type=click.Path(dir_okay=False), help="File instead of standard output.")
+@_json
+def export_(log: str, form: str, output: str, as_json: bool) -> None:
+    """Write all records of LOG as JSON lines or CSV (formulas made harmless)."""
+    directory, _ = directory_of(locate(os.environ), log)
+    batches = LogReader(directory).batches()
+    rows = export.csv_rows(batches) if form == "csv" and not as_json else export.jsonl(batches)
+    with click.open_file(output, "wb") as file:
+        for row in rows:
+            file.write(row)
+
+
+@command.command(name="verify")
+@_log
+@click.option(
+    "--against", default="", type=click.Path(exists=True, dir_okay=False), help="A checkpoint kept earlier."
+)
+@click.option("--fingerprint", default="", help="The key to trust: SHA256:... (default: the one this home pinned).")
+@click.option("--directory", default="", type=click.Path(exists=True, file_okay=False), help="A log anywhere.")
+@_json
+def verify_(log: str, against: str, fingerprint: str, directory: str, as_json: bool) -> None:
+    """Prove that LOG is what was signed; without LOG: the host log and every run. Exit code 7 when it is not."""
+    home = locate(os.environ)
+    fingerprint = fingerprint or keys.pinned(home.keys)
+    remembered = read(against) if against else None
+    if directory:
+        reports = {directory: verify(directory, fingerprint, remembered)}
+    else:
+        reports = _reports(home, log or (_origin(remembered) if remembered else ""), fingerprint, remembered)
+    if as_json:
+        document = {"ok": all(report.ok for report in reports.values()), "logs": reports}
+        click.echo(msgspec.json.encode(document).decode())
+    else:
+        for name, report in reports.items():
+            click.echo("\n".join(report_lines(name, report)))
+    if not all(report.ok for report in reports.values()):
+        click.get_current_context().exit(BAD)
+
+
+def _reports(home: Home, log: str, fingerprint: str, against: bytes | None) -> dict[str, Report]:
+    if not log:
+        whole = verify_home(home, fingerprint)
+        return {HOST: whole.host, **whole.runs}
+    if log == HOST:
+        return {HOST: verify(home.host_log, fingerprint, against, origin=checkpoint.HOST)}
+    facts = runs.read(home.host_log)
+    run = log if log in facts else directory_of(home, log)[1]
+    return {run: verify_run(home, run, fingerprint, against, facts=facts.get(run, runs.Facts(run)))}
+
+
+def _origin(remembered: bytes) -> str:
+    """The log that a remembered checkpoint belongs to; its signature is checked later."""
+    origin = note.signer_name(remembered)
+    return HOST if origin == checkpoint.HOST else origin.removeprefix("bot-bottle/run/")
+
+
+@command.command(name="proof")
+@click.argument("log")
+@click.argument("number", type=click.IntRange(0))
+@click.option("-o", "--output", default="-", type=click.Path(dir_okay=False), help="File instead of standard output.")
+@_json
+def proof_(log: str, number: int, output: str, as_json: bool) -> None:
+    """Write the proof that record NUMBER is in LOG (C2SP tlog-proof; anybody can check it offline)."""
+    home = locate(os.environ)
+    directory, run = directory_of(home, log)
+    line, made = record_at(directory, number), proof.prove(directory, number)
+    _checked(home, directory, run, made, line)
+    text = made.text
+    if as_json:
+        document = {"log": run, "number": number, "record": line.decode("ascii", "replace"), "proof": text.decode()}
+        text = msgspec.json.encode(document) + b"\n"
+    with click.open_file(output, "wb") as file:
+        file.write(text)
+
+
+def _checked(home: Home, directory: str, run: str, made: proof.Proof, line: bytes) -> None:
+    """A proof that we give away holds; the files may have been changed."""
+    data = read(os.path.join(directory, "key"))
+    if data is None:
+        raise OperatorFault("log.no-key", "The verifier key beside the log is gone.", "Run `bot-bottle log verify`.")
+    key = note.parse_key(data.decode("utf-8", "replace"))
+    expected = checkpoint.HOST if run == HOST else checkpoint.run_origin(run)
+    if key.fingerprint != keys.pinned(home.keys) or key.name != expected:
+        raise AuditFault(
+            "audit.other-key", "The log is not signed by the pinned key.", "Run `bot-bottle log verify`."
+        )
+    proof.check(made, line, key)

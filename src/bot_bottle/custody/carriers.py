@@ -86,3 +86,16 @@ def without_query(query: str) -> str:
         if not is_query(pieces[index].split("=", 1)[0]):
             kept += [pieces[index - 1] if kept else "", pieces[index]]
     return "".join(kept)
+
+
+def without_subprotocols(value: bytes) -> bytes:
+    """``Sec-WebSocket-Protocol`` without the entries that browsers' clients use to carry a key or token."""
+    entries = [entry.strip() for entry in value.split(b",")]
+    return b", ".join(entry for entry in entries if entry and not _is_subprotocol(entry.decode("latin-1")))
+
+
+def _is_subprotocol(entry: str) -> bool:
+    plain = entry.lower().translate(_NOISE)
+    return any(
+        word in plain for word in ("apikey", "token", "bearer", "auth", "secret", "password", "credential", "jwt")
+    )

@@ -16,6 +16,7 @@ from bot_bottle.policy.verdict import Auth
 Headers = list[tuple[bytes, bytes]]
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_SUBPROTOCOL = b"sec-websocket-protocol"
 _HOP_TOKENS = frozenset((b"close", b"keep-alive", b"upgrade"))
 _NEEDED = frozenset((b"host", b"content-length", b"transfer-encoding", b"content-type", b"upgrade", b"connection"))
 
@@ -32,6 +33,8 @@ def prepare_headers(
     if auth is None and agent_credentials:
         return [field for field in _without_hops(headers) if field[0].lower() != b"proxy-authorization"], query
     kept = [field for field in _without_hops(headers) if not carriers.is_header(field[0])]
+    if any(field[0].lower() == _SUBPROTOCOL for field in kept):
+        kept = _without_subprotocols(kept)
     query = carriers.without_query(query)
     if auth is None:
         return kept, query
@@ -96,6 +99,14 @@ def _with_query(query: str, name: str, value: bytes) -> str:
     pieces = [piece for piece in re.split("[&;]", query) if piece]
     kept = [piece for piece in pieces if carriers.folded(piece.split("=", 1)[0]) != wanted]
     return "&".join([*kept, f"{quote(name, safe='')}={quote(value, safe='')}"])
+
+
+def _without_subprotocols(headers: Headers) -> Headers:
+    cleaned = (
+        (name, carriers.without_subprotocols(value) if name.lower() == _SUBPROTOCOL else value)
+        for name, value in headers
+    )
+    return [(name, value) for name, value in cleaned if value or name.lower() != _SUBPROTOCOL]
 
 
 def _without_hops(headers: Headers) -> Headers:

@@ -18,7 +18,7 @@ SIZE = 32
 Random = Callable[[int], bytes]
 _ATTRIBUTES = ("service", "bot-bottle", "account")
 _CREDENTIAL = "bot-bottle-secrets"
-_SCRYPT_MEMORY = 512 * 1024 * 1024
+_SCRYPT_MEMORY = 1024**3
 
 
 class KeySource(Protocol):
@@ -138,9 +138,9 @@ class Passphrase:
         return "the key is derived from your passphrase"
 
     def _derive(self, phrase: str, salt: bytes, cost: int) -> bytes:
-        if not 2**10 <= cost <= 2**20:
+        if not 2**10 <= cost <= 2**19:
             raise ValueError("cost")
-        return hashlib.scrypt(phrase.encode(), salt=salt, n=cost, r=8, p=1, maxmem=_SCRYPT_MEMORY * 4, dklen=SIZE)
+        return hashlib.scrypt(phrase.encode(), salt=salt, n=cost, r=8, p=1, maxmem=_SCRYPT_MEMORY, dklen=SIZE)
 
 
 def keyring_available(environ: Mapping[str, str]) -> bool:

@@ -74,7 +74,7 @@ def _show(numbered: list[tuple[int, bytes]], as_json: bool) -> None:
 @command.command()
 @click.argument("text", required=False, default="")
 @click.option("--host", default="", help="Exact host, or *.suffix.")
-@click.option("--verdict", default="", type=click.Choice(["", "allow", "ask", "deny"]), help="allow, ask or deny.")
+@click.option("--verdict", default=None, type=click.Choice(["allow", "ask", "deny"]), help="What the policy said.")
 @click.option("--kind", default="", help="start, intent, outcome, denied, ...")
 @click.option("--rule", default="", help="Rule id, bottle/name.")
 @click.option("--bottle", default="", help="Name of the bottle file.")
@@ -85,7 +85,7 @@ def _show(numbered: list[tuple[int, bytes]], as_json: bool) -> None:
 def search(
     text: str,
     host: str,
-    verdict: str,
+    verdict: str | None,
     kind: str,
     rule: str,
     bottle: str,
@@ -99,7 +99,7 @@ def search(
     index = Index(home.index)
     try:
         index.refresh(home)
-        query = Query(host, verdict, kind, rule, bottle, run, text, _since(since), limit)
+        query = Query(host, verdict or "", kind, rule, bottle, run, text, _since(since), limit)
         for hit in index.search(query):
             click.echo(_hit(hit.run, hit.number, hit.text) if as_json else one_line(hit.number, hit.text, hit.run))
     finally:
@@ -164,12 +164,12 @@ def export_(log: str, form: str, output: str, as_json: bool) -> None:
 @command.command(name="verify")
 @_log
 @click.option(
-    "--against", default="", type=click.Path(exists=True, dir_okay=False), help="A checkpoint kept earlier."
+    "--against", default=None, type=click.Path(exists=True, dir_okay=False), help="A checkpoint kept earlier."
 )
 @click.option("--fingerprint", default="", help="The key to trust: SHA256:... (default: the one this home pinned).")
-@click.option("--directory", default="", type=click.Path(exists=True, file_okay=False), help="A log anywhere.")
+@click.option("--directory", default=None, type=click.Path(exists=True, file_okay=False), help="A log anywhere.")
 @_json
-def verify_(log: str, against: str, fingerprint: str, directory: str, as_json: bool) -> None:
+def verify_(log: str, against: str | None, fingerprint: str, directory: str | None, as_json: bool) -> None:
     """Prove that LOG is what was signed; without LOG: the host log and every run. Exit code 7 when it is not."""
     home = locate(os.environ)
     fingerprint = fingerprint or keys.pinned(home.keys)

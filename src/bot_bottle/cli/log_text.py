@@ -8,11 +8,9 @@ from bot_bottle.audit.verify import Report
 from bot_bottle.base.errors import AuditFault
 from bot_bottle.base.text import visible
 
-_MARKS: dict[str, str] = {Kind.DENIED: "deny", Kind.INTENT: "allow", Kind.OUTCOME: "done", Kind.LIMITED: "limit"}
-
 
 def one_line(number: int, line: bytes | str, run: str = "") -> str:
-    """``     7 12:30:01 deny   POST https://host:443/path  policy.no-route``"""
+    """``     7 12:30:01 denied     deny  POST  https://host:443/path  policy.no-route``"""
     data = line if isinstance(line, bytes) else line.encode() + b"\n"
     try:
         text = _record(decode(data))
@@ -24,12 +22,12 @@ def one_line(number: int, line: bytes | str, run: str = "") -> str:
 def _record(record: Record) -> str:
     moment = datetime.datetime.fromtimestamp(record.time / 1e9) if 0 <= record.time < 4e18 else None
     clock = f"{moment:%H:%M:%S}" if moment else "--:--:--"
-    mark = visible(record.verdict or _MARKS.get(record.kind, record.kind), 8)
-    return f"{clock} {mark:<6} {visible(_what(record), 400)}"
+    kind, verdict = visible(record.kind[:12], 48), visible(record.verdict[:8], 48)
+    return f"{clock} {kind:<10} {verdict:<5} {visible(_what(record), 400)}"
 
 
 def _what(record: Record) -> str:
-    parts = [record.kind, record.method, f"{record.target}{record.path}", record.address]
+    parts = [record.method, f"{record.target}{record.path}", record.address]
     parts += [str(record.status)] if record.status else []
     parts += [f"{record.up}B up {record.down}B down {record.ms:.0f}ms"] if record.kind == Kind.OUTCOME else []
     parts += [f"secret {name}" for name in record.secrets]

@@ -13,7 +13,7 @@ PROXY = "http://127.0.0.1:3128"
 LOCAL = "localhost,127.0.0.1,::1"
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 FROM_TERMINAL = ("TERM", "COLORTERM")
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY")
 
 
 class Host(Protocol):

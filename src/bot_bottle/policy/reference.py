@@ -16,11 +16,11 @@ def json_schema(kind: str) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"bot-bottle {kind}", **schema}
 
 
-def markdown() -> str:
-    """docs/reference/manifest.md: every key with its type, default and meaning."""
+def reference() -> str:
+    """Text of docs/reference/manifest.md: every key with its type, default and meaning."""
     parts = [
         "# Manifest reference",
-        "Generated from `bot_bottle.policy.model` by `bot-bottle manifest schema --markdown`; do not edit.",
+        "Markdown files with YAML 1.2 front matter; their fields are the types of `bot_bottle.policy.model`.",
     ]
     for title, kind in (("Bottle files", model.Bottle), ("Agent files", model.Agent)):
         parts += [f"## {title}", kind.__doc__ or "", _table(kind)]

@@ -8,11 +8,13 @@ import time
 from typing import TYPE_CHECKING
 
 from bot_bottle.audit.record import Kind as RecordKind
+from bot_bottle.egress.limits import Spent
 from bot_bottle.egress.records import outcome_members
 from bot_bottle.egress.reply import Body, Refused, plan
 from bot_bottle.egress.session import HIGH, Session
+from bot_bottle.egress.tunnel import Tunnel, proof
 from bot_bottle.egress.wire.chunks import LAST, chunk
-from bot_bottle.egress.wire.http1 import CHUNKED, Malformed, head_end, parse_response
+from bot_bottle.egress.wire.http1 import CHUNKED, Head, Malformed, head_end, parse_response
 from bot_bottle.policy.verdict import Kind, Verdict
 
 if TYPE_CHECKING:
@@ -46,8 +48,8 @@ class Exchange:
         self.status = 0
         self.sent = False
         self.finished = False
-        self.spent = None
-        self.frames = None
+        self.spent: Spent | None = None
+        self.frames: Tunnel | None = None
         self.findings: tuple[str, ...] = ()
         self._waiting: list[bytes] = []
         self._uploaded = not prepared.head.framing
@@ -87,12 +89,11 @@ class Exchange:
                     self.session.leg.pause()
             return
         link.leg.write(data)
-        if link.leg.queued > HIGH:
-            self.session.leg.pause()
+        self.throttle_up()
 
     def client_gone(self) -> None:
         """The agent closed; what it asked for is abandoned."""
-        self._end("client.gone")
+        self._end("client.gone" if self.frames is None else "")
 
     def client_drained(self) -> None:
         """The agent took everything: read on."""
@@ -116,7 +117,7 @@ class Exchange:
         if self.session.leg.paused and link.leg.queued <= HIGH:
             self.session.leg.resume()
 
-    def unreachable(self, _link: "Link", slug: str, what: str) -> None:
+    def unreachable(self, link: "Link", slug: str, what: str) -> None:
         """Step 9 failed for this address; the next pinned one is tried."""
         if not self.finished:
             self.link = None
@@ -129,7 +130,7 @@ class Exchange:
         """Bytes of the answer."""
         try:
             if self.frames is not None:
-                self.flow.tunnel_down(self, data)
+                self.frames.down(data)
             elif self._body is None:
                 self._reply_head(self._buffer + data if self._buffer else data)
             else:
@@ -167,16 +168,27 @@ class Exchange:
             self.link.spoiled = True
         self._pass(start + framed)
 
-    def _interim(self, head: object, rest: bytes) -> None:
-        """1xx: 100 goes on to an agent that waits for it; a 101 is the flow's; all others are dropped."""
-        status = head.status  # pyright: ignore[reportAttributeAccessIssue]
-        if status == 101:
-            self.flow.switch(self, head, rest)
+    def _interim(self, head: Head, rest: bytes) -> None:
+        """1xx: 100 goes on to an agent that waits for it; 101 opens a WebSocket that was asked for; others are dropped."""
+        if head.status == 101:
+            self._switch(head, rest)
             return
-        if status == 100 and self.prepared.head.get("expect") and self.session.minor:
+        if head.status == 100 and self.prepared.head.get("expect") and self.session.minor:
             self.session.leg.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if rest:
             self.reply(rest)
+
+    def _switch(self, head: Head, rest: bytes) -> None:
+        """A tunnel opens only behind a 101 that proves itself (D24)."""
+        opened = proof(self.prepared.head, head) if self.prepared.protocol == "websocket" else None
+        if opened is None:
+            raise Refused("reply.switch", "The upstream switched protocols without a proof that it speaks WebSocket.")
+        self.status = 101
+        self.frames = Tunnel(self)
+        self.session.leg.write(opened)
+        if rest:
+            self.frames.down(rest)
+        self.session.tunnel(self.frames)
 
     def _pass(self, data: bytes) -> None:
         body, leg = self._body, self.session.leg
@@ -185,8 +197,8 @@ class Exchange:
         leg.write(data)
         if body.done:
             self._done(body)
-        elif leg.queued > HIGH and self.link is not None and self.link.leg is not None:
-            self.link.leg.pause()
+        elif leg.queued > HIGH:
+            self.throttle_down()
 
     def _done(self, body: Body) -> None:
         link, session = self.link, self.session
@@ -205,6 +217,10 @@ class Exchange:
     def upstream_ended(self, clean: bool) -> None:
         """The upstream closed: the proper end of a close-delimited body, or a cut."""
         body, link = self._body, self.link
+        if self.frames is not None:
+            self._end("" if clean else "upstream.cut")
+            self.session.close_tunnel()
+            return
         if body is not None and body.until_close and clean:
             try:
                 self._pass(body.end())
@@ -295,6 +311,12 @@ class Exchange:
         elif now - self.started > total:
             self.fail(504, "timeout.total", f"The request took longer than {total:g} seconds.")
 
-    def tunnel_up(self, data: bytes) -> None:
-        """Bytes of the agent behind a proven 101."""
-        self.flow.tunnel_up(self, data)
+    def throttle_up(self) -> None:
+        """Stops reading the agent while the upstream does not take more."""
+        if self.link is not None and self.link.leg is not None and self.link.leg.queued > HIGH:
+            self.session.leg.pause()
+
+    def throttle_down(self) -> None:
+        """Stops reading the upstream while the agent does not take more."""
+        if self.session.leg.queued > HIGH and self.link is not None and self.link.leg is not None:
+            self.link.leg.pause()

@@ -224,6 +224,8 @@ class Flow:
         record = gateway.journal.record(RecordKind.DENIED, **prepared.facts, request=number)
         status, slug, what = prepared.error or (403, verdict.reason, verdict.hint)
         reply = self.answer_for(prepared, number, status, slug, what, None if prepared.error else verdict)
+        if prepared.protocol == "websocket" and not prepared.error and not prepared.leaked:
+            reply = answer.upgrade_required(request=f"{gateway.identity.run}/{number}")
         session.begin(prepared.head, None, drain=True)
         if prepared.head.get("expect") or (status == 400):
             session.closing = True
@@ -302,15 +304,6 @@ class Flow:
             if len(memo) >= _MEMO:
                 memo.clear()
             memo[raw] = prepared
-
-    def switch(self, exchange: Exchange, _head: object, _rest: bytes) -> None:
-        exchange.fail(502, "reply.switch", "The upstream switched protocols without being asked.")
-
-    def tunnel_up(self, exchange: Exchange, data: bytes) -> None:
-        raise NotImplementedError
-
-    def tunnel_down(self, exchange: Exchange, data: bytes) -> None:
-        raise NotImplementedError
 
 
 def exchange_start(flow: Flow, exchange: Exchange) -> Callable[[], None]:

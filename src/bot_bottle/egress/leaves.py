@@ -56,7 +56,7 @@ class Leaves:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
-        context.num_tickets = 0  # pyright: ignore[reportAttributeAccessIssue]
+        context.num_tickets = 0
         context.sni_callback = _same_name(host)
         fd = os.memfd_create("leaf", os.MFD_CLOEXEC)
         try:
@@ -79,7 +79,7 @@ def _same_name(host: str) -> Callable[[ssl.SSLObject, str | None, ssl.SSLContext
         except ValueError:
             return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
 
-    return check  # pyright: ignore[reportReturnType]
+    return check
 
 
 class Trust:

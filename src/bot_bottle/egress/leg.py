@@ -209,7 +209,7 @@ class TlsOwner(Owner, Protocol):
 class TlsLeg(Leg):
     """The same surface over TLS. Server side when `hostname` is None."""
 
-    __slots__ = ("_in", "_in_write", "_object", "_out_read", "_pending", "_read_into", "_tls_write", "up")
+    __slots__ = ("_in", "_in_write", "_object", "_out_read", "_pending", "_read_into", "_secured", "_tls_write", "up")
 
     def __init__(
         self, loop: Loop, sock: socket.socket, owner: TlsOwner, context: ssl.SSLContext, hostname: str | None
@@ -224,6 +224,7 @@ class TlsLeg(Leg):
         self._read_into = tls.read
         self._tls_write = tls.write
         self._pending = tls.pending
+        self._secured = owner.secured
         self.up = False
 
     def begin(self) -> None:
@@ -255,11 +256,11 @@ class TlsLeg(Leg):
         read, pending, into, received = self._read_into, self._pending, self._in, self.owner.received
         try:
             while not self.paused:
-                count = read(_RECORD, _PLAIN)  # pyright: ignore[reportArgumentType]
+                count = read(_RECORD, _PLAIN)
                 if not count:
                     self._end(True)
                     return
-                received(bytes(_PLAIN_VIEW[:count]))
+                received(bytes(_PLAIN_VIEW[:count]))  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownArgumentType] - typeshed says bytes
                 if self.closed or not (into.pending or pending()):
                     break
         except ssl.SSLWantReadError:
@@ -289,7 +290,7 @@ class TlsLeg(Leg):
         if data:
             self._put(data)
         if self.up and not self.closed:
-            self.owner.secured()  # pyright: ignore[reportAttributeAccessIssue]
+            self._secured()
         return self.up and not self.closed
 
     def _broken(self, error: Exception) -> None:

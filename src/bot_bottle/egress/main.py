@@ -11,8 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-
-import msgspec
+from typing import cast
 
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.egress.confine import confine, harden
@@ -171,20 +170,24 @@ def _reader(
     return read
 
 
+def channels() -> tuple[Keeper, Launcher]:
+    """The two inherited channels."""
+    keeper = cast("Keeper", Channel(socket.socket(fileno=KEEPER_FD), cast("type", KeeperToGateway)))
+    return keeper, cast("Launcher", Channel(socket.socket(fileno=LAUNCHER_FD), cast("type", LauncherToGateway)))
+
+
 def main() -> int:
     """Exit status: 0 after Bye, 1 when a lifeline ended, 4 when the log failed, 70 for a bug."""
     harden(keep=(KEEPER_FD, LAUNCHER_FD))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    keeper: Keeper = Channel(socket.socket(fileno=KEEPER_FD), KeeperToGateway)  # pyright: ignore[reportArgumentType]
-    launcher: Launcher = Channel(socket.socket(fileno=LAUNCHER_FD), LauncherToGateway)  # pyright: ignore[reportArgumentType]
-    process = Process(keeper, launcher)
+    process = Process(*channels())
     try:
         process.start()
         process.serve()
     except ChannelClosed:
         process.lifeline()
-    except (Exception, msgspec.MsgspecError) as error:
+    except Exception as error:
         if os.environ.get("BOT_BOTTLE_DEBUG"):
             raise
         process.fail("gateway.bug", f"The gateway stopped on an internal error ({type(error).__name__}).")

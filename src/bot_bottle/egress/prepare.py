@@ -6,7 +6,7 @@ a secret is held the answer is asked for in a form that can be read (D12).
 """
 
 import hashlib
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from urllib.parse import unquote_plus
 
 from bot_bottle.audit.record import Kind as RecordKind
@@ -15,6 +15,7 @@ from bot_bottle.custody.inject import prepare_headers
 from bot_bottle.egress.records import Journal, Template
 from bot_bottle.egress.rules import Rules
 from bot_bottle.egress.target import DEFAULT_PORTS, Disagreement, Place, Site, place
+from bot_bottle.egress.tunnel import key_of
 from bot_bottle.egress.wire.http1 import CHUNKED, Head, Malformed, parse_request
 from bot_bottle.policy.decide import decide
 from bot_bottle.policy.effective import Route
@@ -112,6 +113,8 @@ def prepare(rules: Rules, journal: Journal, site: Site, raw: bytes, max_fields: 
         head = parse_request(raw, max_fields)
         protocol = _protocol(head)
         found = place(site, head)
+        if protocol == "websocket" and key_of(head) is None:
+            raise Malformed("wire.websocket", "The WebSocket opening handshake is malformed.")
     except Malformed as fault:
         return _refused(rules, site, head, raw, found, fault.slug, fault.what, 400)
     except Disagreement as fault:
@@ -263,7 +266,7 @@ def _scrubbed(rules: Rules, value: object) -> object:
     if isinstance(value, str):
         return rules.scrubber.clean(value.encode()).decode("utf-8", "replace")
     if isinstance(value, tuple):
-        return tuple(_scrubbed(rules, item) for item in value)  # pyright: ignore[reportUnknownVariableType]
+        return tuple(_scrubbed(rules, item) for item in cast("tuple[object, ...]", value))
     if isinstance(value, dict):
-        return {k: _scrubbed(rules, v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        return {key: _scrubbed(rules, item) for key, item in cast("dict[str, object]", value).items()}
     return value

@@ -8,7 +8,7 @@ import contextlib
 from bot_bottle.base.secret import Secret
 from bot_bottle.egress.limits import Spent
 from bot_bottle.egress.messages import Secrets
-from bot_bottle.inspect.needles import needles
+from bot_bottle.inspect.needles import Needle, needles
 from bot_bottle.inspect.scrub import Scrubber
 from bot_bottle.policy.decide import Compiled, compile, matched_headers
 from bot_bottle.policy.effective import Policy, Route
@@ -45,8 +45,8 @@ class Rules:
         return self.policy.model_hosts.get(host, "")
 
 
-def _needles(secrets: Secrets) -> list[object]:
-    found: list[object] = []
+def _needles(secrets: Secrets) -> list[Needle]:
+    found: list[Needle] = []
     for name, value in secrets.values.items():
         with contextlib.suppress(ValueError):  # too short to be told from ordinary text: custody refuses to store one
             found.extend(needles(name, value, secrets.placeholders.get(name, "").encode()))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bot_bottle.egress.exchange import Exchange
     from bot_bottle.egress.gateway import Gateway
     from bot_bottle.egress.prepare import Prepared
+    from bot_bottle.egress.tunnel import Tunnel
 
 HEAD, BODY, WAIT, DRAIN, LINGER, TUNNEL = range(6)
 HIGH = 131072
@@ -27,7 +28,7 @@ class Session:
     """state: HEAD (between requests), BODY (an upload runs), WAIT (an answer is awaited), DRAIN, LINGER, TUNNEL."""
 
     __slots__ = (
-        "_body", "_buffer", "_left", "_since", "closing", "drained_bytes", "exchange", "gateway", "leg", "memo",
+        "_body", "_buffer", "_left", "_since", "_tunnel", "closing", "drained_bytes", "exchange", "gateway", "leg", "memo",
         "minor", "owing", "site", "state",
     )  # fmt: skip
 
@@ -45,6 +46,7 @@ class Session:
         self._buffer = b""
         self._left = 0
         self._body: Dechunker | None = None
+        self._tunnel: Tunnel | None = None
         self._since = gateway.loop.now
 
     def attach(self, leg: Leg) -> None:
@@ -69,8 +71,8 @@ class Session:
         elif state == BODY or state == DRAIN:
             self._upload(data)
         elif state == TUNNEL:
-            if self.exchange is not None:
-                self.exchange.tunnel_up(data)
+            if self._tunnel is not None:
+                self._tunnel.up(data)
         elif state == WAIT:
             self._buffer += data
             if len(self._buffer) > HIGH:
@@ -137,6 +139,19 @@ class Session:
             self.exchange.fail(400, fault.slug, fault.what)
         else:
             self.linger()
+
+    def tunnel(self, tunnel: "Tunnel") -> None:
+        """From now on the agent's bytes are frames."""
+        self.state = TUNNEL
+        self._tunnel = tunnel
+        data, self._buffer = self._buffer, b""
+        if data:
+            tunnel.up(data)
+
+    def close_tunnel(self) -> None:
+        """The upstream's side ended."""
+        self.exchange = self._tunnel = None
+        self._finish()
 
     def hold(self) -> None:
         """Reads nothing as a request any more; an answer of ours comes, then the end."""

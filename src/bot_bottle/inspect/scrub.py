@@ -19,7 +19,10 @@ _ALNUM = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 
 
 class Scrubber:
-    """Compiled once for all secrets that a gateway holds; shared by its streams. Without needles: does nothing."""
+    """Compiled once for all secrets that a gateway holds; shared by its streams. Without needles: does nothing.
+
+    quick: finds needles' first bytes, None without needles; ends: by byte, whether a short prefix may end with it.
+    """
 
     def __init__(self, needles: Iterable[Needle] = ()) -> None:
         self._needles = sorted(needles, key=lambda needle: needle.find)
@@ -27,8 +30,9 @@ class Scrubber:
         heads = sorted({find[:_HEAD] for find in self._finds})
         self.longest = max(map(len, self._finds), default=0)
         self._starts = frozenset(head[:size] for head in heads for size in range(1, len(head)))
-        self._ends = bytes(any(start[-1] == byte for start in self._starts) for byte in range(256))
-        self._quick = BytesAhoCorasick(heads, implementation=Implementation.DFA) if heads else None
+        self.ends = bytes(any(start[-1] == byte for start in self._starts) for byte in range(256))
+        quick = BytesAhoCorasick(heads, implementation=Implementation.DFA) if heads else None
+        self.quick = quick.find_matches_as_indexes if quick else None
         self._whole = BytesAhoCorasick(self._finds) if heads else None
 
     def __bool__(self) -> bool:
@@ -40,7 +44,7 @@ class Scrubber:
 
     def clean(self, data: bytes, hits: dict[str, int] | None = None) -> bytes:
         """A whole value without secrets; the same object when there is none. hits: counted by secret name."""
-        if self._quick is None or not self._quick.find_matches_as_indexes(data):
+        if self.quick is None or not self.quick(data):
             return data
         stream = ScrubStream(self)
         out = stream.feed(data) + stream.finish()
@@ -51,18 +55,18 @@ class Scrubber:
 
     def contains_secret(self, data: bytes) -> str | None:
         """The name of a secret that stands in this value in any form, or None (B43)."""
-        if self._quick is None or self._whole is None or not self._quick.find_matches_as_indexes(data):
+        if self.quick is None or self._whole is None or not self.quick(data):
             return None
         found = self._whole.find_matches_as_indexes(data)
         return self._needles[found[0][0]].secret if found else None
 
     def may_hold(self, data: bytes) -> bool:
         """True when a needle may start inside `data`: its first bytes are there."""
-        return self._quick is not None and bool(self._quick.find_matches_as_indexes(data))
+        return self.quick is not None and bool(self.quick(data))
 
     def short_suffix(self, data: bytes) -> int:
         """Length of the longest suffix, shorter than a head, that a needle starts with."""
-        if not self._ends[data[-1]]:
+        if not self.ends[data[-1]]:
             return 0
         for size in range(min(_HEAD - 1, len(data)), 0, -1):
             if data[-size:] in self._starts:
@@ -79,8 +83,8 @@ class Scrubber:
     def live(self, data: bytes) -> int:
         """Where the longest suffix starts that is the beginning of a longer needle; len(data) where there is none."""
         first = len(data) - self.longest + 1
-        if self._quick is not None:
-            for _, start, _ in self._quick.find_matches_as_indexes(data, overlapping=True):
+        if self.quick is not None:
+            for _, start, _ in self.quick(data, overlapping=True):
                 if start >= first and self._begins(data[start:]):
                     return start
         return len(data) - self.short_suffix(data)
@@ -96,10 +100,12 @@ class Scrubber:
 class ScrubStream:
     """One body on its way. `hits` counts replacements by secret name; D02 freezes on them."""
 
-    __slots__ = ("_covered", "_held", "_scrubber", "hits")
+    __slots__ = ("_covered", "_ends", "_held", "_quick", "_scrubber", "hits")
 
     def __init__(self, scrubber: Scrubber) -> None:
         self._scrubber = scrubber
+        self._quick = scrubber.quick
+        self._ends = scrubber.ends
         self._held = b""
         self._covered = 0
         self.hits: dict[str, int] = {}
@@ -112,12 +118,11 @@ class ScrubStream:
     def feed(self, chunk: bytes) -> bytes:
         """The next bytes in; those out that no secret can start in. The same object when nothing is there."""
         data = self._held + chunk if self._held else chunk
-        scrubber = self._scrubber
-        if not data or not scrubber:
+        if self._quick is None or not data:
             return data
-        if self._covered or scrubber.may_hold(data):
+        if self._covered or self._quick(data):
             return self._replace(data, final=False)
-        keep = scrubber.short_suffix(data)
+        keep = self._scrubber.short_suffix(data) if self._ends[data[-1]] else 0
         if not keep:
             self._held = b""
             return data
@@ -126,8 +131,10 @@ class ScrubStream:
 
     def finish(self) -> bytes:
         """The bytes that were held at the end of the body."""
+        if not self._held:
+            return b""
         data, self._held = self._held, b""
-        return self._replace(data, final=True) if data and self._scrubber else data
+        return self._replace(data, final=True)
 
     def _replace(self, data: bytes, final: bool) -> bytes:
         spans = self._scrubber.spans(data)

@@ -10,7 +10,6 @@ bottle goes through 10. `step` is told the name of each step before it is done: 
 
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,20 +19,17 @@ import msgspec
 from bot_bottle.base.errors import SealFault
 from bot_bottle.base.home import Home
 from bot_bottle.bottles import lease as leases
+from bot_bottle.bottles.crew import Crew
 from bot_bottle.bottles.furnish import furnish
-from bot_bottle.bottles.live import Ending, GatewayLink, KeeperLink, Live
+from bot_bottle.bottles.live import Ending, Live
 from bot_bottle.bottles.order import identity, order
 from bot_bottle.bottles.outcome import Outcome
 from bot_bottle.bottles.plan import Plan
 from bot_bottle.bottles.ports import Backend, Layout, Started
 from bot_bottle.bottles.reap import reap, remove_state
-from bot_bottle.bottles.spawn import Child, listed, spawn
 from bot_bottle.bottles.streams import Streams
 from bot_bottle.bottles.workspace.prepare import Prepared, prepare
-from bot_bottle.egress.channel import ChannelClosed
-from bot_bottle.egress.messages import GatewayToLauncher
 from bot_bottle.keeper.loop import Loop
-from bot_bottle.keeper.messages import KeeperToLauncher
 
 READY_SECONDS = 30.0
 SEAL_SECONDS = 30.0
@@ -60,7 +56,8 @@ AtEnd = Callable[[Prepared, Plan, Outcome], None]
 class Wishes:
     """What a run needs besides its plan. run: the run id. at_end: what happens to the changes (step 11).
 
-    environ: this host's variables, of which our processes get a listed few.
+    environ: this host's variables, of which our processes get a listed few. crew: keeper and gateway, where they
+    were started ahead of the plan.
     """
 
     run: str
@@ -68,6 +65,7 @@ class Wishes:
     backend: Backend
     at_end: AtEnd
     environ: Mapping[str, str]
+    crew: Crew | None = None
     detached: bool = False
     step: Step = lambda _name, _run: None
     ready: Callable[["Run"], None] = lambda _run: None
@@ -83,8 +81,7 @@ class Run:
     started: float = field(default_factory=time.monotonic)
     loop: Loop = field(default_factory=Loop)
     lease: leases.Lease | None = None
-    keeper: Child | None = None
-    gateway: Child | None = None
+    crew: Crew | None = None
     live: Live | None = None
     prepared: Prepared | None = None
     bottle: Started | None = None
@@ -128,37 +125,22 @@ class Run:
         self.lease.release(keep=self.kept)
 
     def _processes(self, undo: contextlib.ExitStack) -> None:
-        """2, 3: both are exec'd at once, so that they come up while the workspace is made."""
-        env = listed(self.wishes.environ)
-        (ours_k, keeper_end), (ours_g, gateway_end) = socket.socketpair(), socket.socketpair()
-        link_keeper, link_gateway = socket.socketpair()
-        ends = (keeper_end, gateway_end, link_keeper, link_gateway)
-        try:
-            self._at("keeper")
-            self.keeper = spawn("bot_bottle.keeper.main", [keeper_end.fileno()], keeper_env(self.wishes.environ))
-            undo.callback(self.keeper.reap, 2.0)
-            self._at("gateway")
-            self.gateway = spawn("bot_bottle.egress.main", [link_gateway.fileno(), gateway_end.fileno()], env)
-            undo.callback(self.gateway.reap, 2.0)
-            keeper = KeeperLink(ours_k, KeeperToLauncher)  # pyright: ignore[reportArgumentType]
-            gateway = GatewayLink(ours_g, GatewayToLauncher)  # pyright: ignore[reportArgumentType]
-            undo.callback(keeper.close)
-            undo.callback(gateway.close)
-            self.live = Live(self.loop, keeper, gateway)
-            with contextlib.suppress(ChannelClosed):
-                recover = tuple(held.run for held in self.orphans)
-                keeper.send(
-                    order(self.plan, self.home, self.wishes.run, self.wishes.environ, recover),
-                    (link_keeper.fileno(),),
-                )
-        finally:
-            for end in ends:
-                end.close()
+        """2, 3: both are exec'd at once (or were already), so that they come up while the workspace is made."""
+        self._at("keeper")
+        crew = self.wishes.crew or Crew(self.wishes.environ)
+        undo.callback(crew.close)
+        self.crew = crew
+        self._at("gateway")
+        assert crew.gateway_link is not None
+        self.live = Live(self.loop, crew.keeper_link, crew.gateway_link)
+        recover = tuple(held.run for held in self.orphans)
+        crew.open(order(self.plan, self.home, self.wishes.run, self.wishes.environ, recover))
         self._note_processes()
 
     def _note_processes(self) -> None:
-        assert self.lease is not None and self.keeper is not None and self.gateway is not None
-        children = [(child.name.split(".")[1], child.pid) for child in (self.keeper, self.gateway)]
+        """Into the lease: whom the next start must find dead, and how `exec` gets in."""
+        assert self.lease is not None and self.crew is not None and self.crew.gateway is not None
+        children = [("keeper", self.crew.keeper.pid), ("gateway", self.crew.gateway.pid)]
         more = [("bottle", self.bottle.pid)] if self.bottle else []
         known = tuple(leases.process(name, pid) for name, pid in [("launcher", os.getpid()), *children, *more])
         handle = self.bottle.handle() if self.bottle else None
@@ -183,7 +165,6 @@ class Run:
 
     def _seal(self, undo: contextlib.ExitStack, layout: Layout) -> None:
         """5: the bottle exists and waits; nothing of the agent has run."""
-        assert self.keeper is not None and self.gateway is not None
         self._at("seal")
         self.bottle = self.wishes.backend.start(self.plan, layout)
         undo.callback(self._end_bottle)
@@ -239,6 +220,9 @@ class Run:
         self.wishes.streams.close()
         self.lease.update(state="ending")
         facts = {"status": ending.status, "exit": str(status if status is not None else -1)}
+        breach = self.bottle.breach()
+        if ending.status == "ok" and breach:
+            ending = Ending("failed", -1, f"A limit was exceeded: {breach}.")
         if ending.reason:
             facts["reason"] = ending.reason
         sealed = self.live.close(facts, SEAL_SECONDS)
@@ -254,7 +238,7 @@ class Run:
             outcome.sealed = not sealed.fault
         if sealed is None or sealed.fault:
             outcome.status = "broken"
-            outcome.exit_code = 7
+            outcome.exit_code = 7 if ending.code < 0 else ending.code
             outcome.reason = outcome.reason or (
                 sealed.fault if sealed else "The keeper died before it sealed the log."
             )
@@ -277,19 +261,3 @@ class Run:
 
     def _at(self, step: str) -> None:
         self.wishes.step(step, self)
-
-
-def keeper_env(environ: Mapping[str, str]) -> dict[str, str]:
-    """The keeper alone also sees what secret stores need: their own variables, and secrets given as variables."""
-    from bot_bottle.custody.stores.environment import PREFIX
-
-    also = (
-        "USER",
-        "DISPLAY",
-        "WAYLAND_DISPLAY",
-        "GNUPGHOME",
-        "GPG_TTY",
-        "PASSWORD_STORE_DIR",
-        "OP_SERVICE_ACCOUNT_TOKEN",
-    )
-    return listed(environ, (*also, *(name for name in environ if name.startswith(PREFIX))))

@@ -82,7 +82,7 @@ class Pipes:
 
     def close(self) -> None:
         for outer, one in self._filters:
-            _put(outer, one.finish() + (b"\x1b[m" if one.removed else b""))
+            put(outer, one.finish() + (b"\x1b[m" if one.removed else b""))
         self._filters.clear()
         for fd in set(self._inner or ()) - {-1}:
             os.close(fd)
@@ -170,7 +170,7 @@ class Recorder:
         self._open -= 1
 
     def _complain(self, data: bytes) -> None:
-        _put(self._stderr, self._filter.feed(data) if self._filter else data)
+        put(self._stderr, self._filter.feed(data) if self._filter else data)
 
     def drained(self) -> bool:
         return self._open == 0
@@ -191,10 +191,11 @@ def choose(interactive: bool, allowed: Allowed | None = None) -> Streams:
 def reset_terminal(fd: int) -> None:
     """For a terminal that a killed launcher left behind."""
     if os.isatty(fd):
-        _put(fd, RESET)
+        put(fd, RESET)
 
 
-def _put(fd: int, data: bytes) -> None:
+def put(fd: int, data: bytes) -> None:
+    """All of it, or as much as the reader takes before it goes."""
     while data:
         try:
             data = data[os.write(fd, data) :]

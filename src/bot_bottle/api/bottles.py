@@ -1,0 +1,150 @@
+"""The verbs of `bot-bottle` as functions: what the command line does, another program can do, with the same values.
+
+`start` belongs to the main thread: the bottle is bound to it by PDEATHSIG (D08).
+"""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot_bottle.api.request import Request
+from bot_bottle.api.wiring import Host, choose_backend, make_plan, new_run
+from bot_bottle.base.errors import UsageFault
+from bot_bottle.bottles import control
+from bot_bottle.bottles import lease as leases
+from bot_bottle.bottles.crew import Crew
+from bot_bottle.bottles.outcome import Outcome
+from bot_bottle.bottles.plan import Plan
+from bot_bottle.bottles.ports import Backend
+from bot_bottle.bottles.run import Run, Step, Wishes
+from bot_bottle.bottles.streams import Pipes, Streams
+from bot_bottle.keeper.messages import Facts
+
+
+def nothing(_name: str, _run: Run) -> None:
+    """The step callback of an ordinary run."""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A plan with the keeper and gateway that wait for it. `close` where it is not started."""
+
+    host: Host
+    request: Request
+    plan: Plan
+    backend: Backend
+    crew: Crew
+
+    def close(self) -> None:
+        self.crew.close()
+
+    def start(self, streams: Streams | None = None, step: Step = nothing) -> Outcome:
+        """Runs the bottle to its end. streams: default the process's own input and output."""
+        from bot_bottle.bottles.finish import Finish
+
+        wishes = Wishes(
+            run=new_run(),
+            streams=streams or Pipes(),
+            backend=self.backend,
+            at_end=Finish(self.request.at_end, self.host.confirm),
+            environ=self.host.environ,
+            crew=self.crew,
+            step=step,
+        )
+        return Run(self.plan, self.host.home, wishes).go()
+
+
+def prepare(request: Request, host: Host | None = None, survey: bool = False) -> Prepared:
+    """Makes the plan of a request; keeper and gateway come up meanwhile. Raises BottleError, with both ended."""
+    host = host or Host()
+    backend = choose_backend()
+    with contextlib.ExitStack() as undo:
+        crew = Crew(host.environ)
+        undo.callback(crew.close)
+        plan = make_plan(host, request, crew, backend, survey)
+        undo.pop_all()
+    return Prepared(host, request, plan, backend, crew)
+
+
+def start(request: Request, host: Host | None = None, streams: Streams | None = None) -> Outcome:
+    """Plans and runs to the end."""
+    return prepare(request, host).start(streams)
+
+
+def run(
+    argv: tuple[str, ...], bottles: tuple[str, ...] = (), workspace: str = "", host: Host | None = None
+) -> Outcome:
+    """One command in a bottle, with this process's own input, output and errors."""
+    if not argv:
+        raise UsageFault("run.no-command", "There is no command to run.", "bot-bottle run -- COMMAND")
+    return start(Request(argv=argv, bottles=bottles, workspace=workspace), host)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One bottle: its lease and whether it lives."""
+
+    held: leases.Held
+    lives: bool
+
+    @property
+    def state(self) -> str:
+        """starting | running | ending | kept | dead (left by a killed launcher; `cleanup` takes it away)."""
+        return self.held.state if self.lives or self.held.state == "kept" else "dead"
+
+
+def bottles(host: Host | None = None) -> list[Listed]:
+    """All bottles of this home, oldest first."""
+    host = host or Host()
+    return [Listed(held, lives) for held, lives in leases.leases(host.home)]
+
+
+def info(label: str, host: Host | None = None) -> Facts:
+    """What the keeper of a running bottle knows: counters, policy, log."""
+    return control.ask((host or Host()).home, label)
+
+
+def stop(label: str, host: Host | None = None) -> None:
+    """Ends a bottle; returns when it has ended and its log is sealed."""
+    control.stop((host or Host()).home, label)
+
+
+def freeze(label: str, host: Host | None = None) -> None:
+    """No byte moves and no process runs when this returns."""
+    control.freeze((host or Host()).home, label)
+
+
+def thaw(label: str, host: Host | None = None) -> None:
+    """A frozen bottle goes on."""
+    control.thaw((host or Host()).home, label)
+
+
+def cleanup(host: Host | None = None) -> dict[str, list[str]]:
+    """Ends and removes what killed runs left; seals their logs. labels: freed; sealed, unsealed: runs."""
+    from bot_bottle.bottles.reap import reap
+
+    host = host or Host()
+    orphans = reap(host.home)
+    crew = Crew(host.environ, gateway=False)
+    try:
+        recovered = crew.recover(host.home)
+    finally:
+        crew.close()
+    for held in orphans:
+        leases.forget(host.home, held.label)
+    unsealed = [f"{run}: {why}" for run, why in recovered.kept.items()]
+    return {"labels": [held.label for held in orphans], "sealed": list(recovered.runs), "unsealed": unsealed}
+
+
+def execute(label: str, argv: tuple[str, ...], terminal: bool = False, host: Host | None = None) -> int:
+    """Another command in a running bottle, under the same confinement; its exit status."""
+    from bot_bottle.bottles.execute import execute as inside
+
+    return inside((host or Host()).home, label, argv, terminal)
+
+
+def forward(label: str, port: int, listen: int, ready: Callable[[int], None], host: Host | None = None) -> None:
+    """Serves 127.0.0.1:listen (0: any) of this host from `port` inside, until interrupted or the bottle ends."""
+    from bot_bottle.bottles.forward import serve
+
+    serve((host or Host()).home, label, port, listen, ready)

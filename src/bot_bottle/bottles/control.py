@@ -1,0 +1,120 @@
+"""The command line's end of a bottle's control socket (keeper/control.py): ask, stop, freeze, thaw, reload, renew."""
+
+import time
+
+from bot_bottle.base.errors import HostFault, OurFault, UsageFault
+from bot_bottle.base.home import Home
+from bot_bottle.bottles import lease as leases
+from bot_bottle.bottles.live import as_error
+from bot_bottle.bottles.reap import end_processes
+from bot_bottle.egress.channel import Channel, ChannelClosed
+from bot_bottle.keeper.control import bounded, connect
+from bot_bottle.keeper.messages import (
+    Ask,
+    ControlToKeeper,
+    Done,
+    Facts,
+    FreezeBottle,
+    KeeperToControl,
+    Refused,
+    ReloadPolicy,
+    RenewSecret,
+    Stop,
+    ThawBottle,
+)
+from bot_bottle.policy.effective import Policy
+
+_SECONDS = 10
+_Link = Channel[ControlToKeeper, KeeperToControl]
+
+
+def held(home: Home, label: str) -> leases.Held:
+    """The lease of a running bottle. Raises UsageFault where none runs under this label."""
+    found = leases.read(home, label)
+    if found is None or not leases.alive(home, label):
+        known = [one.label for one, lives in leases.leases(home) if lives]
+        hint = f"Running: {', '.join(known)}." if known else "bot-bottle list shows what runs."
+        raise UsageFault("label.unknown", f"No bottle labelled {label} is running.", hint)
+    return found
+
+
+def ask(home: Home, label: str) -> Facts:
+    """What the keeper knows now."""
+    answer = _exchange(home, label, Ask())
+    if not isinstance(answer, Facts):
+        raise OurFault("keeper.protocol", "The keeper answered out of turn.")
+    return answer
+
+
+def freeze(home: Home, label: str, reason: str = "asked") -> None:
+    """Returns once no byte moves any more."""
+    _exchange(home, label, FreezeBottle(reason))
+
+
+def thaw(home: Home, label: str) -> None:
+    _exchange(home, label, ThawBottle())
+
+
+def reload(home: Home, label: str, policy: Policy) -> None:
+    """A new policy for a running bottle; flows that it no longer allows end."""
+    _exchange(home, label, ReloadPolicy(policy))
+
+
+def renew(home: Home, label: str, name: str) -> None:
+    """The keeper reads this secret again from its store."""
+    _exchange(home, label, RenewSecret(name))
+
+
+def renew_everywhere(home: Home, name: str) -> list[str]:
+    """Tells every running bottle about a changed secret; the labels that took it."""
+    told: list[str] = []
+    for found, lives in leases.leases(home):
+        if lives and found.state == "running":
+            try:
+                renew(home, found.label, name)
+                told.append(found.label)
+            except (HostFault, UsageFault):
+                continue
+    return told
+
+
+def stop(home: Home, label: str, seconds: float = 15) -> None:
+    """Ends a bottle and waits until its label is free, or until its changes wait. By signal where nobody answers."""
+    found = held(home, label)
+    try:
+        _exchange(home, label, Stop())
+    except HostFault:
+        end_processes(tuple(one for one in found.processes if one.name == "launcher"), 0)
+    deadline = time.monotonic() + seconds
+    while leases.alive(home, label):
+        if time.monotonic() > deadline:
+            raise HostFault(
+                "bottle.undead", f"The bottle {label} did not end.", "Run bot-bottle cleanup."
+            )
+        time.sleep(0.02)
+
+
+def _exchange(home: Home, label: str, message: ControlToKeeper) -> KeeperToControl:
+    held(home, label)
+    try:
+        sock = connect(home.sockets(label), "control")
+    except OSError as error:
+        raise HostFault(
+            "keeper.unreachable",
+            f"The keeper of {label} does not answer.",
+            "It may be starting or ending.",
+        ) from error
+    bounded(sock, _SECONDS)
+    sock.settimeout(_SECONDS)
+    link = _Link(sock, KeeperToControl)  # pyright: ignore[reportArgumentType]
+    try:
+        link.send(message)
+        answer, _ = link.receive()
+    except (ChannelClosed, BlockingIOError, TimeoutError) as error:
+        raise HostFault("keeper.unreachable", f"The keeper of {label} does not answer.", "Try again.") from error
+    finally:
+        link.close()
+    if isinstance(answer, Refused):
+        raise as_error(answer)
+    assert isinstance(answer, Facts | Done)
+    return answer

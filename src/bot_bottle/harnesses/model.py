@@ -85,7 +85,7 @@ class Injection(Part, frozen=True):
 
 
 class Shape(Part, frozen=True):
-    """How a placeholder of this credential looks: prefix, then letters and digits up to `length`, then suffix."""
+    """How a placeholder of this credential looks: prefix, then `length` random letters and digits, then suffix."""
 
     prefix: str
     length: int = 40

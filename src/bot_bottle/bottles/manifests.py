@@ -77,7 +77,8 @@ class Library:
             path = os.path.join(folder, f"{name}.md")
             raw = read_home(path) if is_name(name) else None
             if raw is not None:
-                return _with_authorities(check_bottle(raw, name, path), folder)
+                shown = path if folder != SHIPPED else f"shipped/{name}.md"
+                return _with_authorities(check_bottle(raw, name, shown), folder)
         hint = nearest(name, self.bottle_names()) or f"Known: {', '.join(self.bottle_names())}."
         raise UsageFault("bottle.unknown", f"There is no bottle named {name!r}.", hint)
 

@@ -2,10 +2,11 @@
 
 import msgspec
 
+from bot_bottle.policy.addresses import AddressClass, classify
 from bot_bottle.policy.arms import Arm, arms_of
 from bot_bottle.policy.decide import Compiled, decide, routes_for_host
 from bot_bottle.policy.effective import HeaderMatch, Match, PathMatch, Route
-from bot_bottle.policy.hosts import bracketed
+from bot_bottle.policy.hosts import bracketed, is_address
 from bot_bottle.policy.paths import loose_views
 from bot_bottle.policy.verdict import Kind, Request, Verdict
 
@@ -69,13 +70,18 @@ def would_allow(verdict: Verdict, request: Request) -> str:
     if verdict.reason == "policy.ambiguous-routes":
         return "Make one of the two routes more specific, or give both the same auth, address and ca."
     target = request.target
-    parts = [f"host: {_yaml(bracketed(target.host))}"]
+    kind = classify(target.host) if is_address(target.host) else AddressClass.PUBLIC
+    if not kind.pinnable:
+        return f"Nothing: no route reaches a {kind.value} address."
+    parts = [f"host: {_yaml(target.host)}"]
     if target.scheme != "https":
         parts.append(f"scheme: {target.scheme}")
     if target.port != (443 if target.scheme == "https" else 80):
         parts.append(f"ports: [{target.port}]")
     if request.protocol != "http1":
         parts.append(f"protocols: [{request.protocol}]")
+    if not kind.dialable:
+        parts.append(f"address: {_yaml(f'{bracketed(target.host)}:{target.port}')}")
     path = f"{{type: exact, value: {_yaml(request.path)}}}"
     parts.append(f"matches: [{{paths: [{path}], methods: [{request.method}]}}]")
     return f"- {{{', '.join(parts)}}}"

@@ -1,0 +1,144 @@
+"""`bot-bottle manifest`: check files, show one, print the schema. All problems at once, with file and line."""
+
+import json
+import os
+from typing import Any
+
+import click
+import msgspec
+
+from bot_bottle.base.errors import ManifestFault, Problem, UsageFault
+from bot_bottle.base.home import locate
+from bot_bottle.bottles.assemble import library
+from bot_bottle.bottles.manifest_files import read_home
+from bot_bottle.bottles.manifests import FoundAgent, Library, Listed
+from bot_bottle.bottles.plan_text import route_text
+from bot_bottle.policy import reference
+from bot_bottle.policy.check import check_agent, check_bottle
+from bot_bottle.policy.merge import Merged
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+
+
+@click.group(name="manifest")
+def command() -> None:
+    """Agent and bottle files: Markdown with YAML front matter."""
+
+
+@command.command()
+@click.argument("file", required=False)
+@AS_JSON
+def check(file: str | None, as_json: bool) -> None:
+    """Check FILE, or every file of the home and of this repository. Exit 3 when something is wrong."""
+    problems = check_file(file) if file else [problem for one in shelf().check_all() for problem in one.problems]
+    if as_json:
+        click.echo(json.dumps({"problems": [_plain(problem) for problem in problems]}))
+    else:
+        for problem in problems:
+            click.echo(str(problem), err=True)
+        if not problems:
+            click.echo(f"{file or 'Every manifest'} is in order.", err=True)
+    if problems:
+        raise click.exceptions.Exit(ManifestFault.exit_code)
+
+
+@command.command()
+@click.argument("kind", type=click.Choice(sorted(reference.KINDS)), default="bottle")
+@click.option("--markdown", is_flag=True, help="The reference text instead of JSON Schema.")
+def schema(kind: str, markdown: bool) -> None:
+    """Print the JSON Schema of the front matter of bottle (default) or agent files."""
+    click.echo(reference.reference() if markdown else json.dumps(reference.json_schema(kind), indent=2))
+
+
+@command.command(name="list")
+@AS_JSON
+def list_(as_json: bool) -> None:
+    """List every agent and bottle, and which of them have problems."""
+    rows = [_row(one) for one in shelf().check_all()]
+    if as_json:
+        click.echo(json.dumps({"manifests": rows}))
+        return
+    for row in rows:
+        click.echo(f"{row['kind']:<7} {row['name']:<24} {'in order' if row['ok'] else 'broken'}")
+
+
+@command.command()
+@click.argument("name")
+@AS_JSON
+def show(name: str, as_json: bool) -> None:
+    """Show the agent or bottle NAME with all that it extends merged in."""
+    found = found_manifest(shelf(), name)
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(found), default=str))
+        return
+    for line in _bottle_lines(found) if isinstance(found, Merged) else _agent_lines(found):
+        click.echo(line)
+
+
+def shelf() -> Library:
+    """Manifests as seen from the current directory."""
+    return library(locate(os.environ), os.environ, os.getcwd())[0]
+
+
+def check_file(file: str) -> list[Problem]:
+    """The problems of one file; its folder says whether it is an agent or a bottle."""
+    path = os.path.abspath(file)
+    folder = os.path.basename(os.path.dirname(path))
+    name = os.path.basename(path).removesuffix(".md")
+    try:
+        raw = read_home(path)
+        if raw is None:
+            raise UsageFault("manifest.no-file", f"There is no file {file}.", "Check the path.")
+        if folder == "agents":
+            home = locate(os.environ).agents
+            check_agent(raw, name, file, repository=os.path.dirname(path) != os.path.abspath(home))
+        else:
+            check_bottle(raw, name, file)
+    except ManifestFault as fault:
+        return fault.problems
+    return []
+
+
+def found_manifest(known: Library, name: str) -> Merged | FoundAgent:
+    """A bottle of this name, else an agent. Raises UsageFault."""
+    if name in known.bottle_names():
+        return known.resolve([name])
+    return known.agent(name)
+
+
+def _row(one: Listed) -> dict[str, Any]:
+    return {
+        "kind": one.source,
+        "name": one.name,
+        "ok": not one.problems,
+        "problems": [_plain(problem) for problem in one.problems],
+    }
+
+
+def _plain(problem: Problem) -> dict[str, Any]:
+    return {
+        "slug": problem.slug,
+        "file": problem.file,
+        "line": problem.line,
+        "what": problem.what,
+        "hint": problem.hint,
+    }
+
+
+def _bottle_lines(merged: Merged) -> list[str]:
+    plain = msgspec.to_builtins(merged.bottle)
+    lines = [f"merged: {' + '.join(merged.names)}"]
+    lines += [f"{key}: {json.dumps(value)}" for key, value in plain.items() if key != "egress"]
+    lines += [f"egress.{key}: {json.dumps(value)}" for key, value in plain.get("egress", {}).items()]
+    return lines + [f"route {route.rule}: {route_text(route)}  [{route.origin}]" for route in merged.routes]
+
+
+def _agent_lines(agent: FoundAgent) -> list[str]:
+    lines = [
+        f"{name}: {value}"
+        for name in ("name", "source", "file", "digest", "harness", "model")
+        if (value := getattr(agent, name))
+    ]
+    lines += [f"bottle: {', '.join(agent.bottles)}"] if agent.bottles else []
+    lines += [f"skill: {skill.name} ({skill.source})" for skill in agent.skills]
+    return [*lines, "", agent.prompt] if agent.prompt else lines

@@ -1,0 +1,110 @@
+"""`bot-bottle policy`: what a bottle may do, answered by the same `decide` as in the gateway, without any traffic."""
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from bot_bottle.base.errors import UsageFault
+from bot_bottle.base.home import locate
+from bot_bottle.base.text import visible
+from bot_bottle.bottles.assemble import library, policy_of
+from bot_bottle.bottles.plan_text import policy_text
+from bot_bottle.policy.asked import Asked, from_text, from_url
+from bot_bottle.policy.decide import compile, decide
+from bot_bottle.policy.effective import Policy
+from bot_bottle.policy.explain import Explanation, explain
+from bot_bottle.policy.verdict import Kind
+
+F = TypeVar("F", bound=Callable[..., Any])
+EXIT = {Kind.ALLOW: 0, Kind.ASK: 10, Kind.DENY: 11}
+
+
+def options(function: F) -> F:
+    """Whose policy is asked: bottles in overlay order, and the agent or harness whose own routes count."""
+    function = click.option("--json", "as_json", is_flag=True, help="One JSON document.")(function)
+    function = click.option("--agent", default="", help="Agent or harness whose own routes are added.")(function)
+    return click.option("--bottle", "bottles", multiple=True, help="Bottle; several are laid over each other.")(
+        function
+    )
+
+
+@click.group(name="policy")
+def command() -> None:
+    """Show and ask the policy without traffic. check and explain exit 0 for allow, 10 for ask, 11 for deny."""
+
+
+@command.command()
+@options
+def show(bottles: tuple[str, ...], agent: str, as_json: bool) -> None:
+    """Show every route that holds, where it was written, and what it replaces."""
+    policy = asked_policy(bottles, agent)
+    click.echo(json.dumps(msgspec.to_builtins(policy)) if as_json else policy_text(policy), nl=as_json)
+    if not agent:
+        click.echo("Without --agent the routes of a harness are not part of this.", err=True)
+
+
+@command.command()
+@click.argument("url")
+@click.option("--method", default="GET", show_default=True)
+@click.option("--header", "headers", multiple=True, help="Like 'x-kind: a'.")
+@options
+def check(
+    url: str, method: str, headers: tuple[str, ...], bottles: tuple[str, ...], agent: str, as_json: bool
+) -> None:
+    """Say whether a request to URL would be allowed, in one line."""
+    asked = _asked(lambda: from_url(url, method, headers))
+    verdict = decide(compile(asked_policy(bottles, agent)), asked.request)
+    if as_json:
+        click.echo(json.dumps({"verdict": msgspec.to_builtins(verdict), "notes": list(asked.notes)}))
+    else:
+        reason = f"{verdict.reason}: {verdict.hint}" if verdict.reason else ""
+        click.echo(visible("  ".join(filter(None, (verdict.kind.value, verdict.rule, reason))), 2000))
+    raise click.exceptions.Exit(EXIT[verdict.kind])
+
+
+@command.command(name="explain")
+@click.argument("request", nargs=-1, required=True)
+@options
+def explain_(request: tuple[str, ...], bottles: tuple[str, ...], agent: str, as_json: bool) -> None:
+    """Explain the verdict on REQUEST, like: POST https://api.example.com/v1/items"""
+    asked = _asked(lambda: from_text(" ".join(request)))
+    found = explain(compile(asked_policy(bottles, agent)), asked.request)
+    if as_json:
+        click.echo(json.dumps({"explanation": msgspec.to_builtins(found), "notes": list(asked.notes)}))
+    else:
+        for line in explained(asked, found):
+            click.echo(visible(line, 2000))
+    raise click.exceptions.Exit(EXIT[found.verdict.kind])
+
+
+def asked_policy(bottles: tuple[str, ...], agent: str) -> Policy:
+    """The effective policy that the options name, seen from the current directory."""
+    shelf, catalogue = library(locate(os.environ), os.environ, os.getcwd())
+    return policy_of(shelf, catalogue, bottles, agent, os.environ)
+
+
+def explained(asked: Asked, found: Explanation) -> list[str]:
+    """The explanation for a person."""
+    request, verdict = asked.request, found.verdict
+    target = request.target
+    lines = [f"{request.method} {target.scheme}://{target.host}:{target.port}{request.path}"]
+    lines += [f"  {note}" for note in asked.notes]
+    lines.append(f"{verdict.kind.value}: {verdict.reason or verdict.rule}")
+    lines += [f"  {verdict.hint}"] if verdict.hint else []
+    for one in found.considered:
+        mark = "*" if one.selected else "-"
+        lines.append(f"  {mark} {one.rule} ({one.action}, {one.origin}): {one.why or 'matches'}")
+    lines += [f"  note: {note}" for note in found.notes]
+    lines += ["would allow it:", f"  {found.allow}"] if found.allow else []
+    return lines
+
+
+def _asked(make: Callable[[], Asked]) -> Asked:
+    try:
+        return make()
+    except ValueError as error:
+        raise UsageFault("policy.bad-request", f"The request is refused before any rule: {error}.") from None

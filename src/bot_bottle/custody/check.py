@@ -25,6 +25,11 @@ def acceptable(name: str, value: bytes) -> Secret:
     return Secret(name, value)
 
 
+def is_scrubbable(secret: Secret) -> bool:
+    """Whether replies can be scrubbed of it at all; what a store of others gives is not checked before."""
+    return len(secret.reveal()) >= MINIMUM
+
+
 def weakness(secret: Secret) -> str:
     """One sentence about a value that works but is weak, or ""."""
     value = secret.reveal()

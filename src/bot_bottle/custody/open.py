@@ -15,10 +15,12 @@ from bot_bottle.base.errors import OperatorFault
 from bot_bottle.base.home import Home
 from bot_bottle.base.secret import Secret
 from bot_bottle.custody import keys
+from bot_bottle.custody.check import is_scrubbable
 from bot_bottle.custody.ports import Store
 from bot_bottle.custody.stores.command import CommandStore
 from bot_bottle.custody.stores.encrypted_file import EncryptedFileStore
 from bot_bottle.custody.stores.environment import EnvironmentStore
+from bot_bottle.inspect.needles import MINIMUM
 
 _PASSED_ON = (
     "PATH",
@@ -62,8 +64,15 @@ class Custody:
         self.stores = stores
 
     def get(self, name: str) -> Secret | None:
-        """From the first store that has it."""
-        return next((secret for store in self.stores if (secret := store.get(name)) is not None), None)
+        """From the first store that has it. Raises OperatorFault where the value is too short to be scrubbed."""
+        found = next((secret for store in self.stores if (secret := store.get(name)) is not None), None)
+        if found is not None and not is_scrubbable(found):
+            raise OperatorFault(
+                "custody.short",
+                f"The secret {name} is so short that replies could not be scrubbed of it.",
+                f"Use a credential of at least {MINIMUM} characters.",
+            )
+        return found
 
     def where(self, name: str) -> str:
         """The kind of the store that gives this name, "" where none does."""

@@ -125,3 +125,12 @@ def test_a_visible_secret_must_be_set() -> None:
     assert visible_environment({"example": "TOKEN"}, custody) == {"TOKEN": "sk-example-0123456789"}
     with pytest.raises(OperatorFault, match="unset is not set"):
         visible_environment({"unset": "TOKEN"}, custody)
+
+
+def test_a_short_value_of_any_store_is_never_used(place: Home) -> None:
+    """What cannot be scrubbed out of a reply must not be injected, wherever it comes from."""
+    custody = open_custody(place, {"BOT_BOTTLE_SECRET_PIN": "1234567"})
+    with pytest.raises(OperatorFault) as fault:
+        gateway_values(["pin"], custody)
+    assert fault.value.slug == "custody.short"
+    assert "1234567" not in str(fault.value)

@@ -28,7 +28,7 @@ def content() -> Content:
 
 
 def run(bottle: Bottle, bait: "Bait") -> list[str]:
-    """The ways out that were found, inside and at the bait. Raises SealFault when the probe did not come to its end."""
+    """The ways out that were found, inside and at the bait. Raises SealFault when the probe did not end well."""
     bottle.say(f"probe {bait.words()}")
     ways: list[str] = []
     try:

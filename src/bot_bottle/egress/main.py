@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import cast
 
+from bot_bottle.base.errors import BottleError
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.egress.confine import confine, harden
 from bot_bottle.egress.gateway import Gateway
@@ -178,7 +179,7 @@ def channels() -> tuple[Keeper, Launcher]:
 
 def main() -> int:
     """Exit status: 0 after Bye, 1 when a lifeline ended, 4 when the log failed, 70 for a bug."""
-    harden(keep=(KEEPER_FD, LAUNCHER_FD))
+    harden(keep=LAUNCHER_FD)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     process = Process(*channels())
@@ -187,6 +188,9 @@ def main() -> int:
         process.serve()
     except ChannelClosed:
         process.lifeline()
+    except BottleError as error:
+        process.fail(error.slug, str(error))
+        return error.exit_code
     except Exception as error:
         if os.environ.get("BOT_BOTTLE_DEBUG"):
             raise

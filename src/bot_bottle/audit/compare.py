@@ -1,6 +1,5 @@
 """Compares the records of a log, in one pass, with its hash tiles, its signed root and remembered heads."""
 
-import base64
 from collections.abc import Sequence
 
 import msgspec
@@ -61,9 +60,13 @@ class Comparison:
         self._vouched: Edge | None = Edge()
         self._heads = sorted(remembered, key=lambda known: known.size)
         self._differs = -1
+        self._gap = False
         self._ahead: list[bytes] = []
         self._expected: list[bytes] = []
         self._purged = purged
+        self._good = 0
+        self._forked: tuple[int, int] | None = None
+        self._against_heads()
         self._skip_purged(purged)
 
     def _skip_purged(self, purged: int) -> None:
@@ -78,7 +81,7 @@ class Comparison:
     def add(self, start: int, lines: list[bytes]) -> bool:
         """The next records; False when nothing more can be learned."""
         if start != self._found.size + self.unproven and self._differs < 0:
-            self._differ(self._found.size, "removed")
+            self._gap = True
             return False
         room = max(0, self._head.size - self._found.size)
         covered = lines[:room]
@@ -98,8 +101,7 @@ class Comparison:
     def _extend(self, hashes: list[bytes]) -> None:
         while hashes:
             room = WIDTH - self._found.size % WIDTH
-            stop = next((known.size for known in self._heads if known.size > self._found.size), 0)
-            room = min(room, stop - self._found.size) if stop else room
+            room = min(room, self._heads[0].size - self._found.size) if self._heads else room
             part, hashes = hashes[:room], hashes[room:]
             self._against_tiles(part)
             self._found.extend(part)
@@ -126,27 +128,37 @@ class Comparison:
     def _against_heads(self) -> None:
         while self._heads and self._heads[0].size <= self._found.size:
             known = self._heads.pop(0)
-            if known.size == self._found.size and known.root != self._found.root():
-                self._forked(known)
-
-    def _forked(self, known: Checkpoint) -> None:
-        self.problems.append(
-            f"The first {known.size} records are not those of a remembered checkpoint: forked or rewritten."
-        )
+            if self._forked is None and known.root != self._found.root():
+                self._forked = (self._good, known.size)
+            elif self._forked is None:
+                self._good = known.size
 
     def finish(self) -> None:
         """Draws the conclusions."""
-        size, head = self._found.size, self._head
-        for known in [known for known in self._heads if known.size > head.size]:
+        self._against_root()
+        self._behind()
+
+    def _behind(self) -> None:
+        """What the remembered heads say beyond the signed root."""
+        if self._forked is not None:
             self.problems.append(
-                f"A remembered checkpoint has {known.size} records, this log {head.size}: truncated or rolled back."
+                f"Records {self._forked[0]} to {self._forked[1] - 1} are not those of a remembered checkpoint: "
+                "the log was forked or rewritten there."
             )
+        longest = max((known.size for known in self._heads), default=0)
+        if longest > self._head.size:
+            self.problems.append(
+                f"A remembered checkpoint has {longest} records, the log {self._head.size}: truncated or rolled back."
+            )
+
+    def _against_root(self) -> None:
+        size, head = self._found.size, self._head
         if size == head.size and self._found.root() == head.root and self._differs < 0:
             return
         self._read_rest_of_tiles()
         if self._differs >= 0 and self._tiles_are_true():
             self._differ(self._differs, self._how())
-        elif size < head.size:
+        elif self._gap or size < head.size:
             self._differ(size, "removed")
         elif self._found.root() != head.root:
             self.problems.append("The records are not those that were signed, and the hash tiles cannot say which.")
@@ -180,8 +192,3 @@ class Comparison:
     def _differ(self, index: int, how: str) -> None:
         self.first_bad = index
         self.problems.append(f"Record {index} was {how}.")
-
-    @property
-    def root(self) -> str:
-        """Root of what was found, for people."""
-        return base64.b64encode(self._found.root()).decode()

@@ -42,7 +42,7 @@ def directory_of(home: Home, log: str) -> tuple[str, str]:
     if log and "/" not in log and not log.startswith(".") and os.path.isdir(home.run_log(log)):
         return home.run_log(log), log
     known = [facts for facts in runs.read(home.host_log).values() if not log or facts.label == log]
-    if not known:
+    if not known or not os.path.isdir(home.run_log(known[-1].run)):
         what = f"There is no log of {visible(log, 80)}." if log else "There is no log yet."
         raise UsageFault("log.unknown", what, "Run `bot-bottle log search` to see the runs, or start a bottle.")
     return home.run_log(known[-1].run), known[-1].run

@@ -1,4 +1,4 @@
-"""The workspace of a bottle, from the look at the source to the changes that a person applies (D04, D05, D07, D13, D22).
+"""The workspace of a bottle, from the look at the source to the changes that a person applies (D04, D05, D07, D13).
 
 What other rooms call, in the order of a run:
 

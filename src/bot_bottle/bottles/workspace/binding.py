@@ -5,8 +5,10 @@ renamed away; protected files are read-only, absent protected names are covered,
 devices are masked. `check` compares at the end, before any tool of the host touches the tree.
 """
 
+import contextlib
 import hashlib
 import os
+import stat
 from dataclasses import dataclass, field
 
 import msgspec
@@ -22,6 +24,7 @@ _LIMITS = Limits(entries=1_000_000, seconds=300)
 _IN_GIT = (
     "hooks", "config", "config.worktree", "commondir", "info/attributes", "objects/info/alternates",
 )  # fmt: skip
+CREATED = "created"
 COMMONDIR = b".\n"
 _DIRECTORIES = {"hooks", "info"}
 
@@ -37,12 +40,11 @@ class Guard(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Guarded:
-    """For the Layout: masks, files over files, mounts parents first; created: empty places that we made."""
+    """For the Layout: masks, files over files, mounts parents first; guards: what `check` compares."""
 
     masks: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict[str, str])
     mounts: tuple[Mount, ...] = ()
-    created: tuple[str, ...] = ()
     guards: tuple[Guard, ...] = ()
 
 
@@ -67,7 +69,6 @@ class _Guarding:
         self.masks = {os.path.join(self.root, path) for path in workspace.masked}
         self.files: dict[str, str] = {}
         self.mounts: dict[str, Mount] = {}
-        self.created: list[str] = []
         self.guards: dict[str, Guard] = {}
         self.git_dirs: list[str] = []
         if git.kind in ("worktree", "submodule"):
@@ -143,21 +144,26 @@ class _Guarding:
     def cover(self, path: str, directory: bool) -> None:
         """Makes an empty mount point and masks it."""
         self.pin_parents(path)
+        self._note_created(path)
         if directory:
             os.mkdir(path, 0o755)
         else:
             _create(path, b"")
-        self.created.append(path)
         self.guards[path] = Guard(path, os.lstat(path).st_ino, "absent")
         self.masks.add(path)
+
+    def _note_created(self, path: str) -> None:
+        """Written before it is made: a crash leaves nothing behind that `uncover` does not know."""
+        with open(os.path.join(self.state, CREATED), "ab") as file:
+            file.write(os.fsencode(path) + b"\0")
 
     def _cover_commondir(self, path: str) -> None:
         """git on the host fails over an empty `commondir`, and takes "." for the directory itself."""
         place = os.path.join(self.state, "commondir")
         if not os.path.exists(place):
             _create(place, COMMONDIR)
+        self._note_created(path)
         _create(path, COMMONDIR)
-        self.created.append(path)
         self.files[path] = place
         self._remember(path)
 
@@ -214,9 +220,7 @@ class _Guarding:
 
     def result(self) -> Guarded:
         mounts = sorted(self.mounts.values(), key=lambda m: m.target.count("/"))
-        return Guarded(
-            tuple(sorted(self.masks)), self.files, tuple(mounts), tuple(self.created), tuple(self.guards.values())
-        )
+        return Guarded(tuple(sorted(self.masks)), self.files, tuple(mounts), tuple(self.guards.values()))
 
 
 def _digest(path: str) -> str:
@@ -253,14 +257,17 @@ def _create(path: str, data: bytes) -> None:
         file.write(data)
 
 
-def uncover(created: tuple[str, ...]) -> None:
-    """Removes the empty mount points that `guard` made, if they are still empty. Safe to repeat."""
+def uncover(state: str) -> None:
+    """Removes the empty mount points that `guard` made in the source, if they are still empty. Safe to repeat."""
+    try:
+        with open(os.path.join(state, CREATED), "rb") as file:
+            created = [os.fsdecode(name) for name in file.read().split(b"\0") if name]
+    except FileNotFoundError:
+        return
     for path in reversed(created):
-        try:
+        with contextlib.suppress(OSError, AgentFault):
             found = os.lstat(path)
-            if os.path.isdir(path) and not os.path.islink(path):
+            if stat.S_ISDIR(found.st_mode):
                 os.rmdir(path)
             elif found.st_size == 0 or (path.endswith("/commondir") and _is_own_commondir(path)):
                 os.unlink(path)
-        except OSError:
-            continue

@@ -9,7 +9,8 @@ import stat
 
 import msgspec
 
-from bot_bottle.base.errors import AgentFault
+from bot_bottle.base.errors import AgentFault, HostFault
+from bot_bottle.bottles.workspace import hostgit
 from bot_bottle.bottles.workspace.reach import Limits, Tree
 
 _SMALL = 4096
@@ -97,4 +98,14 @@ def _read(path: str, limit: int = _SMALL) -> str:
         with Tree(os.path.dirname(path)) as tree:
             return tree.read(os.path.basename(path), limit).decode("utf-8", "surrogateescape").strip()
     except (OSError, AgentFault):
+        return ""
+
+
+def head(git: GitFacts) -> str:
+    """The commit that HEAD names, "" where there is none. Asked before the bottle exists."""
+    if git.kind in ("", "refused"):
+        return ""
+    try:
+        return hostgit.run(["rev-parse", "--verify", "-q", "HEAD^{commit}"], git.git_dir).decode().strip()
+    except HostFault:
         return ""

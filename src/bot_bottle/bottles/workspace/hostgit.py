@@ -8,9 +8,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from typing import Any, cast
 
-from bot_bottle.base.errors import HostFault
+from bot_bottle.base.errors import AgentFault, HostFault
+from bot_bottle.base.text import visible
 
+SECONDS = 300
 NEUTRAL = (
     "core.hooksPath=/dev/null", "core.fsmonitor=false", "core.attributesFile=/dev/null",
     "core.excludesFile=/dev/null", "core.pager=cat", "core.sshCommand=false", "core.alternateRefsCommand=",
@@ -52,19 +55,49 @@ def run(
     *,
     stdin: bytes = b"",
     env: dict[str, str] | None = None,
-    timeout: float = 120,
     accept: tuple[int, ...] = (0,),
 ) -> bytes:
     """Standard output of one git command with cwd ``/``. Raises HostFault with git's first line."""
-    options = [word for setting in NEUTRAL for word in ("-c", setting)]
-    try:
-        done = subprocess.run(
-            [program(), *options, *arguments],
-            cwd="/", env=environment(git_dir, env), input=stdin, capture_output=True, timeout=timeout, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise HostFault("workspace.git-time", f"git {arguments[0]} took longer than {timeout:.0f} s.") from None
+    done = _start(arguments, git_dir, env, {"input": stdin, "stdout": subprocess.PIPE})
     if done.returncode not in accept:
-        line = done.stderr.decode("utf-8", "replace").strip().splitlines()[:1]
-        raise HostFault("workspace.git", f"git {arguments[0]} failed: {line[0] if line else done.returncode}.")
+        raise _failed(arguments, done)
     return done.stdout
+
+
+def run_to(arguments: Sequence[str], git_dir: str, output: int) -> None:
+    """Like `run`, with standard output into a descriptor."""
+    done = _start(arguments, git_dir, None, {"stdin": subprocess.DEVNULL, "stdout": output})
+    if done.returncode:
+        raise _failed(arguments, done)
+
+
+def feed(arguments: Sequence[str], git_dir: str, source: int | None, what: str) -> None:
+    """Checks bytes that come from a bottle: a failure is the bottle's fault (AgentFault)."""
+    stdin = subprocess.DEVNULL if source is None else source
+    done = _start(arguments, git_dir, None, {"stdin": stdin, "stdout": subprocess.DEVNULL})
+    if done.returncode:
+        raise AgentFault(
+            "workspace.refused-objects",
+            f"git does not accept {what}: {_first_line(done.stderr)}.",
+            "Nothing was taken; the bottle's tree is kept.",
+        )
+
+
+def _start(
+    arguments: Sequence[str], git_dir: str, env: dict[str, str] | None, streams: dict[str, Any]
+) -> subprocess.CompletedProcess[bytes]:
+    full = [program(), *(word for setting in NEUTRAL for word in ("-c", setting)), *arguments]
+    settings: dict[str, Any] = {"cwd": "/", "env": environment(git_dir, env), "stderr": subprocess.PIPE, **streams}
+    try:
+        return cast("subprocess.CompletedProcess[bytes]", subprocess.run(full, timeout=SECONDS, **settings))  # noqa: PLW1510
+    except subprocess.TimeoutExpired:
+        raise HostFault("workspace.git-time", f"git {arguments[0]} took longer than {SECONDS} s.") from None
+
+
+def _failed(arguments: Sequence[str], done: subprocess.CompletedProcess[bytes]) -> HostFault:
+    return HostFault("workspace.git", f"git {arguments[0]} failed: {_first_line(done.stderr) or done.returncode}.")
+
+
+def _first_line(data: bytes) -> str:
+    lines = data.decode("utf-8", "replace").strip().splitlines()
+    return visible(lines[0], 200) if lines else ""

@@ -29,7 +29,7 @@ class Prepared(msgspec.Struct, frozen=True):
     workspace | lower, upper, work: for the Layout. masks: absolute paths inside. files, mounts: laid over the
     workspace. base: directory that holds the tree as it was at the start; the source itself where that is large.
     digest: of the source at the start. masked: relative paths never shown. left_out: path -> why.
-    created: empty mount points that `bind` made in the source. guards: what `bind` compares at the end.
+    head: commit that HEAD named at the start, "" for none. git_user: of the agent. guards: what `bind` compares.
     """
 
     state: str
@@ -47,7 +47,8 @@ class Prepared(msgspec.Struct, frozen=True):
     digest: str = ""
     masked: tuple[str, ...] = ()
     left_out: dict[str, str] = {}
-    created: tuple[str, ...] = ()
+    head: str = ""
+    git_user: tuple[str, str] = ("", "")
     guards: tuple[binding.Guard, ...] = ()
 
     @property
@@ -92,7 +93,9 @@ def prepare(plan: Plan, state_dir: str) -> Prepared:
             "workspace.changed", "The repository of the workspace changed since the plan was made.", "Start again."
         )
     makers = {"copy": _copy, "overlay": _overlay, "bind": _bind}
-    return _save(makers[workspace.mode](workspace, git, state_dir))
+    made = makers[workspace.mode](workspace, git, state_dir)
+    _copy_start(git, state_dir)
+    return _save(msgspec.structs.replace(made, head=gitlink.head(git), git_user=plan.git_user))
 
 
 def load(state_dir: str) -> Prepared:
@@ -120,9 +123,9 @@ def _copy(workspace: Workspace, git: gitlink.GitFacts, state: str) -> Prepared:
     tree, base = os.path.join(state, "tree"), os.path.join(state, "base")
     _fresh(tree)
     try:
+        _remember_source(workspace, state)  # before the copy: what changes meanwhile counts as changed since
         done = _copy_workspace(workspace, git, tree)
-        _remember_source(workspace, state)
-        kept_base = _copy_base(workspace, base, done)
+        kept_base = _copy_base(tree, base, done)
     except BaseException:
         remove(tree)
         raise
@@ -157,14 +160,13 @@ def is_git_dir(entry: Entry) -> bool:
     return entry.kind == "dir" and entry.path.rsplit("/", 1)[-1] == ".git"
 
 
-def _copy_base(workspace: Workspace, base: str, done: Copied) -> bool:
+def _copy_base(tree: str, base: str, done: Copied) -> bool:
     """A second copy to compare with; for a large tree the source serves, as far as it has not changed by then."""
     if not done.reflinked and (done.size > BASE_BYTES or done.files > BASE_FILES):
         return False
     _fresh(base)
-    hidden = frozenset(workspace.masked)
-    with Tree(workspace.source) as source:
-        copy_tree(source, base, LIMITS, lambda e: is_git_dir(e) or e.path in hidden or e.path == ".git")
+    with Tree(tree) as made:
+        copy_tree(made, base, LIMITS, is_git_dir)
     return True
 
 
@@ -217,7 +219,7 @@ def _bind(workspace: Workspace, git: gitlink.GitFacts, state: str) -> Prepared:
     return Prepared(
         state, workspace.source, "bind", git, workspace=workspace.source, masks=guarded.masks, files=guarded.files,
         mounts=guarded.mounts, base=workspace.source, digest=_digest(state), masked=workspace.masked,
-        created=guarded.created, guards=guarded.guards,
+        guards=guarded.guards,
     )  # fmt: skip
 
 
@@ -225,3 +227,17 @@ def _fresh(path: str) -> None:
     if os.path.lexists(path):
         remove(path)
     os.mkdir(path, 0o700)
+
+
+def _copy_start(git: gitlink.GitFacts, state: str) -> None:
+    """Keeps the index and the private ignore rules of the source as they are when the bottle starts."""
+    if git.kind in ("", "refused"):
+        return
+    for source, name, target in (
+        (git.git_dir, "index", "start.index"),
+        (git.common or git.git_dir, "info/exclude", "start.exclude"),
+    ):
+        with Tree(source) as tree:
+            if tree.stat(name) is not None:
+                with open(os.path.join(state, target), "wb") as file:
+                    file.write(tree.read(name, 512_000_000))

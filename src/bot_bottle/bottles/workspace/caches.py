@@ -1,0 +1,42 @@
+"""Package caches that outlive a bottle, one set per bottle name, never shared between bottles of another policy."""
+
+import os
+
+from bot_bottle.base.errors import OperatorFault
+from bot_bottle.bottles.plan import Mount
+
+CACHES: dict[str, tuple[str, dict[str, str]]] = {
+    "pip": (".cache/pip", {}),
+    "uv": (".cache/uv", {}),
+    "npm": (".npm", {}),
+    "yarn": (".cache/yarn", {}),
+    "pnpm": (".local/share/pnpm/store", {}),
+    "cargo": (".cargo/registry", {}),
+    "go": ("go/pkg/mod", {"GOMODCACHE": "go/pkg/mod"}),
+    "go-build": (".cache/go-build", {}),
+}  # name -> directory below HOME, variables (value below HOME)
+
+
+def prepare_caches(
+    home: str, bottle: str, names: tuple[str, ...], inside: str
+) -> tuple[tuple[Mount, ...], dict[str, str]]:
+    """Directories in <home>/caches/<bottle>/ (made, 0700) as mounts below `inside` (HOME), and their variables.
+
+    Raises OperatorFault for a name that is none.
+    """
+    unknown = sorted(set(names) - CACHES.keys())
+    if unknown:
+        raise OperatorFault(
+            "workspace.cache", f"There is no cache called {unknown[0]}.", f"Known are {', '.join(sorted(CACHES))}."
+        )
+    mounts: list[Mount] = []
+    variables: dict[str, str] = {}
+    for name in names:
+        below, environment = CACHES[name]
+        place = os.path.join(home, "caches", bottle, name)
+        os.makedirs(place, 0o700, exist_ok=True)
+        if os.path.islink(place):
+            raise OperatorFault("workspace.cache", f"{place} is a link.", "Remove it.")
+        mounts.append(Mount(place, os.path.join(inside, below), "rw", f"{name} cache of the bottle {bottle}"))
+        variables |= {key: os.path.join(inside, value) for key, value in environment.items()}
+    return tuple(mounts), variables

@@ -1,0 +1,22 @@
+"""Discard: removes what a bottle left, and the empty mount points of a bound workspace (D22)."""
+
+import os
+
+from bot_bottle.bottles.workspace import binding
+from bot_bottle.bottles.workspace.reach import remove
+
+PARTS = ("tree", "base", "cow", "changes", "desk")
+FILES = ("start.marks", "source.marks", "start.index", "start.exclude", "created", "commondir", "workspace.json")
+
+
+def discard(state: str) -> None:
+    """Removes the workspace's part of a state directory; also after a crash, and again. Raises HostFault."""
+    binding.uncover(state)
+    for name in PARTS:
+        path = os.path.join(state, name)
+        if os.path.lexists(path):
+            remove(path)
+    for name in (*FILES, *(n for n in os.listdir(state) if n.startswith("gitconfig-"))):
+        path = os.path.join(state, name)
+        if os.path.lexists(path):
+            os.unlink(path)

@@ -61,9 +61,14 @@ class HostLog:
             self._sealer.read()
             self._sealer.sign()
             if self._sealer.front.size() > SEGMENT:
-                self._sealer.cut()
-            self._sealer.settle()
+                self._cut()
             return self._sealer.head
+
+    def _cut(self) -> None:
+        """A new segment; what may become bundles is read from the files again, as another keeper left them."""
+        self._sealer.cut()
+        self._reload(self._sealer.head)
+        self._sealer.settle()
 
     def countersign(self, template: Record, head: Checkpoint) -> Checkpoint:
         """Records the head of a run's log. template: a record with the run's identity and the time."""

@@ -49,6 +49,7 @@ class Sealer:
     def create(cls, directory: str, origin: str, signer: Signer) -> "Sealer":
         """A new log with a signed head of size 0. Raises AuditFault (``audit.exists``) where one is already."""
         with files.writing("The log"):
+            os.makedirs(directory, mode=0o700, exist_ok=True)
             os.makedirs(os.path.join(directory, "journal"), mode=0o700, exist_ok=True)
             if os.path.exists(os.path.join(directory, "checkpoint")):
                 raise AuditFault("audit.exists", f"{directory} already holds a log.", "Choose another run id.")
@@ -123,7 +124,9 @@ class Sealer:
             os.close(descriptor)
 
     def append(self, line: bytes) -> None:
-        """A line of the keeper's own."""
+        """A line of the keeper's own, after what the gateway has written to a segment that it already left."""
+        if len(self.fronts) > 1:
+            self.read()
         with files.writing("The log"):
             self._spending_reserve(lambda: self.front.append(line))
 

@@ -133,11 +133,22 @@ class Tiles:
         return Edge(size, levels)
 
     def leaves(self, level: int, index: int, width: int) -> list[bytes] | None:
-        """The first `width` hashes of a tile, from the partial tile of that width or the full one."""
-        found = self.read(level, index, width)
-        if found is None and width != WIDTH:
-            found = self.read(level, index)
-        return found[:width] if found else None
+        """The first `width` hashes of a tile: from it, from a wider partial one, or from the full tiles below it."""
+        for candidate in (width, *self._wider(level, index, width)):
+            if found := self.read(level, index, candidate):
+                return found[:width]
+        return self._from_below(level, index, width) if level else None
+
+    def _wider(self, level: int, index: int, width: int) -> list[int]:
+        try:
+            names = os.listdir(os.path.join(self.directory, tile_path(level, index) + ".p"))
+        except (FileNotFoundError, NotADirectoryError):
+            names = []
+        return [WIDTH, *sorted(int(name) for name in names if name.isdigit() and width < int(name[:4]) < WIDTH)]
+
+    def _from_below(self, level: int, index: int, width: int) -> list[bytes] | None:
+        below = [self.leaves(level - 1, index * WIDTH + child, WIDTH) for child in range(width)]
+        return [perfect_root(hashes) for hashes in below if hashes] if all(below) else None
 
 
 class TileSource:

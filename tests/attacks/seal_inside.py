@@ -92,8 +92,8 @@ def canary():
 def canary_of_newcomers():
     """D03: looks at every process that appears for two seconds, as fast as it can."""
     needle = bytes.fromhex(sys.argv[2])
+    known, seen = {int(p) for p in os.listdir("/proc") if p.isdigit()}, 0
     print(json.dumps("watching"), flush=True)
-    known, seen = {os.getpid()}, 0
     end = time.time() + 2
     while time.time() < end:
         for pid in [int(p) for p in os.listdir("/proc") if p.isdigit() and int(p) not in known]:
@@ -101,7 +101,9 @@ def canary_of_newcomers():
             seen += 1
             for _ in range(200):
                 if reads(f"/proc/{pid}/environ", needle) or memory_holds(pid, needle):
-                    return {"found": pid, "seen": seen}
+                    print(json.dumps({"found": pid, "seen": seen}), flush=True)
+                    time.sleep(30)  # our end would end the newcomer, too
+                time.sleep(0.001)
     return {"found": 0, "seen": seen}
 
 

@@ -12,6 +12,7 @@ import os
 import re
 import socket
 import ssl
+import stat
 import struct
 import subprocess
 import sys
@@ -217,7 +218,8 @@ def own_key() -> Found:
         "cookie": f"k={theirs}",
     }
     status, text = ask(MODEL, body, {"content-type": "application/json", **carriers})
-    return "THIEF" in text, f"{status}: the model still sees one key, and it is the owner's"
+    said = "and what it says back holds only the placeholder" if KEY in text else "and it says nothing back"
+    return "THIEF" in text, f"{status}: the model saw the owner's key and no other, {said}"
 
 
 def host_files() -> Found:
@@ -252,8 +254,8 @@ def the_seal() -> Found:
     for name, call in tries:
         if call() >= 0:
             return True, name
-    trace = [path for path in ("/run", "/var/run") for path in walk(path) if "bottle" in path]
-    if trace or os.environ.get("BOT_BOTTLE_HOME"):
+    trace = [path for path in walk("/run") if stat.S_ISSOCK(os.lstat(path).st_mode) or "/log/" in path]
+    if trace:
         return True, f"found {trace}"
     refused = errno.errorcode.get(ctypes.get_errno(), "?")
     return False, f"{len(tries)} system calls refused ({refused}); no record, no control socket in sight"

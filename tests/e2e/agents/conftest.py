@@ -1,0 +1,69 @@
+"""The real agents, installed once by `bot-bottle harness install`, and a person with a home, a key and a bottle."""
+
+import contextlib
+import fcntl
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.agents.front import Model
+from e2e.agents.person import KEYS, PROGRAM, SECRET, Person
+
+
+@pytest.fixture(scope="session")
+def cache() -> Path:
+    """A home with the installed agents, kept between test runs."""
+    folder = Path(os.environ.get("BOT_BOTTLE_TEST_CACHE", "/tmp/bot-bottle-test-cache"))
+    (folder / "home").mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder / "home"
+
+
+@pytest.fixture(scope="session")
+def installed(cache: Path) -> Callable[[str], None]:
+    """Installs an agent by the program's own command, one at a time, once."""
+
+    def install(name: str) -> None:
+        env = {**os.environ, "BOT_BOTTLE_HOME": str(cache)}
+        with (cache / ".test-lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            done = subprocess.run([*PROGRAM, "harness", "install", name], env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    return install
+
+
+@pytest.fixture
+def person(
+    tmp_path: Path, cache: Path, installed: Callable[[str], None], shared: Path
+) -> Iterator[Callable[..., Person]]:
+    """Makes persons; their model servers end with the test."""
+    with contextlib.ExitStack() as undo:
+
+        def make(
+            name: str, script: list[dict[str, str]] | None = None, secret: str = "", **options: tuple[str, ...]
+        ) -> Person:
+            installed(name)
+            folder = tmp_path / "somebody"
+            home, project = folder / ".bot-bottle", folder / "src" / "project"
+            project.mkdir(parents=True)
+            home.mkdir(mode=0o700)
+            (home / "harnesses").symlink_to(cache / "harnesses")
+            secret = secret or SECRET[name]
+            model = Model(tmp_path, KEYS[secret], shared, script, options.get("options", ()))
+            undo.callback(model.close)
+            env = {"HOME": str(folder), "PATH": os.environ["PATH"], "TERM": "xterm-256color", "LANG": "C.UTF-8"}
+            one = Person(folder, home, project, env, model, name, secret)
+            one.bottle(one.model_route())
+            subprocess.run(
+                one.command("secret", "set", secret),
+                input=KEYS[secret].encode(),
+                env=env,
+                check=True,
+                capture_output=True,
+            )
+            return one
+
+        yield make

@@ -1,0 +1,24 @@
+"""Each harness gives up within seconds where its model host is denied, and shows our sentence (facts: agents 4)."""
+
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+
+from e2e.agents.person import MODEL_HOST, Person
+
+pytestmark = [pytest.mark.bottle, pytest.mark.agents, pytest.mark.slow, pytest.mark.timeout(600)]
+SECONDS = {"claude": 10, "codex": 15, "pi": 10, "mini": 30}
+
+
+@pytest.mark.parametrize("name", sorted(SECONDS))
+def test_a_denied_model_ends_the_agent_with_our_sentence(person: Callable[..., Person], name: str) -> None:
+    somebody = person(name)
+    somebody.bottle(f"    - {{name: shut, host: {MODEL_HOST[name]}, action: deny}}\n")
+    result, started = somebody.folder / "result.json", time.monotonic()
+    done = somebody.start("--result", str(result), prompt="Create hello.txt")
+    assert time.monotonic() - started < SECONDS[name]
+    assert "bot-bottle" in done.stdout and "lab/shut" in (done.stdout + done.stderr).replace("\n", "")
+    assert json.loads(result.read_text())["success"] == "failed"
+    assert somebody.model.asked() == []

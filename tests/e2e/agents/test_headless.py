@@ -1,0 +1,45 @@
+"""Acceptance 2: the real agents write a file in a sealed bottle with a placeholder; the model demands the real key."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from e2e.agents.evidence import SCRIPT, holders
+from e2e.agents.person import Person
+
+pytestmark = [pytest.mark.bottle, pytest.mark.agents, pytest.mark.slow, pytest.mark.timeout(600)]
+AGENTS = [
+    ("claude", "anthropic"),
+    ("claude", "anthropic-oauth"),
+    ("codex", "openai"),
+    ("pi", "anthropic"),
+    ("mini", "openai"),
+]
+
+
+@pytest.mark.parametrize(("name", "secret"), AGENTS)
+def test_an_agent_writes_the_file_and_never_sees_the_key(
+    person: Callable[..., Person], name: str, secret: str
+) -> None:
+    somebody = person(name, SCRIPT, secret)
+    result = somebody.folder / "result.json"
+    done = somebody.start("--result", str(result), "--apply", prompt="Create hello.txt")
+    assert done.returncode == 0, done.stderr
+    assert (somebody.project / "hello.txt").read_text() == "hello from fake model\n"
+    asked = somebody.model.asked()
+    assert any(str(one["path"]).startswith("/v1/") for one in asked)
+    assert not [one for one in asked if one.get("result") == 401], "the gateway gave another key than the real one"
+    outcome = json.loads(result.read_text())
+    assert outcome["success"] == "succeeded"
+    dump = (somebody.project / "dump.txt").read_text(errors="replace")
+    assert "HTTPS_PROXY" in dump, "the agent's own view was not taken, so it proves nothing"
+    assert holders(somebody.key, somebody.folder) == []
+    assert somebody.key not in done.stdout + done.stderr
+
+
+def test_the_search_finds_a_key_that_lies_about(person: Callable[..., Person]) -> None:
+    """Positive control of the search above."""
+    somebody = person("pi", SCRIPT)
+    (somebody.project / "leak.txt").write_bytes(b"x" + somebody.key.encode().hex().encode())
+    assert holders(somebody.key, somebody.folder) == [str(somebody.project / "leak.txt")]

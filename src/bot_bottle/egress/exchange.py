@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from bot_bottle.audit.record import Kind as RecordKind
 from bot_bottle.egress.limits import Spent
 from bot_bottle.egress.records import outcome_members
-from bot_bottle.egress.reply import Body, Refused, plan
+from bot_bottle.egress.reply import Body, Plan, Refused, plan
 from bot_bottle.egress.session import HIGH, Session
 from bot_bottle.egress.tunnel import Tunnel, proof
 from bot_bottle.egress.wire.chunks import LAST, chunk
 from bot_bottle.egress.wire.http1 import CHUNKED, Head, Malformed, head_end, parse_response
+from bot_bottle.inspect.scrub import ScrubStream
 from bot_bottle.policy.verdict import Kind, Verdict
 
 if TYPE_CHECKING:
@@ -22,16 +23,33 @@ if TYPE_CHECKING:
     from bot_bottle.egress.prepare import Prepared
     from bot_bottle.egress.upstream import Link
 
+_MEMO = 64
+_MEMO_HEAD = 2048
 _REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 
 
 class Exchange:
     """address: ``ip:port`` that was dialled; addresses: pinned ones still to try. up, down: body bytes. status: as the agent saw it. sent: whether any byte of the answer went to the agent."""
 
-    __slots__ = (
-        "_body", "_buffer", "_chunked_up", "_retried", "_stream", "_uploaded", "_waiting", "address", "addresses", "down", "findings", "finished",
-        "flow", "frames", "link", "number", "prepared", "rules", "sent", "session", "spent", "started", "status", "up",
-    )  # fmt: skip
+    # Most exchanges never touch most of these: defaults of the class cost nothing.
+    link: "Link | None" = None
+    address = ""
+    addresses: tuple[str, ...] = ()
+    up = 0
+    down = 0
+    status = 0
+    sent = False
+    finished = False
+    spent: Spent | None = None
+    frames: Tunnel | None = None
+    findings: tuple[str, ...] = ()
+    _waiting: tuple[bytes, ...] = ()
+    _uploaded = True
+    _chunked_up = False
+    _stream: ScrubStream | None = None
+    _body: Body | None = None
+    _buffer = b""
+    _retried = False
 
     def __init__(self, flow: "Flow", session: Session, prepared: "Prepared", number: int) -> None:
         self.flow = flow
@@ -40,24 +58,10 @@ class Exchange:
         self.number = number
         self.rules = flow.gateway.rules
         self.started = time.monotonic()
-        self.link: Link | None = None
-        self.address = ""
-        self.addresses: list[str] = []
-        self.up = 0
-        self.down = 0
-        self.status = 0
-        self.sent = False
-        self.finished = False
-        self.spent: Spent | None = None
-        self.frames: Tunnel | None = None
-        self.findings: tuple[str, ...] = ()
-        self._waiting: list[bytes] = []
-        self._uploaded = not prepared.head.framing
-        self._chunked_up = prepared.head.framing == CHUNKED
-        self._stream = self.rules.scrubber.stream() if self.rules.guarded and not self._uploaded else None
-        self._body: Body | None = None
-        self._buffer = b""
-        self._retried = False
+        if prepared.head.framing:
+            self._uploaded = False
+            self._chunked_up = prepared.head.framing == CHUNKED
+            self._stream = self.rules.scrubber.stream() if self.rules.guarded else None
 
     # the agent's side
 
@@ -84,7 +88,7 @@ class Exchange:
         link = self.link
         if link is None or link.leg is None or link.state != "open":
             if data:
-                self._waiting.append(data)
+                self._waiting = (*self._waiting, data)
                 if sum(map(len, self._waiting)) > HIGH:
                     self.session.leg.pause()
             return
@@ -109,12 +113,14 @@ class Exchange:
             return
         self.link = link
         self.address = link.address
-        data = b"".join((self.prepared.wire, *self._waiting)) if self._waiting else self.prepared.wire
-        self._waiting.clear()
-        assert link.leg is not None
-        link.leg.resume()
-        link.leg.write(data)
-        if self.session.leg.paused and link.leg.queued <= HIGH:
+        leg = link.leg
+        assert leg is not None
+        if self._waiting:
+            leg.write(b"".join((self.prepared.wire, *self._waiting)))
+            self._waiting = ()
+        else:
+            leg.write(self.prepared.wire)
+        if self.session.leg.paused and leg.queued <= HIGH:
             self.session.leg.resume()
 
     def unreachable(self, link: "Link", slug: str, what: str) -> None:
@@ -141,25 +147,53 @@ class Exchange:
             self.fail(502, fault.slug, fault.what)
 
     def _reply_head(self, data: bytes) -> None:
-        end = head_end(data, self.flow.gateway.limits.head_bytes)
+        limits = self.flow.gateway.limits
+        end = head_end(data, limits.head_bytes)
         if end < 0:
             self._buffer = data
             return
-        head = parse_response(data[:end], self.prepared.head.method, self.flow.gateway.limits.head_fields)
         self._buffer = b""
-        rest = data[end:]
-        if head.status < 200:
-            self._interim(head, rest)
-            return
-        planned = plan(self.rules, head)
+        raw, method = data[:end], self.prepared.head.method
+        planned = self.rules.replies.get(raw) if method != "HEAD" else None
+        if planned is None:
+            head = parse_response(raw, method, limits.head_fields)
+            if head.status < 200:
+                self._interim(head, data[end:])
+                return
+            planned = plan(self.rules, head)
+            if method != "HEAD" and end <= _MEMO_HEAD:
+                self._remember(raw, planned)
         self.status = planned.status
+        if planned.framing == len(data) - end and self._uploaded and not planned.coding and planned.framing:
+            self._whole(planned, data[end:])
+        else:
+            self._opened(planned, data[end:])
+
+    def _remember(self, raw: bytes, planned: Plan) -> None:
+        replies = self.rules.replies
+        if len(replies) >= _MEMO:
+            replies.clear()
+        replies[raw] = planned
+
+    def _whole(self, planned: Plan, body: bytes) -> None:
+        """Head and body came together: scrubbed as one value, sent in one write."""
+        hits: dict[str, int] = dict.fromkeys(planned.hits, 1)
+        clean = self.rules.scrubber.clean(body, hits)
+        close = b"Connection: close\r\n" if self.session.closing else b""
+        self.down = len(body)
+        self.session.leg.write(b"%b%bContent-Length: %d\r\n\r\n%b" % (planned.start, close, len(clean), clean))
+        self._done(planned.close, hits)
+
+    def _opened(self, planned: Plan, rest: bytes) -> None:
+        """The body follows, or there is none."""
+        session = self.session
         self._body = body = Body(self.rules, planned)
-        if not self._uploaded or (planned.close and body.until_close and not self.session.minor):
-            self.session.closing = True
-        framed, closes = body.open(planned, rest, self.session.minor)
+        if not self._uploaded:
+            session.closing = True
+        framed, closes = body.open(planned, rest, session.minor)
         if closes:
-            self.session.closing = True
-        start = planned.start + (b"Connection: close\r\n" if self.session.closing else b"")
+            session.closing = True
+        start = planned.start + (b"Connection: close\r\n" if session.closing else b"")
         if planned.framing == 0:
             framed += b"\r\n"
         if planned.hits:
@@ -196,21 +230,25 @@ class Exchange:
         self.sent = True
         leg.write(data)
         if body.done:
-            self._done(body)
+            self.down = body.down
+            self._done(bool(body.rest) or not self._uploaded, body.stream.hits if body.stream else {})
         elif leg.queued > HIGH:
             self.throttle_down()
 
-    def _done(self, body: Body) -> None:
+    def _done(self, spoiled: bool, hits: dict[str, int]) -> None:
+        """The answer is complete: the connection goes back to its pool, unless anything about it is unclear (P12)."""
         link, session = self.link, self.session
         if link is not None:
             self.link = link.user = None
-            if body.rest or not self._uploaded or link.spoiled or link.leg is None or link.leg.queued:
+            leg = link.leg
+            if spoiled or link.spoiled or leg is None or leg.queued:
                 link.close()
             else:
+                if leg.paused:
+                    leg.resume()
                 link.pool.put(link)
-        if body.stream is not None and body.stream.hits:
-            self.flow.scrubbed(self, tuple(body.stream.hits))
-        self.down = body.down
+        if hits:
+            self.flow.scrubbed(self, tuple(hits))
         self._close_books("")
         session.next()
 
@@ -268,7 +306,9 @@ class Exchange:
         self._close_books(reason)
 
     def _close_books(self, reason: str) -> None:
-        """Step 11: the outcome record."""
+        """Step 11: the outcome record, once."""
+        if self.finished:
+            return
         self.finished = True
         prepared, gateway = self.prepared, self.flow.gateway
         ms = round((time.monotonic() - self.started) * 1000, 3)

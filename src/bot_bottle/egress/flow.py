@@ -87,7 +87,7 @@ class Flow:
         if route.address:
             kind = classify(_split(route.address)[0])
             if kind.pinnable:
-                exchange.addresses = [route.address]
+                exchange.addresses = (route.address,)
                 self.dial_next(exchange, "", "")
             else:
                 self._refuse_address(exchange, kind.value)
@@ -108,9 +108,9 @@ class Flow:
             exchange.fail(502, "upstream.unresolved", error)
         else:
             port = place.target.port
-            exchange.addresses = [f"{bracketed(address)}:{port}" for address in public]
+            exchange.addresses = tuple(f"{bracketed(address)}:{port}" for address in public)
             if self.gateway.proxy:
-                exchange.addresses = [self.gateway.proxy.address]
+                exchange.addresses = (self.gateway.proxy.address,)
             self.dial_next(exchange, "", "")
 
     def _refuse_address(self, exchange: Exchange, kind: str) -> None:
@@ -123,7 +123,8 @@ class Flow:
         if not exchange.addresses:
             exchange.fail(502, slug, what)
             return
-        address = exchange.address = exchange.addresses.pop(0)
+        address = exchange.address = exchange.addresses[0]
+        exchange.addresses = exchange.addresses[1:]
         journal = self.gateway.journal
         record = journal.record(RecordKind.PINNED, request=exchange.number, address=address)
         journal.write(record, lambda: self._dial(exchange, address))

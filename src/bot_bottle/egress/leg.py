@@ -251,9 +251,10 @@ class TlsLeg(Leg):
         self._pump()
 
     def _pump(self) -> None:
+        """Reads whole records while the input holds any; a read of a record's size leaves none half read."""
         if not self.up and not self._shake():
             return
-        read, pending, into, received = self._read_into, self._pending, self._in, self.owner.received
+        read, into, received = self._read_into, self._in, self.owner.received
         try:
             while not self.paused:
                 count = read(_RECORD, _PLAIN)
@@ -261,7 +262,7 @@ class TlsLeg(Leg):
                     self._end(True)
                     return
                 received(bytes(_PLAIN_VIEW[:count]))  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownArgumentType] - typeshed says bytes
-                if self.closed or not (into.pending or pending()):
+                if self.closed or not into.pending:
                     break
         except ssl.SSLWantReadError:
             pass

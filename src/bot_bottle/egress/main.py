@@ -6,6 +6,7 @@ is killed through its pidfd, the process exits (D08, B78).
 """
 
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -66,6 +67,8 @@ class Process:
         self.gateway.journal.on_failure = self.log_failed
         confinement = confine()
         self.gateway.resolver.start()
+        gc.freeze()
+        gc.set_threshold(5000, 20, 100)
         self.tell(Configured(confinement=confinement))
 
     def serve(self) -> None:

@@ -103,7 +103,7 @@ class Prepared(NamedTuple):
         return f"Prepared({self.verdict.kind}, {self.verdict.rule})"
 
 
-_NO_HEAD = Head("", "", 0, 1, (), (), 0, True, frozenset())
+_NO_HEAD = Head("", "", 0, 1, (), (), 0, True, frozenset(), {})
 
 
 def prepare(rules: Rules, journal: Journal, site: Site, raw: bytes, max_fields: int) -> Prepared:

@@ -29,7 +29,7 @@ _HOP = frozenset(
         "proxy-authentication-info",
     ]
 )
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 _TEXT = ("text/", "application/json", "application/x-ndjson", "application/xml", "application/javascript")
 _INFLATED = 65536
 
@@ -70,27 +70,28 @@ def plan(rules: Rules, head: Head) -> Plan:
     if guarded and (head.status == 206 or head.get("content-range")):
         raise Refused("reply.partial", "The upstream answered with a part that was not asked for.")
     hits: dict[str, int] = {}
-    fields = [b"HTTP/1.1 %d %b" % (head.status, _PHRASES.get(head.status, "Status").encode())]
-    for (name, value), written in zip(head.fields, head.names, strict=True):
-        if name in _HOP or (name in head.dropped and name != "close") or (coding and name == "content-encoding"):
-            continue
-        fields.append(_field(rules, written.encode("latin-1"), value.encode("latin-1"), hits))
+    kept = [
+        (written, value)
+        for (name, value), written in zip(head.fields, head.names, strict=True)
+        if name not in _HOP and name not in head.dropped and not (coding and name == "content-encoding")
+    ]
+    lines = "".join([f"{name}: {value}\r\n" for name, value in kept]).encode("latin-1")
+    if rules.scrubber.may_hold(lines):
+        lines = b"".join(
+            [_field(rules, name.encode("latin-1"), value.encode("latin-1"), hits) for name, value in kept]
+        )
     kind = (head.get("content-type") or "").lower()
     text = kind.startswith(_TEXT) or "+json" in kind or "+xml" in kind
-    start = b"\r\n".join([*fields, b""])
+    start = b"HTTP/1.1 %d %b\r\n%b" % (head.status, _PHRASES.get(head.status, b"Status"), lines)
     bodiless = None if head.framing else head.get("content-length")
     return Plan(head.status, head.framing, head.close, start, text, coding, bodiless, tuple(hits))
 
 
 def _field(rules: Rules, name: bytes, value: bytes, hits: dict[str, int]) -> bytes:
-    """One field without secrets; a name that holds one becomes a harmless name."""
-    line = b"%b: %b" % (name, value)
-    if not rules.scrubber.may_hold(line):
-        return line
+    """One line without secrets; a name that holds one becomes a harmless name."""
     clean = rules.scrubber.clean(value, hits)
-    if rules.scrubber.contains_secret(name) or rules.scrubber.contains_secret(b"%b: %b" % (name, clean)):
-        return b"x-bot-bottle-removed: secret"
-    return b"%b: %b" % (name, clean)
+    line = b"%b: %b\r\n" % (name, clean)
+    return b"x-bot-bottle-removed: secret\r\n" if rules.scrubber.contains_secret(line) else line
 
 
 class Body:

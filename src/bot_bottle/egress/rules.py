@@ -4,6 +4,7 @@ Holds the only references to secret values in the gateway besides the heads that
 """
 
 import contextlib
+from typing import TYPE_CHECKING
 
 from bot_bottle.base.secret import Secret
 from bot_bottle.egress.limits import Spent
@@ -13,9 +14,12 @@ from bot_bottle.inspect.scrub import Scrubber
 from bot_bottle.policy.decide import Compiled, compile, matched_headers
 from bot_bottle.policy.effective import Policy, Route
 
+if TYPE_CHECKING:
+    from bot_bottle.egress.reply import Plan
+
 
 class Rules:
-    """One revision. `generation` changes with every reload, so that nothing prepared outlives its rules."""
+    """One revision. replies: answer heads decided already, by their bytes; nothing prepared outlives its rules."""
 
     def __init__(self, policy: Policy, secrets: Secrets, spent: dict[str, Spent] | None = None) -> None:
         self.policy = policy
@@ -23,6 +27,7 @@ class Rules:
         self.matched = matched_headers(self.compiled)
         self.secrets = {name: Secret(name, value) for name, value in secrets.values.items() if value}
         self.scrubber = Scrubber(_needles(secrets))
+        self.replies: dict[bytes, Plan] = {}
         self.spent: dict[str, Spent] = {} if spent is None else spent
         self.named_headers = frozenset(
             header.name for route in policy.routes for match in route.matches for header in match.headers

@@ -35,7 +35,7 @@ class Head(NamedTuple):
 
     start: method and target, or status and reason's place. fields: lower-case name, value; in order. names: as they
     were written. framing: body bytes, CHUNKED or UNTIL_CLOSE (responses). minor: of HTTP/1.x. close: the sender
-    will not go on with this connection. dropped: names that `Connection` lists.
+    will not go on with this connection. dropped: names that `Connection` lists. found: value by name.
     """
 
     method: str
@@ -47,13 +47,11 @@ class Head(NamedTuple):
     framing: int
     close: bool
     dropped: frozenset[str]
+    found: dict[str, str]
 
     def get(self, name: str) -> str | None:
-        """The value of the first field with this lower-case name."""
-        for key, value in self.fields:
-            if key == name:
-                return value
-        return None
+        """The value of the last field with this lower-case name; fields that decide anything stand once."""
+        return self.found.get(name)
 
 
 def head_end(data: bytes | bytearray, limit: int, start: int = 0) -> int:
@@ -82,7 +80,7 @@ def parse_request(data: bytes, max_fields: int = 200) -> Head:
     framing = _framing(found, minor, 0)
     dropped = _connection(fields) if "connection" in found or "proxy-connection" in found else _NONE
     close = "close" in dropped or not minor
-    return Head(method, target, 0, minor, fields, names, framing, close, dropped)
+    return Head(method, target, 0, minor, fields, names, framing, close, dropped, found)
 
 
 def parse_response(data: bytes, method: str, max_fields: int = 200) -> Head:
@@ -98,7 +96,7 @@ def parse_response(data: bytes, method: str, max_fields: int = 200) -> Head:
         framing = 0
     dropped = _connection(fields) if "connection" in found else _NONE
     close = "close" in dropped or framing == UNTIL_CLOSE or (not minor and "keep-alive" not in dropped)
-    return Head("", "", status, minor, fields, names, framing, close, dropped)
+    return Head("", "", status, minor, fields, names, framing, close, dropped, found)
 
 
 _NONE: frozenset[str] = frozenset()

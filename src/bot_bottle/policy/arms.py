@@ -26,7 +26,7 @@ class Arm(msgspec.Struct):
     """score: (exact host, path rank, prefix length, conditions); larger is more specific.
 
     scheme "" and ports () mean any (deny routes that name none). power: what a request gets through this arm; two
-    equal scores with different power are a tie. loose: the path test on the decoded rule.
+    equal scores with different power are a tie. path: the test on the canonical path. loose: on the decoded path.
     """
 
     route: int
@@ -48,8 +48,11 @@ class Arm(msgspec.Struct):
         return (not self.scheme or self.scheme == scheme) and (not self.ports or port in self.ports)
 
     def matches(self, request: Request) -> bool:
-        """For allow: every condition holds, and every value of a header that is asked for."""
-        if self.path is not None and not self.path(request.path):
+        """For allow: every condition holds, for every value of a header, and for both readings of a ``%2F``."""
+        path = request.path
+        if self.path is not None and not self.path(path):
+            return False
+        if "%2F" in path and self.loose is not None and not self.loose(unquote(path)):
             return False
         if self.methods and request.method not in self.methods:
             return False
@@ -57,16 +60,19 @@ class Arm(msgspec.Struct):
             return False
         return not self.headers or all(_every(check, request.headers) for check in self.headers)
 
+    def _reads(self, path: str, views: tuple[str, ...]) -> bool:
+        if self.path is None or self.path(path):
+            return True
+        return self.loose is not None and any(self.loose(view) for view in views)
+
     def matches_loosely(self, request: Request, views: tuple[str, ...]) -> bool:
         """For deny and ask: any reading of the path, any value of a header."""
         if self.methods and request.method not in self.methods:
             return False
         if request.protocol not in self.protocols:
             return False
-        if self.path is not None and not self.path(request.path):
-            loose = self.loose or self.path
-            if not any(loose(view) for view in views):
-                return False
+        if not self._reads(request.path, views):
+            return False
         return not self.headers or all(_any(check, request.headers) for check in self.headers)
 
 
@@ -103,7 +109,6 @@ def prefix_check(value: str) -> Check:
 
 
 def _arm(route: Route, index: int, match: Match, path: PathMatch) -> Arm:
-    decoded = unquote(path.value)
     return Arm(
         route=index,
         rule=route.rule,
@@ -115,7 +120,7 @@ def _arm(route: Route, index: int, match: Match, path: PathMatch) -> Arm:
         score=score(route, match, path),
         power=(route.auth, route.address, route.ca, route.agent_credentials),
         path=_check(path.type, path.value),
-        loose=_check(path.type, decoded) if decoded != path.value and path.type != "regex" else None,
+        loose=_loose(path),
         methods=frozenset(match.methods),
         headers=tuple(_header(header) for header in match.headers),
     )
@@ -130,6 +135,13 @@ def _check(kind: str, value: str) -> Check | None:
         full = compile_regex(value).fullmatch
         return lambda text: full(text.encode()) is not None
     return None
+
+
+def _loose(path: PathMatch) -> Check | None:
+    """The test for decoded paths. An expression that spells ``%2F`` itself is about the undecoded path only."""
+    if path.type == "regex":
+        return None if "%2F" in path.value else _check("regex", path.value)
+    return _check(path.type, unquote(path.value))
 
 
 def _header(header: HeaderMatch) -> HeaderCheck:

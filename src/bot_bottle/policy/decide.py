@@ -70,7 +70,7 @@ def decide(compiled: Compiled, request: Request) -> Verdict:
         if arm.matches_loosely(request, loose):
             hint = f"Rule {arm.rule} asks a person first, and nobody can answer yet."
             return Verdict(Kind.ASK, arm.rule, ASK, hint)
-    return _allow(table, request) if loose == () or "%2F" not in path else _allow_both(table, request)
+    return _allow(table, request)
 
 
 def could_allow_name(compiled: Compiled, host: str) -> bool:
@@ -109,10 +109,10 @@ def _allow(table: Table, request: Request) -> Verdict:
                     hint = f"Rules {arm.rule} and {rival.rule} match equally and give different auth or address."
                     return deny(TIE, hint, arm.rule)
             return Verdict(Kind.ALLOW, arm.rule, route=arm.route)
+    target = request.target
     if not table.allow and not table.ask:
-        target = request.target
         return deny(NO_PORT, f"Routes name {target.host}, but not {target.scheme} on port {target.port}.")
-    return deny(NO_MATCH, f"Routes name {request.target.host}, but none allows this method, path and headers.")
+    return deny(NO_MATCH, f"Routes name {target.host}, but none allows this method, path and headers.")
 
 
 def _rival(table: Table, position: int, request: Request) -> Arm | None:
@@ -123,19 +123,6 @@ def _rival(table: Table, position: int, request: Request) -> Arm | None:
         if other.power != arm.power and other.matches(request):
             return other
     return None
-
-
-def _allow_both(table: Table, request: Request) -> Verdict:
-    """An encoded slash: allowed only where the path is allowed in both readings, by the same rule."""
-    verdict = _allow(table, request)
-    split = _allow(table, msgspec.structs.replace(request, path=request.path.replace("%2F", "/")))
-    if split.kind is Kind.ALLOW and split.route == verdict.route:
-        return verdict
-    return (
-        verdict
-        if verdict.kind is not Kind.ALLOW
-        else deny(NO_MATCH, "The path holds an encoded slash.", verdict.rule)
-    )
 
 
 def _index(arms: list[Arm]) -> HostIndex:

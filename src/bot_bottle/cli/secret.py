@@ -21,10 +21,17 @@ def command() -> None:
     """Keep the real credentials on this host; a bottle only ever holds placeholders."""
 
 
-@command.command(name="set")
+@command.command(name="set", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 @click.argument("name")
-def set_(name: str) -> None:
+@click.pass_context
+def set_(ctx: click.Context, name: str) -> None:
     """Set NAME to what standard input holds (a terminal is asked, without echo)."""
+    if ctx.args:
+        raise UsageFault(
+            "custody.argument",
+            "A secret is never an argument: other processes and your shell's history would see it.",
+            f"Pipe it in, or let it be asked for: bot-bottle secret set {name if is_name(name) else 'NAME'}",
+        )
     checked(name)
     stdin = sys.stdin.buffer
     value = asked(name) if stdin.isatty() else piped(stdin)

@@ -47,6 +47,8 @@ class EncryptedFileStore:
             self._write({**self._read(), secret.name: secret.reveal()})
 
     def remove(self, name: str) -> bool:
+        if name not in self._read():
+            return False
         with self._locked():
             values = self._read()
             if values.pop(name, None) is None:

@@ -2,17 +2,14 @@
 
 What other rooms call, in the order of a run:
 
-    facts.inspect_source(path, keep, home, runtime_dir) -> SourceFacts      read-only; .workspace(mode) for the plan
-    toolchains.find(path_variable, home) -> tuple[Toolchain, ...]            for `init`: read-only mounts, masked
-    mounts.check_mounts(mounts, ...) -> None                                 refuses mounts that weaken a bottle (B61)
-    skills.digest_of(source), skills.copy_skills(plan, state) -> tuple[Mount, ...]
-    caches.prepare_caches(home, bottle, names) -> tuple[Mount, ...] + environment
-    prepare.prepare(plan, state_dir) -> Prepared                             .layout(home, authority), .extend(plan)
-    prepare.load(state_dir) -> Prepared                                      later, from another process
-    changes.collect(prepared, run_sealed) -> Changes                         after the bottle is dead
-    review.review(changes) -> Review                                         pure: what needs a look of its own
-    choice.choose(prepared, changes, ...) -> Choice                          interactive or headless end of a run
-    apply.apply(prepared, changes, ...) | keep.keep(...) | discard.discard(prepared)
+    facts.inspect_source(path, keep, home, runtime_dir) -> SourceFacts   read-only; .workspace(mode) for the plan
+    prepare.prepare(plan, state_dir) -> Prepared      workspace, skills, caches; .layout(...), .extend(plan)
+    prepare.load(state_dir) -> Prepared               later, from another process
+    changes.collect(prepared, run_sealed) -> Changes  after the bottle is dead
+    choice.conclude(prepared, changes, wish, confirm, say) -> Concluded   the end of a run
+    choice.lines(changes)                             what a person is shown
+    review.review(changes) -> Review                  pure: what needs a look of its own
+    apply.apply, keep.keep, discard.discard           one by one, for the verbs
 
 State of one label lies in <home>/state/<label>/: workspace.json, tree/ or cow/, base/, start.marks, source.marks,
 changes/ (repo.git, changes.json, changes.patch). Nothing of it lies in the workspace.

@@ -66,7 +66,8 @@ class _Guarding:
     def __init__(self, workspace: Workspace, git: GitFacts, state: str) -> None:
         self.root = workspace.source
         self.state = state
-        self.masks = {os.path.join(self.root, path) for path in workspace.masked}
+        hidden = (os.path.join(self.root, path) for path in workspace.masked)
+        self.masks = {path for path in hidden if os.path.lexists(path)}
         self.files: dict[str, str] = {}
         self.mounts: dict[str, Mount] = {}
         self.guards: dict[str, Guard] = {}
@@ -87,6 +88,8 @@ class _Guarding:
 
     def enter(self, entry: Entry) -> bool:
         name = entry.path.rsplit("/", 1)[-1]
+        if os.path.join(self.root, entry.path) in self.masks:
+            return False
         return name != ".git" and not trusted.why_trusted(entry.path, bind_only=True)
 
     def look(self, entry: Entry) -> None:

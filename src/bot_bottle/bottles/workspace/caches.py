@@ -17,10 +17,11 @@ CACHES: dict[str, tuple[str, dict[str, str]]] = {
 }  # name -> directory below HOME, variables (value below HOME)
 
 
-def prepare_caches(
-    home: str, bottle: str, names: tuple[str, ...], inside: str
-) -> tuple[tuple[Mount, ...], dict[str, str]]:
-    """Directories in <home>/caches/<bottle>/ (made, 0700) as mounts below `inside` (HOME), and their variables.
+Caches = tuple[tuple[Mount, ...], dict[str, str]]
+
+
+def prepare_caches(place: str, bottle: str, names: tuple[str, ...], inside: str) -> Caches:
+    """Directories in `place` (<home>/caches/<bottle>, made, 0700) as mounts below `inside` (HOME), with variables.
 
     Raises OperatorFault for a name that is none.
     """
@@ -33,10 +34,10 @@ def prepare_caches(
     variables: dict[str, str] = {}
     for name in names:
         below, environment = CACHES[name]
-        place = os.path.join(home, "caches", bottle, name)
-        os.makedirs(place, 0o700, exist_ok=True)
-        if os.path.islink(place):
-            raise OperatorFault("workspace.cache", f"{place} is a link.", "Remove it.")
-        mounts.append(Mount(place, os.path.join(inside, below), "rw", f"{name} cache of the bottle {bottle}"))
+        store = os.path.join(place, name)
+        os.makedirs(store, 0o700, exist_ok=True)
+        if os.path.islink(store):
+            raise OperatorFault("workspace.cache", f"{store} is a link.", "Remove it.")
+        mounts.append(Mount(store, os.path.join(inside, below), "rw", f"{name} cache of the bottle {bottle}"))
         variables |= {key: os.path.join(inside, value) for key, value in environment.items()}
     return tuple(mounts), variables

@@ -14,7 +14,7 @@ import msgspec
 from bot_bottle.base.errors import AgentFault, OperatorFault
 from bot_bottle.bottles.workspace import bare, binding, listing, sealedgit
 from bot_bottle.bottles.workspace.listing import Candidates
-from bot_bottle.bottles.workspace.prepare import LIMITS, Prepared, is_git_dir
+from bot_bottle.bottles.workspace.prepare import Prepared, mark_source
 from bot_bottle.bottles.workspace.rawdiff import NONE, RawChange
 from bot_bottle.bottles.workspace.reach import Tree, remove
 from bot_bottle.bottles.workspace.sealedgit import RunSealed
@@ -184,10 +184,8 @@ def _of_bind(prepared: Prepared) -> Changes:
     """A bound workspace has no second side: paths by their marks, and whether the guards held (D04)."""
     violations = tuple(binding.check(prepared.guards))
     binding.uncover(prepared.state)
-    hidden = frozenset(prepared.masked) | {".git"}
     start = Snapshot.load(prepared.path("source.marks"))
-    now = Snapshot.take(prepared.source, LIMITS, lambda entry: not is_git_dir(entry))
-    now.marks = {path: mark for path, mark in now.marks.items() if path not in hidden}
+    now = mark_source(prepared.source, prepared.masked)
     changes: list[Change] = []
     for path in start.changed(now):
         was, is_now = start.marks.get(path), now.marks.get(path)

@@ -5,7 +5,7 @@ import os
 from bot_bottle.bottles.workspace import binding
 from bot_bottle.bottles.workspace.reach import remove
 
-PARTS = ("tree", "base", "cow", "changes", "desk")
+PARTS = ("tree", "base", "cow", "changes", "desk", "skills")
 FILES = ("start.marks", "source.marks", "start.index", "start.exclude", "created", "commondir", "workspace.json")
 
 

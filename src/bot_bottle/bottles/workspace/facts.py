@@ -3,6 +3,7 @@
 `inspect_source` touches nothing. `SourceFacts.workspace` gives the `plan.Workspace` for a wanted mode.
 """
 
+import contextlib
 import os
 import re
 
@@ -11,7 +12,7 @@ import msgspec
 from bot_bottle.base.errors import AgentFault, OperatorFault
 from bot_bottle.base.sizes import human
 from bot_bottle.base.text import visible
-from bot_bottle.bottles.plan import Workspace
+from bot_bottle.bottles.plan import Mount, Workspace
 from bot_bottle.bottles.workspace import gitlink, names
 from bot_bottle.bottles.workspace.reach import DEFAULT, Entry, Limits, Tree
 
@@ -172,3 +173,17 @@ def _public(tree: Tree, entry: Entry) -> bool:
         return names.is_public_certificate(tree.read(entry.path, 4_000_000))
     except (OSError, AgentFault):
         return False
+
+
+def credentials_in(mount: Mount) -> tuple[str, ...]:
+    """Paths inside that a mounted directory of the person hides: names that say credential, in its upper levels."""
+    if not os.path.isdir(mount.source):
+        return ()
+    prefix = os.path.basename(mount.source)
+    found: list[str] = []
+    with Tree(mount.source) as tree, contextlib.suppress(AgentFault, OSError):
+        for entry in tree.walk(Limits(entries=100_000, seconds=5), enter=lambda e: e.path.count("/") < 2):
+            secret = entry.kind == "file" and names.looks_secret(f"{prefix}/{entry.path}")
+            if secret and not _public(tree, entry):
+                found.append(os.path.join(mount.target, entry.path))
+    return tuple(found)

@@ -20,7 +20,7 @@ _LIMITS = Limits(entries=3_000_000, seconds=600)
 
 def populate(workspace: Workspace, git: GitFacts, upper: str) -> tuple[str, ...]:
     """Fills the empty `upper`; the absolute paths inside that the backend has to mask."""
-    masks = [os.path.join(workspace.source, path) for path in workspace.masked]
+    masks = [path for path in (os.path.join(workspace.source, p) for p in workspace.masked) if os.path.lexists(path)]
     if git.kind == "refused":
         masks.append(os.path.join(workspace.source, ".git"))
     if git.kind in ("worktree", "submodule"):

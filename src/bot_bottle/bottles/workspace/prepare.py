@@ -13,9 +13,11 @@ import msgspec
 from bot_bottle.base.errors import HostFault, OperatorFault
 from bot_bottle.bottles.plan import Mount, Plan, Workspace
 from bot_bottle.bottles.ports import Layout
-from bot_bottle.bottles.workspace import binding, gitcopy, gitlink, hostgit, overlay
+from bot_bottle.bottles.workspace import binding, facts, gitcopy, gitlink, hostgit, overlay
+from bot_bottle.bottles.workspace.caches import prepare_caches
 from bot_bottle.bottles.workspace.copying import Copied, copy_tree
 from bot_bottle.bottles.workspace.reach import Entry, Limits, Tree, remove
+from bot_bottle.bottles.workspace.skills import copy_skills
 from bot_bottle.bottles.workspace.snapshot import Snapshot
 
 BASE_BYTES, BASE_FILES = 256_000_000, 20_000
@@ -27,9 +29,10 @@ class Prepared(msgspec.Struct, frozen=True):
     """state: the directory that holds it all. source, mode: as in the plan. git: how the repository is reached.
 
     workspace | lower, upper, work: for the Layout. masks: absolute paths inside. files, mounts: laid over the
-    workspace. base: directory that holds the tree as it was at the start; the source itself where that is large.
-    digest: of the source at the start. masked: relative paths never shown. left_out: path -> why.
-    head: commit that HEAD named at the start, "" for none. git_user: of the agent. guards: what `bind` compares.
+    workspace, skills and caches. env: what caches need. base: directory that holds the tree as it was at the start;
+    the source itself where that is large. digest: of the source at the start. masked: relative paths never shown.
+    left_out: path -> why. head: commit that HEAD named at the start, "" for none. git_user: of the agent.
+    guards: what `bind` compares.
     """
 
     state: str
@@ -43,6 +46,7 @@ class Prepared(msgspec.Struct, frozen=True):
     masks: tuple[str, ...] = ()
     files: dict[str, str] = {}
     mounts: tuple[Mount, ...] = ()
+    env: dict[str, str] = {}
     base: str = ""
     digest: str = ""
     masked: tuple[str, ...] = ()
@@ -70,23 +74,36 @@ class Prepared(msgspec.Struct, frozen=True):
         )
 
     def extend(self, plan: Plan) -> Plan:
-        """The plan with the mounts that guard a bound workspace."""
-        return msgspec.structs.replace(plan, mounts=(*plan.mounts, *self.mounts)) if self.mounts else plan
+        """The plan with skills, caches, their variables, and the mounts that guard a bound workspace."""
+        return msgspec.structs.replace(plan, mounts=(*plan.mounts, *self.mounts), env={**self.env, **plan.env})
 
     def path(self, name: str) -> str:
         return os.path.join(self.state, name)
 
 
-def prepare(plan: Plan, state_dir: str) -> Prepared:
-    """Makes copy, overlay or bind for `plan.workspace` in `state_dir` (0700, ours, made if absent).
+def prepare(plan: Plan, state_dir: str, caches_dir: str = "") -> Prepared:
+    """Makes copy, overlay or bind for `plan.workspace` in `state_dir` (0700, ours, made if absent); skills, caches.
 
-    The owner of all that is made is this process's; the backend shows it to the agent as its own. Raises HostFault,
-    OperatorFault; leaves nothing but the state directory behind.
+    caches_dir: of this bottle; "" for ``caches/<bottle>`` beside the directory of all states. The owner of all that
+    is made is this process's; the backend shows it to the agent as its own. Raises HostFault, OperatorFault.
     """
     os.makedirs(state_dir, 0o700, exist_ok=True)
+    made = _workspace(plan, state_dir)
+    place = caches_dir or os.path.join(os.path.dirname(os.path.dirname(state_dir)), "caches", plan.bottle)
+    caches, variables = prepare_caches(place, plan.bottle, plan.caches, plan.home)
+    mounts = (*made.mounts, *copy_skills(plan, state_dir), *caches)
+    masks = tuple(path for mount in plan.mounts for path in facts.credentials_in(mount))
+    return _save(
+        msgspec.structs.replace(
+            made, mounts=mounts, masks=(*made.masks, *masks), env=variables, git_user=plan.git_user
+        )
+    )
+
+
+def _workspace(plan: Plan, state_dir: str) -> Prepared:
     workspace = plan.workspace
     if workspace.mode == "none":
-        return _save(Prepared(state_dir, "", "none", gitlink.GitFacts()))
+        return Prepared(state_dir, "", "none", gitlink.GitFacts())
     git = gitlink.find(workspace.source)
     if git.common != workspace.common_git:
         raise OperatorFault(
@@ -95,7 +112,7 @@ def prepare(plan: Plan, state_dir: str) -> Prepared:
     makers = {"copy": _copy, "overlay": _overlay, "bind": _bind}
     made = makers[workspace.mode](workspace, git, state_dir)
     _copy_start(git, state_dir)
-    return _save(msgspec.structs.replace(made, head=gitlink.head(git), git_user=plan.git_user))
+    return msgspec.structs.replace(made, head=gitlink.head(git))
 
 
 def load(state_dir: str) -> Prepared:
@@ -170,14 +187,20 @@ def _copy_base(tree: str, base: str, done: Copied) -> bool:
     return True
 
 
+def mark_source(source: str, masked: tuple[str, ...]) -> Snapshot:
+    """Marks of the person's tree, without what a bottle never sees of it."""
+    hidden = frozenset(masked) | {".git"}
+    return Snapshot.take(source, LIMITS, lambda entry: not is_git_dir(entry) and entry.path not in hidden).without(
+        hidden
+    )
+
+
 def _mark(tree: str) -> Snapshot:
     return Snapshot.take(tree, LIMITS, lambda entry: not is_git_dir(entry))
 
 
 def _remember_source(workspace: Workspace, state: str) -> None:
-    hidden = frozenset(workspace.masked)
-    marks = _mark(workspace.source)
-    marks.marks = {path: mark for path, mark in marks.marks.items() if path not in hidden and path != ".git"}
+    marks = mark_source(workspace.source, workspace.masked)
     marks.save(os.path.join(state, "source.marks"))
 
 
@@ -192,7 +215,9 @@ def _hide_masked(workspace: Workspace, tree: str) -> None:
         return
     try:
         tracked = set(hostgit.run(["ls-files", "-z", "--cached"], git_dir).split(b"\0"))
-        paths = b"".join(name + b"\0" for name in map(os.fsencode, workspace.masked) if name in tracked)
+        hidden = tuple(os.fsencode(path) for path in workspace.masked)
+        below = tuple(path + b"/" for path in hidden)
+        paths = b"".join(name + b"\0" for name in tracked if name in hidden or name.startswith(below))
         if paths:
             hostgit.run(["update-index", "--skip-worktree", "-z", "--stdin"], git_dir, stdin=paths)
     except HostFault:

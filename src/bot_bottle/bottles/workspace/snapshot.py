@@ -40,6 +40,10 @@ class Snapshot:
         with Tree(root) as tree:
             return Snapshot({entry.path: Mark.of(entry) for entry in tree.walk(limits, enter)})
 
+    def without(self, paths: frozenset[str]) -> "Snapshot":
+        """The same without these entries."""
+        return Snapshot({path: mark for path, mark in self.marks.items() if path not in paths})
+
     @staticmethod
     def load(path: str) -> "Snapshot":
         with open(path, "rb") as file:

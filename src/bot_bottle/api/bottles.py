@@ -38,15 +38,20 @@ class Prepared:
     def close(self) -> None:
         self.crew.close()
 
-    def start(self, streams: Streams | None = None, step: Step = nothing) -> Outcome:
-        """Runs the bottle to its end. streams: default the process's own input and output."""
+    def start(
+        self, streams: Streams | None = None, step: Step = nothing, look: Callable[[Outcome], None] | None = None
+    ) -> Outcome:
+        """Runs the bottle to its end. streams: default the process's own input and output.
+
+        look: sees the outcome once the bottle is dead and its files are still there.
+        """
         from bot_bottle.bottles.finish import Finish
 
         wishes = Wishes(
             run=new_run(),
             streams=streams or Pipes(),
             backend=self.backend,
-            at_end=Finish(self.request.at_end, self.host.confirm),
+            at_end=Finish(self.host.home, self.request.at_end, self.host.confirm, self.host.say, look),
             environ=self.host.environ,
             crew=self.crew,
             step=step,

@@ -9,7 +9,7 @@ class Request(msgspec.Struct, frozen=True):
     """agent: an agent, a harness, or "command" with argv. bottles: names, in order. workspace: directory; "" = none.
 
     mode: headless | interactive. terminal: the agent gets a pty. prompt: the task (headless). model: over the
-    agent's. wall_clock: seconds, 0 = as the bottle says. label: "" = a free one is chosen.
+    agent's. wall_clock: seconds, 0 = as the bottle says. label: "" = a free one, from `base` or the agent's name.
     at_end: what happens to the changes: ask | apply | keep | discard.
     """
 
@@ -23,4 +23,5 @@ class Request(msgspec.Struct, frozen=True):
     model: str = ""
     wall_clock: float = 0
     label: str = ""
+    base: str = ""
     at_end: Literal["ask", "apply", "keep", "discard"] = "discard"

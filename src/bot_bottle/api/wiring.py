@@ -32,10 +32,12 @@ Confirm = Callable[[str], bool]
 
 @dataclass(slots=True)
 class Host:
-    """This host and this person. environ: variables; confirm: asks a yes/no question, no by default."""
+    """This host and this person. environ: variables; confirm: asks a yes/no question, no by default.
+    say: one line for the person, at the end of a run."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     confirm: Confirm = lambda _question: False
+    say: Callable[[str], None] = lambda _line: None
     home: Home = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,7 +80,7 @@ def make_plan(host: Host, request: Request, crew: Crew, backend: Backend, survey
     merged = library.resolve(names)
     loaded = catalogue.get(agent.harness)
     wanted = planner.Wanted(
-        label=request.label or free_label(host.home, agent.name if request.agent != "command" else "run"),
+        label=request.label or free_label(host.home, request.base or agent.name),
         agent=agent,
         bottles=merged,
         bottle="+".join(names) or "default",
@@ -93,7 +95,8 @@ def make_plan(host: Host, request: Request, crew: Crew, backend: Backend, survey
     if not is_label(wanted.label):
         hint = "Use lower-case letters, digits, dots and hyphens."
         raise UsageFault("label.bad", f"{wanted.label!r} is no label.", hint)
-    existing = crew.survey(host.home) if survey or len(loaded.harness.credentials) > 1 else ()
+    asks = survey or len(loaded.harness.credentials) > 1
+    existing = crew.survey(host.home) if asks else tuple(planner.wanted_secrets(wanted, ()))
     placement = place(host.home.harnesses, loaded.harness)
     facts = planner.Facts(
         home=host.home,
@@ -169,7 +172,8 @@ def git_user(host: Host) -> tuple[str, str]:
         done = subprocess.run(argv, capture_output=True, env=environ, cwd="/", timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return "", ""
-    found = dict(line.partition(" ")[::2] for line in done.stdout.decode("utf-8", "replace").splitlines())
+    lines = [line.partition(" ") for line in done.stdout.decode("utf-8", "replace").splitlines()]
+    found = {name: value for name, _, value in lines}
     return found.get("user.name", ""), found.get("user.email", "")
 
 

@@ -88,9 +88,7 @@ def stop(home: Home, label: str, seconds: float = 15) -> None:
     deadline = time.monotonic() + seconds
     while leases.alive(home, label):
         if time.monotonic() > deadline:
-            raise HostFault(
-                "bottle.undead", f"The bottle {label} did not end.", "Run bot-bottle cleanup."
-            )
+            raise HostFault("bottle.undead", f"The bottle {label} did not end.", "Run bot-bottle cleanup.")
         time.sleep(0.02)
 
 

@@ -17,8 +17,15 @@ from bot_bottle.egress.messages import GatewayToLauncher
 from bot_bottle.keeper.messages import KeeperToLauncher, Open, Recover, Recovered, Refused, Survey, Surveyed
 
 SECRET_PREFIX = "BOT_BOTTLE_SECRET_"  # noqa: S105  the prefix of variables that give secrets, see custody
-_STORES = ("USER", "DISPLAY", "WAYLAND_DISPLAY", "GNUPGHOME", "GPG_TTY")
-_STORES += ("PASSWORD_STORE_DIR", "OP_SERVICE_ACCOUNT_TOKEN")
+_STORES = (
+    "USER",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "GNUPGHOME",
+    "GPG_TTY",
+    "PASSWORD_STORE_DIR",
+    "OP_SERVICE_ACCOUNT_TOKEN",
+)
 _PATIENCE = 30.0
 
 
@@ -88,6 +95,12 @@ class Crew:
         for child in (self.gateway, self.keeper):
             if child is not None:
                 child.reap(patience)
+
+
+def session_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a detached launcher needs: all of the keeper's, and where the home, the authorities and the proxy are."""
+    also = ("BOT_BOTTLE_HOME", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy")
+    return keeper_environment(environ) | {name: environ[name] for name in also if name in environ}
 
 
 def keeper_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -5,10 +5,23 @@ lead these writes anywhere.
 
 import os
 
+import msgspec
+
 from bot_bottle.base.home import Home
 from bot_bottle.bottles.plan import Plan, Seed
 from bot_bottle.bottles.ports import Layout
+from bot_bottle.bottles.workspace.caches import prepare_caches
 from bot_bottle.bottles.workspace.prepare import Prepared
+from bot_bottle.bottles.workspace.skills import copy_skills
+
+
+def stock(plan: Plan, home: Home) -> Plan:
+    """The plan with the mounts of its skills and caches, which are copied or made here."""
+    skills = copy_skills(plan, home.state(plan.label)) if plan.skills else ()
+    if not plan.caches:
+        return msgspec.structs.replace(plan, mounts=(*plan.mounts, *skills)) if skills else plan
+    caches, variables = prepare_caches(home.caches(plan.bottle), plan.bottle, plan.caches, plan.home)
+    return msgspec.structs.replace(plan, mounts=(*plan.mounts, *skills, *caches), env={**variables, **plan.env})
 
 
 def furnish(plan: Plan, home: Home, prepared: Prepared, authority: str) -> Layout:

@@ -29,7 +29,8 @@ class Process(msgspec.Struct, frozen=True):
 class Held(msgspec.Struct):
     """What the lease of a label says. state: starting | running | ending | kept. started: wall clock ns.
 
-    handle: how another process of this user enters the bottle (exec, forward).
+    handle: how another process of this user enters the bottle (exec, forward). env: of the agent, for exec;
+    placeholders only, but for what the bottle file shows (the file is 0600).
     """
 
     label: str
@@ -45,6 +46,7 @@ class Held(msgspec.Struct):
     backend: str = "bubblewrap"
     processes: tuple[Process, ...] = ()
     handle: Handle | None = None
+    env: dict[str, str] = {}
 
 
 class Lease:

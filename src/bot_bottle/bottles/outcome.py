@@ -10,7 +10,9 @@ class Outcome(msgspec.Struct):
 
     reason: one sentence where it is not ok. agent_status: the agent's own exit status, -1 where there was none.
     log: directory of the record; checkpoint: its newest signed head (what `log verify --against` takes).
-    changes: diffstat lines; patch: file with the patch; branch: name offered for it; kept: the changes still wait.
+    changes: diffstat lines; patch: file with the patch; branch: name offered for it; done: nothing |
+    applied | kept | discarded | waiting; kept: the changes still wait under the label.
+    success (succeeded | failed | unknown), model, tokens, text: what a headless harness says of itself.
     """
 
     status: str
@@ -32,4 +34,8 @@ class Outcome(msgspec.Struct):
     patch: str = ""
     branch: str = ""
     kept: bool = False
+    done: str = ""
     success: str = ""
+    model: str = ""
+    tokens: dict[str, int] = {}
+    text: str = ""

@@ -9,6 +9,7 @@ import time
 
 from bot_bottle.base.home import Home
 from bot_bottle.bottles import lease as leases
+from bot_bottle.bottles.workspace.discard import discard
 from bot_bottle.bottles.workspace.reach import remove
 
 GRACE_SECONDS = 3.0
@@ -40,7 +41,10 @@ def end_processes(known: tuple[leases.Process, ...], grace: float = GRACE_SECOND
 
 def remove_state(home: Home, label: str) -> None:
     """State directory and sockets of a label. Never follows a link that an agent made (D22)."""
-    for path in (home.state(label), home.sockets(label)):
+    state = home.state(label)
+    if os.path.isdir(state):
+        discard(state)
+    for path in (state, home.sockets(label)):
         if os.path.lexists(path):
             remove(path)
 

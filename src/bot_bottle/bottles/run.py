@@ -20,7 +20,7 @@ from bot_bottle.base.errors import SealFault
 from bot_bottle.base.home import Home
 from bot_bottle.bottles import lease as leases
 from bot_bottle.bottles.crew import Crew
-from bot_bottle.bottles.furnish import furnish
+from bot_bottle.bottles.furnish import furnish, stock
 from bot_bottle.bottles.live import Ending, Live
 from bot_bottle.bottles.order import identity, order
 from bot_bottle.bottles.outcome import Outcome
@@ -110,10 +110,17 @@ class Run:
         self.orphans = reap(self.home)
         plan = self.plan
         held = leases.Held(
-            plan.label, self.wishes.run, plan.bottle, plan.agent, plan.harness, plan.workspace.source, time.time_ns(),
-            detached=self.wishes.detached, log=self.home.run_log(self.wishes.run),
+            label=plan.label,
+            run=self.wishes.run,
+            bottle=plan.bottle,
+            agent=plan.agent,
+            harness=plan.harness,
+            workspace=plan.workspace.source,
+            started=time.time_ns(),
+            detached=self.wishes.detached,
+            log=self.home.run_log(self.wishes.run),
             processes=(leases.process("launcher", os.getpid()),),
-        )  # fmt: skip
+        )
         self.lease = leases.take(self.home, held)
         undo.callback(self._free_label)
 
@@ -143,8 +150,9 @@ class Run:
         children = [("keeper", self.crew.keeper.pid), ("gateway", self.crew.gateway.pid)]
         more = [("bottle", self.bottle.pid)] if self.bottle else []
         known = tuple(leases.process(name, pid) for name, pid in [("launcher", os.getpid()), *children, *more])
-        handle = self.bottle.handle() if self.bottle else None
-        self.lease.update(processes=known, handle=handle, state="running" if self.bottle else "starting")
+        self.lease.update(processes=known)
+        if self.bottle:
+            self.lease.update(handle=self.bottle.handle(), env=self.plan.env, state="running")
 
     # ---- 4 to 7
 
@@ -154,7 +162,7 @@ class Run:
         self._at("workspace")
         state = self.home.state(self.plan.label)
         self.prepared = prepare(self.plan, state)
-        self.plan = self.prepared.extend(self.plan)
+        self.plan = stock(self.prepared.extend(self.plan), self.home)
         opened = self.live.wait_opened(READY_SECONDS)
         for held in self.orphans:
             if held.label != self.plan.label:

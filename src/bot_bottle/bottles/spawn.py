@@ -57,25 +57,31 @@ def listed(environ: Mapping[str, str], also: Sequence[str] = ()) -> dict[str, st
     return {name: environ[name] for name in (*_KEPT, *also) if name in environ}
 
 
-def spawn(module: str, fds: Sequence[int], env: Mapping[str, str]) -> Child:
-    """`python -I -m module` with `fds` as 3, 4, ... ; standard input is /dev/null, output and errors are ours."""
+def spawn(module: str, fds: Sequence[int], env: Mapping[str, str], quiet: bool = False) -> Child:
+    """`python -I -m module` with `fds` as 3, 4, ... ; standard input is /dev/null, output and errors are ours.
+
+    quiet: output and errors are /dev/null, too.
+    """
     argv = [sys.executable, "-I", "-m", module]
     pid = os.fork()
     if pid == 0:
         try:
-            _become(argv, fds, env)
+            _become(argv, fds, env, quiet)
         finally:
             os._exit(127)
     return Child(module, pid, os.pidfd_open(pid))
 
 
-def _become(argv: list[str], fds: Sequence[int], env: Mapping[str, str]) -> None:
+def _become(argv: list[str], fds: Sequence[int], env: Mapping[str, str], quiet: bool) -> None:
     os.setsid()
     high = [_above(fd, 64 + len(fds)) for fd in fds]
     null = _above(os.open(os.devnull, os.O_RDWR), 64 + len(fds))
     os.dup2(null, 0)
     for number in (1, 2):
-        _ensure(number, null)
+        if quiet:
+            os.dup2(null, number)
+        else:
+            _ensure(number, null)
     for place, fd in enumerate(high):
         os.dup2(fd, 3 + place)
     os.closerange(3 + len(fds), 1 << 20)

@@ -37,6 +37,7 @@ VERBS = {
     "harness": "List, show, install and check harnesses.",
 }
 _FILES = {
+    "exec": ("execute", "command"),
     "apply": ("changes", "apply"),
     "keep": ("changes", "keep"),
     "discard": ("changes", "discard"),
@@ -155,7 +156,7 @@ def load(verb: str) -> Any:
     """The click command of a verb: `command` in cli/<verb>.py, or where `_FILES` says."""
     file, name = _FILES.get(verb, (verb, "command"))
     try:
-        module = importlib.import_module(f"bot_bottle.cli.{'execute' if file == 'exec' else file}")
+        module = importlib.import_module(f"bot_bottle.cli.{file}")
     except ModuleNotFoundError as missing:
         if missing.name != f"bot_bottle.cli.{file}":
             raise

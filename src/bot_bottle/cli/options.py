@@ -7,9 +7,7 @@ import click
 
 from bot_bottle.base.errors import UsageFault
 
-BOTTLES = click.option(
-    "--bottle", "-b", multiple=True, metavar="NAME", help="Bottle file; several are overlaid."
-)
+BOTTLES = click.option("--bottle", "-b", multiple=True, metavar="NAME", help="Bottle file; several are overlaid.")
 LABEL = click.option("--label", default="", metavar="LABEL", help="Name of this bottle while it runs.")
 WORKSPACE = click.option("--workspace", "-w", default="", metavar="DIR", help="Default: the current directory.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
@@ -17,12 +15,12 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON documen
 AtEnd = Literal["ask", "apply", "keep", "discard"]
 
 
-def at_end(keep: bool, apply: bool, discard: bool, ask: bool) -> AtEnd:
+def at_end(keep: bool, apply: bool, discard: bool, otherwise: AtEnd) -> AtEnd:
     """The one choice that was made. Raises UsageFault for two."""
     chosen: list[AtEnd] = [name for name, said in (("keep", keep), ("apply", apply), ("discard", discard)) if said]  # pyright: ignore[reportAssignmentType]
     if len(chosen) > 1:
         raise UsageFault("usage.choices", f"--{chosen[0]} and --{chosen[1]} exclude each other.", "Give one of them.")
-    return chosen[0] if chosen else "ask" if ask else "keep"
+    return chosen[0] if chosen else otherwise
 
 
 def place(workspace: str) -> str:

@@ -43,8 +43,9 @@ def command(
         argv=argv,
         terminal=terminal,
         label=label,
+        base="run",
         wall_clock=seconds(timeout),
-        at_end=at_end(keep, apply, False, ask=terminal),
+        at_end=at_end(keep, apply, False, "ask" if terminal else "discard"),
     )
     outcome = prepare(request, host(terminal)).start(choose(False))
     if not quiet:

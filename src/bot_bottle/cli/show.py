@@ -4,18 +4,25 @@ import os
 import sys
 
 from bot_bottle.api.wiring import Host
+from bot_bottle.base.text import visible
 from bot_bottle.bottles.outcome import Outcome
+from bot_bottle.bottles.plan import Plan
 from bot_bottle.bottles.summary import lines
 
 
 def host(ask: bool) -> Host:
     """This host; ask: a person is at the terminal and can answer."""
-    return Host(dict(os.environ), confirm=question if ask else refuse)
+    return Host(dict(os.environ), confirm=question if ask else refuse, say=tell)
 
 
 def refuse(_question: str) -> bool:
     """Nobody is there to ask: no."""
     return False
+
+
+def tell(line: str) -> None:
+    """One line for the person."""
+    print(line, file=sys.stderr)
 
 
 def question(text: str) -> bool:
@@ -27,15 +34,26 @@ def question(text: str) -> bool:
         return False
 
 
+def warn(plan: Plan) -> None:
+    """What a person should know before the agent runs."""
+    for warning in plan.warnings:
+        print(f"warning: {visible(warning, 500)}", file=sys.stderr)
+
+
 def finished(outcome: Outcome) -> None:
     """The five lines on standard error, and why it ended where that was not the agent's own doing."""
     say = [f"bot-bottle: {outcome.reason}"] if outcome.reason else []
-    for line in (*say, *lines(outcome), *outcome.changes, *waiting(outcome)):
-        print(line, file=sys.stderr)
+    for line in (*say, *lines(outcome), *work(outcome)):
+        tell(line)
 
 
-def waiting(outcome: Outcome) -> list[str]:
-    """How to go on with changes that wait."""
-    if not outcome.kept:
-        return []
-    return [f"changes wait: bot-bottle changes {outcome.label}, then apply or discard."]
+def work(outcome: Outcome) -> list[str]:
+    """Where the agent's work is now."""
+    label = outcome.label
+    where = {
+        "applied": "changes   applied to the workspace",
+        "kept": f"changes   in the branch {outcome.branch}",
+        "discarded": "changes   thrown away (--apply or --keep would have kept them)",
+        "waiting": f"changes   wait: bot-bottle changes {label}, then apply {label}, keep {label} or discard {label}",
+    }
+    return [where[outcome.done]] if outcome.done in where else []

@@ -1,0 +1,134 @@
+"""A headless run: the agent's events are passed on and read for its success (exit codes lie: pi ends with 0 after a
+refusal). What it wrote to a file of its own is fetched by the careful module only (D22).
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable
+from typing import BinaryIO
+
+import msgspec
+
+from bot_bottle.api.bottles import Prepared
+from bot_bottle.base.errors import AgentFault
+from bot_bottle.bottles.outcome import Outcome
+from bot_bottle.bottles.streams import Recorder
+from bot_bottle.harnesses import load
+from bot_bottle.harnesses.success import Outcome as Success
+from bot_bottle.harnesses.success import Reading, read
+
+_MOST_LINE = 16_000_000
+_MOST_LINES = 20_000
+_MOST_BYTES = 64_000_000
+_MOST_FILE = 64_000_000
+
+
+class Lines:
+    """Whole lines of what was written, the last of them, bounded in number and size."""
+
+    def __init__(self, each: Callable[[bytes], None]) -> None:
+        self._each = each
+        self._rest = b""
+        self._size = 0
+        self.kept: deque[bytes] = deque()
+
+    def feed(self, data: bytes) -> None:
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        for line in whole:
+            self._take(line)
+        if len(self._rest) > _MOST_LINE:
+            self.finish()
+
+    def finish(self) -> None:
+        """The last line may have no newline."""
+        if self._rest:
+            self._take(self._rest)
+            self._rest = b""
+
+    def _take(self, line: bytes) -> None:
+        self._each(line)
+        self.kept.append(line)
+        self._size += len(line)
+        while self._size > _MOST_BYTES or len(self.kept) > _MOST_LINES:
+            self._size -= len(self.kept.popleft())
+
+
+class Headless:
+    """events: JSON lines of ours on `out` (start, output, end) instead of the agent's own output."""
+
+    def __init__(self, prepared: Prepared, events: bool, out: BinaryIO) -> None:
+        self._prepared = prepared
+        self._events = events
+        self._out = out
+        self._gone = False
+        self._lines = Lines(self._line)
+        self._harness = load.load_all(prepared.host.home.root).get(prepared.plan.harness).harness
+
+    def run(self) -> Outcome:
+        """To the end; a failure that only the event stream shows becomes exit code 1."""
+        plan = self._prepared.plan
+        self._event({"event": "start", "label": plan.label, "agent": plan.agent, "harness": plan.harness})
+        outcome = self._prepared.start(Recorder(self._take), look=self._judge)
+        self._event({"event": "end", "outcome": msgspec.to_builtins(outcome)})
+        return outcome
+
+    def _take(self, data: bytes) -> None:
+        if not self._events:
+            self._write(data)
+        self._lines.feed(data)
+
+    def _line(self, line: bytes) -> None:
+        if self._events:
+            text = line.decode("utf-8", "replace")
+            try:
+                self._event({"event": "output", "data": msgspec.json.decode(text)})
+            except (msgspec.DecodeError, RecursionError):
+                self._event({"event": "output", "text": text})
+
+    def _event(self, event: dict[str, object]) -> None:
+        if self._events:
+            self._write(msgspec.json.encode(event) + b"\n")
+
+    def _write(self, data: bytes) -> None:
+        """A reader that went away does not end the agent: the result file and the record still count."""
+        try:
+            if self._gone:
+                return
+            self._out.write(data)
+            self._out.flush()
+        except OSError:
+            self._gone = True
+
+    def _judge(self, outcome: Outcome) -> None:
+        """Before the bottle's HOME is removed."""
+        self._lines.finish()
+        success = self._harness.success
+        written = home_file(self._home(), success.file) if success.file else b""
+        exit_code = outcome.agent_status if outcome.status in ("ok", "failed") else None
+        reading = read(success, self._lines.kept, written, exit_code)
+        settle(outcome, reading)
+
+    def _home(self) -> str:
+        return os.path.join(self._prepared.host.home.state(self._prepared.plan.label), "home")
+
+
+def settle(outcome: Outcome, reading: Reading) -> None:
+    """What the agent says of itself, where it ended by itself."""
+    outcome.success = reading.outcome.value
+    outcome.model = reading.model
+    outcome.tokens = {"input": reading.usage.input, "cached": reading.usage.cached, "output": reading.usage.output}
+    outcome.text = reading.text
+    if outcome.status == "ok" and reading.outcome is Success.FAILED:
+        outcome.status, outcome.exit_code = "failed", 1
+        outcome.reason = outcome.reason or "The agent says that it did not succeed."
+
+
+def home_file(home: str, relative: str) -> bytes:
+    """A file that the agent wrote into its HOME; empty where it is not a regular file, too large, or a link."""
+    from bot_bottle.bottles.workspace.reach import Tree
+
+    try:
+        with Tree(home) as tree:
+            return tree.read(relative, _MOST_FILE)
+    except (OSError, AgentFault):
+        return b""

@@ -65,6 +65,7 @@ class Gateway:
         self.resolver = Resolver(loop)
         self.pool = Pool(loop)
         self.names = SyntheticNames()
+        self.connects: dict[bytes, Site] = {}
         self.asked: set[tuple[str, str]] = set()
         self.clients: set[Client] = set()
         self.flow = Flow(self)

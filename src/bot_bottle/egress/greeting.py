@@ -60,9 +60,13 @@ class Greeting:
         if choice is None:
             self._refuse()
             return
-        self._leg.pause()
         site, certified = choice
-        self._gateway.leaves.get(certified, lambda context: self._begin_tls(site, context))
+        context = self._gateway.leaves.ready(certified)
+        if context is not None:
+            self._begin_tls(site, context)
+        else:
+            self._leg.pause()
+            self._gateway.leaves.get(certified, lambda context: self._begin_tls(site, context))
 
     def _begin_plain(self) -> None:
         self._gateway.clients.discard(self)

@@ -26,15 +26,18 @@ class Leaves:
         self._contexts: OrderedDict[str, ssl.SSLContext] = OrderedDict()
         self._waiting: dict[str, list[Ready]] = {}
 
-    def get(self, host: str, ready: Ready) -> None:
-        """Calls ready with the context, at once or when the keeper has answered; None when it is refused."""
+    def ready(self, host: str) -> ssl.SSLContext | None:
+        """The context where it is there already."""
         context = self._contexts.get(host)
         if context is not None:
             self._contexts.move_to_end(host)
-            ready(context)
         elif host in self._minted:
-            ready(self._build(host, self._minted[host]))
-        elif host in self._waiting:
+            context = self._build(host, self._minted[host])
+        return context
+
+    def get(self, host: str, ready: Ready) -> None:
+        """Asks the keeper and calls ready with the context, or with None when it is refused."""
+        if host in self._waiting:
             self._waiting[host].append(ready)
         elif len(self._minted) + len(self._waiting) >= self._limit:
             ready(None)
@@ -72,7 +75,7 @@ class Leaves:
 
 def _same_name(host: str) -> Callable[[ssl.SSLObject, str | None, ssl.SSLContext], int | None]:
     def check(_tls: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> int | None:
-        if name is None:
+        if name is None or name == host:
             return None
         try:
             return None if canonical_host(name) == host else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME

@@ -194,9 +194,8 @@ class Leg:
             self.owner.ended(clean)
 
     def detach(self) -> socket.socket:
-        """Gives the socket away, to become the raw side of another leg."""
+        """Gives the socket away, still watched, to become the raw side of another leg at once."""
         self.closed = True
-        self.loop.forget(self.fd)
         return self.sock
 
 

@@ -55,7 +55,15 @@ class Loop:
         self.watch(self._wake, IN, self._drain, control=True)
 
     def watch(self, fd: int, mask: int, handler: Handler, control: bool = False) -> None:
-        """Calls handler(events) while `mask` holds. A control descriptor stays watched when the loop is frozen."""
+        """Calls handler(events) while `mask` holds; replaces an older handler of the descriptor.
+
+        A control descriptor stays watched when the loop is frozen.
+        """
+        if fd in self._handlers:
+            self._handlers[fd] = handler
+            if self._masks[fd] != mask:
+                self.change(fd, mask)
+            return
         self._handlers[fd] = handler
         self._masks[fd] = mask
         if control:

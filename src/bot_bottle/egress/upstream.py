@@ -95,8 +95,8 @@ class Link:
         sock = self.sock
         assert sock is not None
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        self._loop.forget(sock.fileno())
         if code:
+            self._loop.forget(sock.fileno())
             sock.close()
             self._unreachable("upstream.refused", _cause(OSError(code, "")))
         elif self._proxied:

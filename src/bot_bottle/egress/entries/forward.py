@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bot_bottle.egress.gateway import Gateway
 
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+_KNOWN = 256
 _ANY = Site("forward", "http", "", 80)
 
 
@@ -43,20 +44,22 @@ class Forward:
         try:
             end = head_end(self._data, limits.head_bytes)
             if end >= 0:
-                self._connect(parse_request(self._data[:end], limits.head_fields), self._data[end:])
+                self._connect(self._site(self._data[:end]), self._data[end:])
         except (Malformed, Disagreement) as fault:
             self._refuse(fault.slug, fault.what)
 
-    def _connect(self, head: Head, rest: bytes) -> None:
-        host, port = authority(head.target, 0)
-        if not port:
-            raise Malformed("target.authority", "CONNECT names a host and a port.")
-        named = head.get("host")
-        if named is not None and authority(named, 443) != (host, port) and authority(named, 0) != (host, 0):
-            raise Disagreement("target.host-disagrees", "The Host field names another target than CONNECT.")
-        if head.framing:
-            raise Malformed("wire.connect-body", "CONNECT has no body.")
-        site = Site("connect", "https", host, port)
+    def _site(self, raw: bytes) -> Site:
+        """What this CONNECT head names; equal heads are read once."""
+        known = self._gateway.connects
+        site = known.get(raw)
+        if site is None:
+            site = connect_site(parse_request(raw, self._gateway.limits.head_fields))
+            if len(known) >= _KNOWN:
+                known.clear()
+            known[raw] = site
+        return site
+
+    def _connect(self, site: Site, rest: bytes) -> None:
         self._gateway.clients.discard(self)
         greeting = Greeting(self._gateway, self._leg, lambda name: _choose(site, name), site._replace(scheme="http"))
         self._leg.write(_ESTABLISHED)
@@ -84,6 +87,19 @@ class Forward:
     def cut(self) -> None:
         self._gateway.clients.discard(self)
         self._leg.close()
+
+
+def connect_site(head: Head) -> Site:
+    """The site of a CONNECT head. Raises Malformed or Disagreement."""
+    host, port = authority(head.target, 0)
+    if not port:
+        raise Malformed("target.authority", "CONNECT names a host and a port.")
+    named = head.get("host")
+    if named is not None and authority(named, 443) != (host, port) and authority(named, 0) != (host, 0):
+        raise Disagreement("target.host-disagrees", "The Host field names another target than CONNECT.")
+    if head.framing:
+        raise Malformed("wire.connect-body", "CONNECT has no body.")
+    return Site("connect", "https", host, port)
 
 
 def _choose(site: Site, name: str | None) -> Choice:

@@ -34,57 +34,41 @@ def client_hello(data: bytes) -> bytes | None:
 
 def server_name(hello: bytes) -> str | None:
     """The host name of a ClientHello's body, as sent; None without the extension. Raises Malformed."""
-    reader = _Reader(hello)
-    reader.skip(34)
-    reader.skip(reader.number(1))
-    reader.skip(reader.number(2))
-    reader.skip(reader.number(1))
-    if reader.left() == 0:
-        return None
-    extensions = _Reader(reader.take(reader.number(2)))
-    if reader.left():
-        raise Malformed("wire.tls", "The ClientHello has bytes behind its extensions.")
+    try:
+        at = 35 + hello[34]  # version, random, session id
+        at += 2 + (hello[at] << 8 | hello[at + 1])  # cipher suites
+        at += 1 + hello[at]  # compression methods
+        if at == len(hello):
+            return None
+        if at + 2 + (hello[at] << 8 | hello[at + 1]) != len(hello):
+            raise Malformed("wire.tls", "The ClientHello's extensions do not end where it ends.")
+        return _extension(hello, at + 2)
+    except IndexError:
+        raise Malformed("wire.tls", "The ClientHello is cut short.") from None
+
+
+def _extension(hello: bytes, at: int) -> str | None:
+    """The server name among the extensions from `at` to the end; raises IndexError where they are cut."""
     found: str | None = None
-    while extensions.left():
-        kind = extensions.number(2)
-        body = extensions.take(extensions.number(2))
-        if kind == 0:
+    end = len(hello)
+    while at < end:
+        size = hello[at + 2] << 8 | hello[at + 3]
+        if at + 4 + size > end:
+            raise IndexError
+        if hello[at] == 0 and hello[at + 1] == 0:
             if found is not None:
                 raise Malformed("wire.tls", "The ClientHello names its server twice.")
-            found = _host_name(_Reader(body))
+            found = _host_name(hello[at + 4 : at + 4 + size])
+        at += 4 + size
     return found
 
 
-def _host_name(reader: "_Reader") -> str:
-    names = _Reader(reader.take(reader.number(2)))
-    kind = names.number(1)
-    name = names.take(names.number(2))
-    if kind != 0 or names.left() or reader.left() or not name:
+def _host_name(body: bytes) -> str:
+    """The one entry of a server name list."""
+    listed, size = int.from_bytes(body[:2]), int.from_bytes(body[3:5])
+    if len(body) < 6 or body[2] != 0 or listed != len(body) - 2 or size != len(body) - 5:
         raise Malformed("wire.tls", "The server name list is malformed.")
     try:
-        return name.decode("ascii")
+        return body[5:].decode("ascii")
     except UnicodeDecodeError:
         raise Malformed("wire.tls", "The server name is not ASCII.") from None
-
-
-class _Reader:
-    """Bounds-checked reading of big-endian fields."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def left(self) -> int:
-        return len(self._data) - self._at
-
-    def take(self, count: int) -> bytes:
-        if count > self.left():
-            raise Malformed("wire.tls", "The ClientHello is cut short.")
-        self._at += count
-        return self._data[self._at - count : self._at]
-
-    def skip(self, count: int) -> None:
-        self.take(count)
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size))

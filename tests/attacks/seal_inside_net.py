@@ -211,9 +211,10 @@ def host_services():
     usual = ("/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock")
     usual += ("/run/dbus/system_bus_socket", "/run/systemd/private", "/run/snapd.socket", "/run/user/0/bus")
     out = {path: tried(lambda p=path: socket.socket(1).connect(p)) for path in (*usual, *sys.argv[2:])}
-    out["sockets found"] = (
-        ",".join(p for top in ("/run", "/tmp", "/var", "/home") for p in sockets_below(top)) or "none"
-    )
+    if os.path.exists("/run/bot-bottle/init"):
+        out["sockets found"] = (
+            ",".join(p for top in ("/run", "/tmp", "/var", "/home") for p in sockets_below(top)) or "none"
+        )
     return out
 
 

@@ -137,7 +137,10 @@ def test_d03_a_process_that_enters_never_shows_the_launchers_memory(
     real = kernel.install_filter
     with running(python("canary_of_newcomers", needle.encode().hex())) as run:
         assert run.line() == "watching"
-        with defence, without(install_filter=lambda program: (pause(), real(program))[1]):  # the moment before the exec
+        with (
+            defence,
+            without(install_filter=lambda program: (pause(), real(program))[1]),
+        ):  # the moment before the exec
             assert execute(run, ("true",))[0] == 0
         found = run.line()
     assert found["seen"] > 0

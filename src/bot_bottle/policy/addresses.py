@@ -42,6 +42,7 @@ _PINNABLE = frozenset(
         AddressClass.LINK_LOCAL,
         AddressClass.CGNAT,
         AddressClass.BENCHMARK,
+        AddressClass.DOCUMENTATION,  # some closed networks answer every name with one
     }
 )
 

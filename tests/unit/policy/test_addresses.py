@@ -70,5 +70,5 @@ def test_nothing_is_dialable_that_the_standard_library_calls_not_global(
 
 def test_only_public_is_dialable_and_dangerous_classes_cannot_be_pinned() -> None:
     assert [kind for kind in AddressClass if kind.dialable] == [AddressClass.PUBLIC]
-    for kind in ("metadata", "multicast", "reserved", "unspecified", "embedded-ipv4", "malformed", "documentation"):
+    for kind in ("metadata", "multicast", "reserved", "unspecified", "embedded-ipv4", "malformed"):
         assert not AddressClass(kind).pinnable

@@ -13,6 +13,7 @@ import pytest
 from attacks.seal_run import ROOT, inside, nothing, python, running, without
 from bot_bottle.bottles import limits, limits_cgroup, limits_watch
 from bot_bottle.bottles.plan import Limit
+from bot_bottle.bottles.seal import kernel, layout
 from bot_bottle.bottles.seal.bottle import readable
 from bot_bottle.bottles.seal.ids import Ids, allocate, free_range
 from bot_bottle.bottles.seal.spec import Bind, Ceilings
@@ -33,15 +34,11 @@ def test_d16_s12_every_tmpfs_has_a_size_and_a_number_of_inodes() -> None:
 
 
 def unsized(path: str, mode: str) -> None:
-    from bot_bottle.bottles.seal import kernel  # noqa: PLC0415
-
     kernel.mount("seal", path, "tmpfs", 6, f"mode={mode}")
 
 
 def test_d16_everything_else_is_read_only() -> None:
     assert set(inside("read_only").values()) <= {"EROFS", "EACCES", "EPERM"}
-    from bot_bottle.bottles.seal import layout  # noqa: PLC0415
-
     real = layout.options
 
     def writable_root(*args: Any) -> list[str]:
@@ -84,6 +81,10 @@ def test_d16_descriptors_in_flight_of_one_bottle_do_not_stop_the_next() -> None:
         assert inside("status")["NoNewPrivs"] == "1"  # and the next bottle starts
         if ROOT:
             assert inside("pass_fds") == {"pass": "OPEN", "epoll": "OPEN"}  # even a sibling is not touched
+    if not ROOT:  # the same uid: only the limit on descriptors keeps our own passing alive
+        with without(limits=nothing), running(python("park_fds")) as run:
+            run.line(60)
+            assert passing() != "OPEN"
 
 
 def passing() -> str:

@@ -1,0 +1,255 @@
+"""Death of the launcher, the gateway or the sandbox at any time ends the bottle; stop and freeze are certain (D08).
+
+BOT_BOTTLE_KILLS sets the number of random kills (CI: 150; 1000 before a release).
+"""
+
+import contextlib
+import ctypes
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from attacks.seal_run import Run, inside, nothing, python, running, spec, without
+from bot_bottle.base.errors import SealFault
+from bot_bottle.bottles.seal import processes, start
+from bot_bottle.bottles.seal.bottle import Bottle, kill, readable
+from bot_bottle.bottles.seal.freeze import Freezer
+
+pytestmark = pytest.mark.bottle
+KILLS = int(os.environ.get("BOT_BOTTLE_KILLS", "150"))
+PR_SET_CHILD_SUBREAPER = 36
+BARE = {"NEWPID": 0, "arm": nothing, "arm_first": nothing}
+
+
+@pytest.fixture
+def subreaper() -> Iterator[None]:
+    """Every orphan of a dead launcher becomes our child."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    yield
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def children() -> list[int]:
+    return [process.pid for process in processes.children_of_all().get(os.getpid(), []) if process.state != "Z"]
+
+
+def survivors(seconds: float, before: set[int]) -> int:
+    """How many processes of a dead launcher live after this time; they are then ended."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        if not set(children()) - before:
+            return 0
+        time.sleep(0.002)
+    left = set(children()) - before
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+    if set(children()) - before:
+        survivors(2, before)
+    return len(left)
+
+
+def launch() -> None:
+    """A whole start, then a launcher that waits."""
+    Run(("/bin/sleep", "60"))
+    time.sleep(60)
+
+
+def launch_without_gateway() -> None:
+    Bottle(start.start(spec(("/bin/sleep", "60"))))
+    time.sleep(60)
+
+
+def kill_at_random(count: int, span: float, launcher: Callable[[], None]) -> int:
+    before, left = set(children()), 0
+    for _ in range(count):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                launcher()
+            finally:
+                os._exit(0)
+        time.sleep(random.uniform(0, span))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        left += bool(survivors(1.0, before))
+    return left
+
+
+@pytest.mark.usefixtures("subreaper")
+@pytest.mark.timeout(600)
+def test_d08_no_agent_survives_a_launcher_killed_at_a_random_time() -> None:
+    assert kill_at_random(KILLS, 0.06, launch) == 0
+
+
+@pytest.mark.usefixtures("subreaper")
+def test_d08_with_bubblewraps_own_option_alone_agents_survive() -> None:
+    with without(**BARE, init_script=lambda spec: b"exec sleep 60\n"):
+        assert kill_at_random(30, 0.04, launch_without_gateway) > 0
+
+
+@pytest.mark.usefixtures("subreaper")
+@pytest.mark.parametrize("outer", [True, False])
+def test_d08_bubblewrap_killed_at_its_clone_leaves_nothing(outer: bool) -> None:
+    before, left = set(children()), 0
+    defence = contextlib.nullcontext() if outer else without(NEWPID=0)
+    for _ in range(10):
+        with defence if outer else without(NEWPID=0):
+            bottle = Bottle(start.start(spec(("/bin/sleep", "60"))))
+        deadline = time.monotonic() + 2
+        while not processes.inner_init(bottle.pid) and time.monotonic() < deadline:
+            pass
+        bottle.stop()
+        left += bool(survivors(0.5, before))
+        release(bottle)
+    assert (left == 0) == outer
+
+
+def release(bottle: Bottle) -> None:
+    bottle.close()
+    start.close_all((*bottle.stdio, bottle.pidfd, *(fd for _, fd in bottle.doors)))
+
+
+def test_d08_the_gateways_death_is_the_bottles() -> None:
+    with running(("/bin/sleep", "60")) as run:
+        os.kill(run.gate[0], signal.SIGKILL)
+        began = time.monotonic()
+        if readable([run.gate[1], run.bottle.pidfd], 5) == [run.gate[1]]:
+            kill(run.bottle.pidfd)  # what the launcher does
+        assert run.bottle.wait(5) == 128 + signal.SIGKILL
+        assert time.monotonic() - began < 1
+
+
+def test_d08_the_bottle_can_be_ended_by_the_gateway_alone() -> None:
+    """The gateway holds the pidfd and a lifeline to the launcher."""
+    with running(("/bin/sleep", "60")) as run:
+        os.close(run.gate[2])
+        assert run.bottle.wait(5) == 128 + signal.SIGKILL
+        run.gate = (*run.gate[:2], os.open("/dev/null", os.O_RDONLY))
+
+
+def test_d08_a_start_from_a_thread_is_refused() -> None:
+    found: list[Any] = []
+
+    def work() -> None:
+        try:
+            found.append(Bottle(start.start(spec(("/bin/sleep", "60")))))
+        except SealFault as error:
+            found.append(error.slug)
+
+    for current in (threading.current_thread, threading.main_thread):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(start.threading, "current_thread", current)
+            worker = threading.Thread(target=work)
+            worker.start()
+            worker.join()
+    assert found[0] == "seal.thread"
+    assert found[1].wait(5) == 128 + signal.SIGKILL  # without the check it dies with its thread
+    found[1].stop()
+    release(found[1])
+
+
+def test_s11_stop_ends_sixty_processes_that_ignore_every_signal() -> None:
+    for _ in range(3):
+        with running(python("stubborn")) as run:
+            assert run.line() == "up"
+            began = time.monotonic()
+            run.bottle.stop()
+            assert time.monotonic() - began < 2
+            os.set_blocking(run.bottle.stdio[1], False)
+            assert os.read(run.bottle.stdio[1], 10) == b""  # every holder of the pipe is gone
+
+
+def test_s11_killing_only_the_agent_would_leave_the_rest() -> None:
+    with running(python("stubborn")) as run:
+        assert run.line() == "up"
+        members = processes.members(run.bottle.pid)
+        os.kill(members[2].pid, signal.SIGKILL)
+        assert len(members) > 60
+        assert run.bottle.wait(5) is not None  # bubblewrap's init ends with its child, and takes the namespace along
+
+
+def test_s06_without_the_go_word_the_agent_never_runs() -> None:
+    bottle = Bottle(start.start(spec(("/bin/sh", "-c", "echo ran"))))
+    bottle.wait_ready()
+    bottle.close()  # a dying launcher
+    assert bottle.wait(5) == 125
+    assert os.read(bottle.stdio[1], 10) == b""
+    bottle.stop()
+    release(bottle)
+    with without(init_script=lambda spec: b"echo ready >&4; exec sh -c 'echo ran' 3<&- 4>&-\n"):
+        bottle = Bottle(start.start(spec(("/bin/true",))))
+        bottle.wait_ready()
+        bottle.close()
+        assert bottle.wait(5) == 0
+        assert os.read(bottle.stdio[1], 10) == b"ran\n"
+        bottle.stop()
+        release(bottle)
+
+
+def test_s06_any_other_word_ends_it_too() -> None:
+    bottle = Bottle(start.start(spec(("/bin/true",))))
+    bottle.wait_ready()
+    bottle.say("gone")
+    assert bottle.wait(5) == 125
+    bottle.stop()
+    release(bottle)
+
+
+def test_s06_b78_a_step_that_fails_starts_nothing_and_says_why() -> None:
+    def broken(named: tuple[int, ...]) -> None:
+        raise OSError(98, "address in use")
+
+    before = set(os.listdir("/proc/self/fd"))
+    with without(listeners=broken), pytest.raises(SealFault, match="address in use"):
+        start.start(spec(("/bin/true",)))
+    assert set(os.listdir("/proc/self/fd")) == before
+    assert children() == []
+
+
+def drained(fd: int) -> int:
+    """Bytes that arrive within a moment."""
+    total = 0
+    while readable([fd], 0.15):
+        part = len(os.read(fd, 65536))
+        total += part
+        if not part or total > 10**6:
+            break
+    return total
+
+
+def test_freeze_stops_processes_that_wake_each_other_and_thaw_lets_them_go_on() -> None:
+    with running(python("counting")) as run:
+        assert run.line() == "up"
+        freezer = Freezer(run.bottle.pid, ())
+        freezer.freeze()
+        drained(run.bottle.stdio[2])
+        assert not readable([run.bottle.stdio[2]], 0.5)
+        freezer.thaw()
+        assert readable([run.bottle.stdio[2]], 2)
+
+
+def test_stop_of_a_frozen_bottle() -> None:
+    with running(python("counting")) as run:
+        assert run.line() == "up"
+        Freezer(run.bottle.pid, ()).freeze()
+        run.bottle.stop()
+        assert run.bottle.wait(0) == 128 + signal.SIGKILL
+
+
+def test_exit_statuses() -> None:
+    for script, status in (("exit 0", 0), ("exit 3", 3), ("kill -TERM $$", 143), ("kill -KILL $$", 137)):
+        with running(("/bin/sh", "-c", script)) as run:
+            assert run.bottle.wait(10) == status
+    assert inside("status")["NoNewPrivs"] == "1"

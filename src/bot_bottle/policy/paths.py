@@ -79,7 +79,7 @@ def _check_segments(path: str) -> None:
     split = _SLASH.split(path)[1:]
     for position, segment in enumerate(split):
         name = segment.replace("%3B", ";").partition(";")[0]
-        if name in (".", "..") or (not segment and position < len(split) - 1):
+        if name in (".", "..") or (segment and not name) or (not segment and position < len(split) - 1):
             raise ValueError("a path holds a dot or empty segment behind an encoded slash or a parameter")
         if not segment and position and path.endswith("%2F"):
             raise ValueError("a path ends with an encoded slash")

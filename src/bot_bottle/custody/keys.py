@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from bot_bottle.base.errors import HostFault, OperatorFault
@@ -140,7 +140,9 @@ class Passphrase:
     def _derive(self, phrase: str, salt: bytes, cost: int) -> bytes:
         if not 2**10 <= cost <= 2**19:
             raise ValueError("cost")
-        return hashlib.scrypt(phrase.encode(), salt=salt, n=cost, r=8, p=1, maxmem=_SCRYPT_MEMORY, dklen=SIZE)
+        return hashlib.scrypt(
+            phrase.encode("utf-8", "surrogateescape"), salt=salt, n=cost, r=8, p=1, maxmem=_SCRYPT_MEMORY, dklen=SIZE
+        )
 
 
 def keyring_available(environ: Mapping[str, str]) -> bool:
@@ -149,6 +151,11 @@ def keyring_available(environ: Mapping[str, str]) -> bool:
         bool(environ.get("DBUS_SESSION_BUS_ADDRESS"))
         and shutil.which("secret-tool", path=environ.get("PATH")) is not None
     )
+
+
+def phrase_from(command: Sequence[str], environ: Mapping[str, str]) -> str:
+    """The first line that the person's command prints."""
+    return _ask(list(command), b"", environ).split(b"\n", 1)[0].decode("utf-8", "surrogateescape")
 
 
 def _nothing(parameter: str) -> None:

@@ -5,11 +5,8 @@ asked, else a 0600 key file.
 """
 
 import getpass
-import tomllib
 from collections.abc import Callable, Mapping
 from typing import cast
-
-import msgspec
 
 from bot_bottle.base.errors import OperatorFault
 from bot_bottle.base.home import Home
@@ -17,44 +14,11 @@ from bot_bottle.base.secret import Secret
 from bot_bottle.custody import keys
 from bot_bottle.custody.check import is_scrubbable
 from bot_bottle.custody.ports import Store
+from bot_bottle.custody.settings import PASSED_ON, CommandSettings, Settings, read_settings
 from bot_bottle.custody.stores.command import CommandStore
 from bot_bottle.custody.stores.encrypted_file import EncryptedFileStore
 from bot_bottle.custody.stores.environment import EnvironmentStore
 from bot_bottle.inspect.needles import MINIMUM
-
-_PASSED_ON = (
-    "PATH",
-    "HOME",
-    "USER",
-    "LANG",
-    "DBUS_SESSION_BUS_ADDRESS",
-    "XDG_RUNTIME_DIR",
-    "DISPLAY",
-    "WAYLAND_DISPLAY",
-    "GNUPGHOME",
-    "GPG_TTY",
-    "PASSWORD_STORE_DIR",
-    "OP_SERVICE_ACCOUNT_TOKEN",
-)
-
-
-class CommandSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """get, list: argument lists with ``{name}``. absent: exit statuses that mean "there is none"."""
-
-    get: tuple[str, ...]
-    list: tuple[str, ...] = ()
-    absent: tuple[int, ...] = (1,)
-    timeout: float = 30
-
-
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """stores: file | environment | command, the first that has a name gives it. key: file | keyring |
-    systemd-creds | passphrase, "" chooses. environment: secret name -> variable."""
-
-    stores: tuple[str, ...] = ("file", "environment")
-    key: str = ""
-    environment: dict[str, str] = {}
-    command: CommandSettings | None = None
 
 
 class Custody:
@@ -98,31 +62,8 @@ class Custody:
 def open_custody(home: Home, environ: Mapping[str, str], ask: Callable[[], str] | None = None) -> Custody:
     """The person's stores. ask: gives the passphrase (default: asks on the terminal)."""
     settings = read_settings(home)
-    passed = {name: environ[name] for name in _PASSED_ON if name in environ}
+    passed = {name: environ[name] for name in PASSED_ON if name in environ}
     return Custody(tuple(_store(kind, home, settings, environ, passed, ask) for kind in settings.stores))
-
-
-def read_settings(home: Home) -> Settings:
-    """Raises OperatorFault with what is wrong in the config file."""
-    path = f"{home.secrets}/config.toml"
-    try:
-        with open(path, "rb") as file:
-            settings = msgspec.convert(tomllib.load(file), Settings)
-    except FileNotFoundError:
-        return Settings()
-    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise OperatorFault(
-            "custody.config", f"{path}: {error}.", "Mend it, or remove it for the defaults."
-        ) from None
-    if not settings.stores or set(settings.stores) - {"file", "environment", "command"}:
-        raise OperatorFault(
-            "custody.config", f"{path}: stores names an unknown store.", "Use file, environment, command."
-        )
-    if "command" in settings.stores and (settings.command is None or not settings.command.get):
-        raise OperatorFault("custody.config", f"{path}: stores names command, but [command] has no get.", "Add it.")
-    if settings.key not in ("", "file", "keyring", "systemd-creds", "passphrase"):
-        raise OperatorFault("custody.config", f"{path}: key {settings.key!r} is unknown.", "Use file or keyring.")
-    return settings
 
 
 def _store(
@@ -149,7 +90,14 @@ def _sources(
         keys.KeyFile(f"{home.keys}/secrets.key"),
         keys.Keyring(home.root, environ),
         keys.SystemdCreds(f"{home.keys}/secrets.cred", environ),
-        keys.Passphrase(ask or (lambda: getpass.getpass("Passphrase of the bot-bottle secrets: "))),
+        keys.Passphrase(_phrase(settings.passphrase, environ, ask)),
     ]
     chosen = settings.key or ("keyring" if keys.keyring_available(environ) else "file")
     return sorted(all_sources, key=lambda source: source.word != chosen)
+
+
+def _phrase(command: tuple[str, ...], environ: Mapping[str, str], ask: Callable[[], str] | None) -> Callable[[], str]:
+    """Who gives the passphrase: the person's own command, else the caller, else the terminal."""
+    if command:
+        return lambda: keys.phrase_from(command, environ)
+    return ask or (lambda: getpass.getpass("Passphrase of the bot-bottle secrets: "))

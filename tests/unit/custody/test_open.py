@@ -1,5 +1,6 @@
 """Which stores are opened, in which order, and what a broken config file says."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from bot_bottle.base.home import Home
 from bot_bottle.base.secret import Secret
 from bot_bottle.custody import keys
 from bot_bottle.custody.open import Custody, open_custody
+from bot_bottle.custody.settings import needed_variables
 from bot_bottle.custody.stores.memory import MemoryStore
 from bot_bottle.custody.supply import gateway_values, missing
 from bot_bottle.custody.visible import visible_environment
@@ -134,3 +136,39 @@ def test_a_short_value_of_any_store_is_never_used(place: Home) -> None:
         gateway_values(["pin"], custody)
     assert fault.value.slug == "custody.short"
     assert "1234567" not in str(fault.value)
+
+
+def test_a_command_gives_the_passphrase_where_no_terminal_is(place: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keeper of a running bottle has no terminal."""
+    monkeypatch.setattr(keys.Passphrase.__init__, "__defaults__", (keys.os.urandom, 2**10))
+    configure(place, 'key = "passphrase"\npassphrase = ["echo", "correct horse battery"]\n')
+    environ = {"PATH": "/usr/bin:/bin"}
+
+    def no_terminal() -> str:
+        raise AssertionError("asked")
+
+    open_custody(place, environ, no_terminal).put(Secret("example", b"sk-example-0123456789"))
+    assert open_custody(place, environ, no_terminal).get("example") is not None
+    configure(place, 'key = "passphrase"\npassphrase = ["false"]\n')
+    with pytest.raises(OperatorFault, match="false refused"):
+        open_custody(place, environ, no_terminal).get("example")
+
+
+def test_the_launcher_learns_which_variables_the_keeper_needs(place: Home) -> None:
+    configure(place, '[environment]\nanthropic = "ANTHROPIC_API_KEY"\n')
+    environ = {"ANTHROPIC_API_KEY": "x", "BOT_BOTTLE_SECRET_A": "y", "AWS_SECRET_ACCESS_KEY": "z", "PATH": "/bin"}
+    assert needed_variables(place, environ) == ("ANTHROPIC_API_KEY", "BOT_BOTTLE_SECRET_A", "PATH")
+
+
+def test_a_key_sealed_by_systemd_creds(place: Home, tmp_path: Path) -> None:
+    """A stand-in that seals by reversing: the key passes by pipes and lies on disk sealed only."""
+    tool = tmp_path / "bin/systemd-creds"
+    tool.parent.mkdir()
+    tool.write_text(f"#!{sys.executable} -I\nimport sys; print(sys.stdin.read().strip()[::-1])\n")
+    tool.chmod(0o755)
+    configure(place, 'key = "systemd-creds"\n')
+    environ = {"PATH": f"{tool.parent}:/usr/bin:/bin"}
+    open_custody(place, environ).put(Secret("example", b"sk-example-0123456789"))
+    assert open_custody(place, environ).get("example") == Secret("example", b"sk-example-0123456789")
+    assert sorted(path.name for path in Path(place.keys).iterdir()) == ["secrets.cred"]
+    assert "sealed to this machine" in open_custody(place, environ).protection()[0]

@@ -83,6 +83,8 @@ def _leaf(value: object, kind: inspect.Type, at: str) -> Iterator[Found]:
 
 
 def _allowed(kind: inspect.Type) -> str:
+    if isinstance(kind, inspect.UnionType):
+        return next(filter(None, map(_allowed, kind.types)), "")
     if isinstance(kind, inspect.LiteralType):
         return "one of " + ", ".join(str(value) for value in kind.values)
     return ""

@@ -30,7 +30,7 @@ class Held(msgspec.Struct):
     """What the lease of a label says. state: starting | running | ending | kept. started: wall clock ns.
 
     handle: how another process of this user enters the bottle (exec, forward). env: of the agent, for exec;
-    placeholders only, but for what the bottle file shows (the file is 0600).
+    placeholders only: what a bottle file shows with ``visible: true`` is left out, no key lies on the disk.
     """
 
     label: str

@@ -152,7 +152,9 @@ class Run:
         known = tuple(leases.process(name, pid) for name, pid in [("launcher", os.getpid()), *children, *more])
         self.lease.update(processes=known)
         if self.bottle:
-            self.lease.update(handle=self.bottle.handle(), env=self.plan.env, state="running")
+            hidden = self.plan.visible.values()
+            env = {name: value for name, value in self.plan.env.items() if name not in hidden}
+            self.lease.update(handle=self.bottle.handle(), env=env, state="running")
 
     # ---- 4 to 7
 

@@ -1,0 +1,126 @@
+"""`bot-bottle run` as a person types it: output, errors, exit code, injection, record, summary (design, path b)."""
+
+import json
+
+import pytest
+
+from e2e.lifecycle.world import HOST, SECRET, World
+
+pytestmark = pytest.mark.bottle
+
+
+def test_a_request_leaves_with_the_real_secret_and_the_bottle_never_holds_it(world: World) -> None:
+    world.bottle("env: {TOKEN: {secret: example}}\n")
+    script = f'env; cat /proc/self/environ; curl -sS -H "authorization: Bearer $TOKEN" https://{HOST}/v1/x'
+    done = world.run("sh", "-c", script)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("hello\n")
+    assert world.upstream.seen == [("/v1/x", f"Bearer {SECRET}")]
+    assert SECRET not in done.stdout + done.stderr
+    for path in world.home.rglob("*"):
+        if path.is_file():
+            assert SECRET.encode() not in path.read_bytes(), path
+
+
+def test_output_errors_and_exit_code_are_the_commands_own(world: World) -> None:
+    done = world.cli(
+        "run", "-q", "--bottle", "b", "--", "sh", "-c", "cat; echo out; echo err >&2; exit 37", stdin="in\n"
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("in\nout\n", "err\n", 37)
+
+
+def test_a_signal_is_told_as_128_and_its_number(world: World) -> None:
+    assert world.run("sh", "-c", "kill -TERM $$").returncode == 128 + 15
+
+
+def test_a_megabyte_passes_byte_for_byte_both_ways(world: World) -> None:
+    text = "".join(f"{n:09d}\n" for n in range(100_000))
+    done = world.cli("run", "-q", "--", "cat", stdin=text)
+    assert done.stdout == text
+
+
+def test_a_reader_that_goes_away_ends_the_command(world: World) -> None:
+    """As in `yes | head -1`: the command gets EPIPE, and nobody hangs."""
+    done = world.shell("run -q -- yes | head -1; echo ${PIPESTATUS[0]}")
+    assert done.stdout.splitlines()[0] == "y"
+    assert done.stdout.splitlines()[1] != "0"
+
+
+def test_the_summary_has_five_lines_and_the_newest_checkpoint(world: World) -> None:
+    done = world.run("sh", "-c", f"curl -sS https://{HOST}/a; curl -sS https://evil.example.org/; true")
+    lines = done.stderr.splitlines()
+    names = [line.split()[0] for line in lines[-6:-1]]
+    assert names == ["allowed", "asked", "denied", "secrets", "record"], lines
+    assert "api.example.com x1" in lines[-6]
+    assert "evil.example.org x1" in lines[-4]
+    assert "example x1" in lines[-3]
+    assert "sealed" in lines[-2]
+    assert lines[-1].split()[0] == "checkpoint"
+
+
+def test_the_record_says_sealed_and_holds_the_whole_life(world: World) -> None:
+    world.run("curl", "-sS", f"https://{HOST}/a")
+    kinds = [record["kind"] for record in world.records()]
+    assert kinds[0] == "start"
+    assert kinds[-1] == "stop"
+    assert {"intent", "pinned", "outcome"} <= set(kinds)
+    start = world.records()[0]
+    assert isinstance(start["detail"], dict)
+    assert set(start["detail"]) >= {"plan", "policy", "harness"}
+    done = world.verify()
+    assert done.returncode == 0, done.stdout
+    assert "sealed" in done.stdout
+
+
+def test_a_timeout_ends_with_124(world: World) -> None:
+    done = world.cli("run", "--timeout", "500ms", "--", "sleep", "60")
+    assert done.returncode == 124
+    assert "0.5 seconds" in done.stderr
+
+
+def test_an_interrupt_ends_the_bottle_and_seals(world: World) -> None:
+    child = world.begin("run", "--bottle", "b", "--", "sh", "-c", "echo up; sleep 60")
+    assert child.stdout is not None
+    assert child.stdout.readline() == "up\n"
+    child.terminate()
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == 128 + 15
+    assert "sealed" in errors
+    assert "sealed" in world.verify().stdout
+
+
+def test_start_headless_writes_the_result_and_streams_events(world: World) -> None:
+    result = world.project.parent / "result.json"
+    done = world.cli(
+        "start", "command", "--bottle", "b", "--headless", "--json", "--result", str(result), "--", "sh", "-c",
+        "echo '{\"a\": 1}'; echo plain; exit 3",
+    )  # fmt: skip
+    assert done.returncode == 3
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["event"] for event in events] == ["start", "output", "output", "end"]
+    assert events[1]["data"] == {"a": 1}
+    assert events[2]["text"] == "plain"
+    outcome = json.loads(result.read_text())
+    assert outcome["exit_code"] == 3
+    assert outcome["status"] == "failed"
+    assert outcome["sealed"] is True
+    assert outcome["checkpoint"].startswith("bot-bottle/run/")
+
+
+def test_a_dry_run_shows_the_plan_and_does_nothing(world: World) -> None:
+    before = sorted(path for path in world.home.rglob("*") if "log" not in path.parts)
+    done = world.cli("start", "command", "--bottle", "b", "--dry-run", "--", "make", "test")
+    assert done.returncode == 0, done.stderr
+    assert "https://api.example.com:443" in done.stdout
+    assert "injects example" in done.stdout
+    assert sorted(path for path in world.home.rglob("*") if "log" not in path.parts) == before
+    assert world.runs() == []
+
+
+def test_a_visible_secret_is_in_the_bottle_and_nowhere_else(world: World) -> None:
+    world.bottle("env: {TOKEN: {secret: example, visible: true}}\n")
+    done = world.run("sh", "-c", 'printf %s "$TOKEN"')
+    assert done.stdout == SECRET
+    for path in world.home.rglob("*"):
+        if path.is_file():
+            assert SECRET.encode() not in path.read_bytes(), path

@@ -30,7 +30,7 @@ class Asked:
 
     def __init__(self, environ: Mapping[str, str], workspace: str = "") -> None:
         kept = {name: value for name, value in environ.items() if name in _KEPT or name.startswith(_PREFIXES)}
-        inside = workspace.rstrip("/") + "/" if workspace else ""
+        inside = workspace.rstrip("/") + "/" if workspace.strip("/") else ""
         entries = [entry for entry in environ.get("PATH", "").split(os.pathsep) if entry.startswith("/")]
         outside = [entry for entry in entries if not inside or not (os.path.realpath(entry) + "/").startswith(inside)]
         self.environ = {**kept, "PATH": os.pathsep.join(outside)}

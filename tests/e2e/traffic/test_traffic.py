@@ -55,12 +55,23 @@ def route(upstream: Upstream, host: str = HOST, extra: str = "") -> str:
     )
 
 
+@pytest.fixture(autouse=True)
+def clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pip and npm of the test environment come first on PATH: a bare host has neither, and both are asked."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    node = node_directory()
+    npm = tools / "npm"
+    npm.write_text(f'#!/bin/sh\nexec {node}/bin/node {node}/lib/node_modules/npm/bin/npm-cli.js "$@"\n')
+    npm.chmod(0o755)
+    scripts = sysconfig.get_paths()["scripts"]
+    monkeypatch.setenv("PATH", os.pathsep.join([str(tools), scripts, os.environ["PATH"]]))
+
+
 def run(project: Path, *command: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """`bot-bottle run` as a user types it; the command's own output comes back."""
-    program = [sys.executable, "-I", "-m", "bot_bottle.cli.main", "run", "--bottle", "traffic", "--"]
-    return subprocess.run(
-        [*program, *command], cwd=project, capture_output=True, text=True, timeout=timeout, check=False
-    )
+    program = [sys.executable, "-I", "-m", "bot_bottle.cli.main", "run", "--bottle", "traffic", "--", *command]
+    return subprocess.run(program, cwd=project, capture_output=True, text=True, timeout=timeout, check=False)
 
 
 def test_curl_downloads_a_gigabyte_byte_identical(home: Path, project: Path, upstream: Upstream) -> None:

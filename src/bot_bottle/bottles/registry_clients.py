@@ -193,7 +193,8 @@ def apt_urls(text: str, deb822: bool) -> Iterator[str]:
     """The http(s) addresses of a sources file; disabled stanzas and cdrom or file sources are left out."""
     if deb822:
         for stanza in re.split(r"\n\s*\n", text):
-            lines = [line for line in stanza.splitlines() if not line.startswith("#")]
+            kept = "\n".join(line for line in stanza.splitlines() if not line.startswith("#"))
+            lines = re.sub(r"\n[ \t]+", " ", kept).splitlines()
             fields = {key.strip().lower(): value for key, _, value in (line.partition(":") for line in lines)}
             if fields.get("enabled", "yes").strip().lower() not in ("no", "false"):
                 yield from (url for url in fields.get("uris", "").split() if url.startswith("http"))

@@ -9,10 +9,10 @@ import msgspec
 
 from bot_bottle.base.errors import ManifestFault, Problem, UsageFault
 from bot_bottle.base.home import locate
-from bot_bottle.bottles.assemble import library
 from bot_bottle.bottles.manifest_files import read_home
 from bot_bottle.bottles.manifests import FoundAgent, Library, Listed
 from bot_bottle.bottles.plan_text import route_text
+from bot_bottle.bottles.policies import library
 from bot_bottle.policy import reference
 from bot_bottle.policy.check import check_agent, check_bottle
 from bot_bottle.policy.merge import Merged

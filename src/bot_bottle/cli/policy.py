@@ -11,8 +11,8 @@ import msgspec
 from bot_bottle.base.errors import UsageFault
 from bot_bottle.base.home import locate
 from bot_bottle.base.text import visible
-from bot_bottle.bottles.assemble import library, policy_of
 from bot_bottle.bottles.plan_text import policy_text
+from bot_bottle.bottles.policies import library, policy_of
 from bot_bottle.policy.asked import Asked, from_text, from_url
 from bot_bottle.policy.decide import compile, decide
 from bot_bottle.policy.effective import Policy

@@ -122,7 +122,8 @@ class FrameScrubber(_Frames):
         super().__init__(masked=False)
         self._scrubber = scrubber
         self._stream: ScrubStream = scrubber.stream()
-        self._first = 0
+        self._first = 0  # opcode of the message while no fragment of it has passed
+        self._begun = False
         self._control = b""
         self.hits: dict[str, int] = {}
 
@@ -135,8 +136,8 @@ class FrameScrubber(_Frames):
                 if last:
                     out.append(_frame(True, opcode, self._clean_control(opcode)))
                 continue
-            if opcode != _CONTINUATION:
-                self._first = self._first or opcode
+            if not self._begun:
+                self._first, self._begun = opcode, True
             payload = self._stream.feed(part)
             final = fin and last
             if final:
@@ -145,6 +146,7 @@ class FrameScrubber(_Frames):
                 out.append(_frame(final, self._first, payload))
                 self._first = 0
             if final:
+                self._begun = False
                 for name, count in self._stream.hits.items():
                     self.hits[name] = self.hits.get(name, 0) + count
                 self._stream = self._scrubber.stream()

@@ -84,7 +84,7 @@ def _leaf(value: object, kind: inspect.Type, at: str) -> Iterator[Found]:
 
 def _allowed(kind: inspect.Type) -> str:
     if isinstance(kind, inspect.UnionType):
-        return next(filter(None, map(_allowed, kind.types)), "")
+        return next((told for part in kind.types if (told := _allowed(part))), "")
     if isinstance(kind, inspect.LiteralType):
         return "one of " + ", ".join(str(value) for value in kind.values)
     return ""

@@ -40,7 +40,7 @@ def test_every_fault_is_told_at_once_with_the_nearest_key() -> None:
     assert len(found) == 5
     assert "x.toml:4: unknown key headless.argvv (did you mean argv?)" in found
     assert any(one.startswith("x.toml:5: headless.argv: expected") for one in found)
-    assert any("error" in one and "one of anthropic, openai, google" in one for one in found)
+    assert any("error" in one and "one of anthropic, google, openai" in one for one in found)
     assert any("success.event (did you mean events?)" in one for one in found)
     assert any("title is missing" in one for one in found)
 

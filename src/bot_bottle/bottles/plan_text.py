@@ -3,6 +3,7 @@
 Placeholders are shown cut, secrets only by name; text of strangers is made visible first (B73).
 """
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,7 +65,7 @@ def _plan_lines(plan: Plan) -> Iterator[Line]:
     yield 0, f"harness: {plan.harness} ({plan.harness_digest[:12]})"
     yield 0, f"bottle: {plan.bottle}"
     yield 0, f"backend: {plan.backend}"
-    yield 0, f"command: {' '.join(_shown(one) for one in plan.argv)}"
+    yield 0, f"command: {shlex.join(_shown(one) for one in plan.argv)}"
     yield from _workspace_lines(plan)
     yield from _block("limits", [limit_text(one) for one in plan.limits])
     yield from _block(

@@ -88,7 +88,12 @@ def plan_run(wanted: Wanted, facts: Facts) -> Plan:
     limits, wall_clock, limit_notes = _limits(wanted, facts)
     workspace = facts.workspace
     masked = tuple(dict.fromkeys((*workspace.masked, *(fitted.mask if workspace.mode != "none" else ()))))
-    warnings = [*_power_warnings(wanted, facts, fitted, policy, visible), *mount_notes, *env_notes, *limit_notes]
+    warnings = [
+        *_power_warnings(wanted, facts, fitted, policy, visible, secrets),
+        *mount_notes,
+        *env_notes,
+        *limit_notes,
+    ]
     return Plan(
         label=wanted.label,
         bottle=wanted.bottle,
@@ -198,10 +203,10 @@ def _limits(wanted: Wanted, facts: Facts) -> tuple[tuple[Limit, ...], float, lis
 
 
 def _power_warnings(
-    wanted: Wanted, facts: Facts, fitted: Fitted, policy: Policy, visible: Mapping[str, str]
+    wanted: Wanted, facts: Facts, fitted: Fitted, policy: Policy, visible: Mapping[str, str], secrets: tuple[str, ...]
 ) -> list[str]:
     out = [f"visible: the agent holds the real value of {name} in ${variable}" for name, variable in visible.items()]
-    missing = [name for name in policy.secrets() if name not in facts.existing]
+    missing = [name for name in secrets if name not in facts.existing]
     out += [
         f"secret {name} is not set: requests that need it are refused (bot-bottle secret set {name})"
         for name in missing

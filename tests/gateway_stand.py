@@ -271,8 +271,11 @@ class Setup:
     model_hosts: dict[str, str] = field(default_factory=dict)
     upstream_proxy: str = ""
     doors: tuple[str, ...] = ("forward", "http", "https", "port", "dns-udp", "dns-tcp")
-    environment: dict[str, str] = field(default_factory=dict)
     log: str = ""
+    level: str = "blocks"
+    trust: str | None = None
+    weaken: str = ""
+    """Python that runs in the gateway before it starts: takes one defence away, or stands in for the outside."""
 
 
 class Stand:
@@ -281,9 +284,11 @@ class Stand:
     def __init__(self, directory: Path, setup: Setup, upstream_authority: Authority) -> None:
         self.setup = setup
         self.authority = Authority("bottle")
-        self.trust = upstream_authority.pem
+        self.trust = upstream_authority.pem if setup.trust is None else setup.trust
         self.log = Path(setup.log) if setup.log else directory / "log.jsonl"
-        self.policy = Policy(bottle="dev", routes=setup.routes, model_hosts=setup.model_hosts, digest="sha256:test")
+        self.policy = Policy(
+            bottle="dev", routes=setup.routes, model_hosts=setup.model_hosts, log=setup.level, digest="sha256:test"
+        )
         self.bottle = subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL)
         self.messages: queue.Queue[object] = queue.Queue()
         self.minted: list[str] = []
@@ -295,7 +300,8 @@ class Stand:
         self.confinement = ""
         ours_keeper, its_keeper = socket.socketpair()
         ours_launcher, its_launcher = socket.socketpair()
-        self.process = _spawn(its_keeper, its_launcher, setup.environment)
+        self.errors = directory / "stderr"
+        self.process = _spawn(its_keeper, its_launcher, setup.weaken, self.errors)
         its_keeper.close()
         its_launcher.close()
         self.keeper: Channel[m.KeeperToGateway, m.GatewayToKeeper] = Channel(ours_keeper, m.GatewayToKeeper)
@@ -402,6 +408,11 @@ class Stand:
             threading.Event().wait(0.005)
         raise AssertionError(f"{len(self.records(*kinds))} of {count} {kinds}: {self.records()}")
 
+    def drop(self, side: str) -> None:
+        """The keeper or the launcher dies."""
+        channel = self.keeper if side == "keeper" else self.launcher
+        channel.sock.shutdown(socket.SHUT_RDWR)
+
     def wait_exit(self, timeout: float = 10) -> int:
         return self.process.wait(timeout)
 
@@ -429,14 +440,15 @@ def _door(kind: str) -> socket.socket:
     return sock
 
 
-def _spawn(keeper: socket.socket, launcher: socket.socket, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def _spawn(keeper: socket.socket, launcher: socket.socket, weaken: str, errors: Path) -> subprocess.Popen[bytes]:
     high = [fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD_CLOEXEC, 100) for sock in (keeper, launcher)]
-    script = f"exec 3<&{high[0]} 4<&{high[1]}; exec {sys.executable} -I -m bot_bottle.egress.main"
-    env = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "BOT_BOTTLE_DEBUG": "1", **environment}
+    code = f"import sys\n{weaken}\nfrom bot_bottle.egress.main import main\nsys.exit(main())"
+    script = f'exec 3<&{high[0]} 4<&{high[1]}; exec "$0" -I -c "$1"'
+    env = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "BOT_BOTTLE_DEBUG": "1"}
+    argv = ["/bin/bash", "-c", script, sys.executable, code]
     try:
-        return subprocess.Popen(
-            ["/bin/bash", "-c", script], env=env, cwd="/", pass_fds=high, stdin=subprocess.DEVNULL
-        )
+        with errors.open("wb") as stderr:
+            return subprocess.Popen(argv, env=env, cwd="/", pass_fds=high, stdin=subprocess.DEVNULL, stderr=stderr)
     finally:
         for fd in high:
             os.close(fd)

@@ -218,6 +218,7 @@ class Exchange:
         if opened is None:
             raise Refused("reply.switch", "The upstream switched protocols without a proof that it speaks WebSocket.")
         self.status = 101
+        self.sent = True
         self.frames = Tunnel(self)
         self.session.leg.write(opened)
         if rest:
@@ -285,7 +286,7 @@ class Exchange:
             if status in (400, 408):
                 session.closing = True
         self._end(slug)
-        if self.sent or self.frames is not None:
+        if self.sent:
             session.cut()
         else:
             session.answer(

@@ -118,7 +118,8 @@ def prepare(rules: Rules, journal: Journal, site: Site, raw: bytes, max_fields: 
     except Malformed as fault:
         return _refused(rules, site, head, raw, found, fault.slug, fault.what, 400)
     except Disagreement as fault:
-        return _refused(rules, site, head, raw, found, fault.slug, fault.what, 0)
+        verdict = site.refusal or deny(fault.slug, fault.what)
+        return _refused(rules, site, head, raw, found, verdict.reason, verdict.hint, 0)
     request = Request(found.target, head.method, found.path, found.query, head.fields, protocol)
     verdict = site.refusal or decide(rules.compiled, request)
     leaked = rules.scrubber.contains_secret(raw) or ""

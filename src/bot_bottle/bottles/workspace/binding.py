@@ -24,6 +24,7 @@ _LIMITS = Limits(entries=1_000_000, seconds=300)
 _IN_GIT = (
     "hooks", "config", "config.worktree", "commondir", "info/attributes", "objects/info/alternates",
 )  # fmt: skip
+_IN_WORKTREE = ("commondir", "gitdir", "config.worktree")
 CREATED = "created"
 COMMONDIR = b".\n"
 _DIRECTORIES = {"hooks", "info"}
@@ -80,8 +81,6 @@ class _Guarding:
         outer = git.common or git.git_dir
         self.mounts[outer] = Mount(outer, outer, "rw", "the repository of this workspace")
         self.git_dirs.append(outer)
-        if git.common:
-            self.git_dirs.append(git.git_dir)
         link = os.path.join(self.root, ".git")
         self.mounts[link] = Mount(link, link, "ro", "protected: names the git directory")
         self._remember(link)
@@ -171,33 +170,32 @@ class _Guarding:
         self._remember(path)
 
     def protect_git(self, git_dir: str) -> None:
+        """A git directory, those of its submodules, and what its linked worktrees are told about it."""
+        _refuse_links(git_dir)
         self.pin_parents(os.path.join(git_dir, "config"))
         self._remember(git_dir)
-        inner = [os.path.join(git_dir, m) for m in gitcopy.find_modules(git_dir)]
-        for one in [git_dir, *inner]:
-            self._protect_git_dir(one)
+        for one in [git_dir, *(os.path.join(git_dir, m) for m in gitcopy.find_modules(git_dir))]:
+            for name in _IN_GIT:
+                self._protect_in_git(one, name)
+        worktrees = os.path.join(git_dir, "worktrees")
+        for name in sorted(os.listdir(worktrees)) if os.path.isdir(worktrees) else ():
+            for file in _IN_WORKTREE:
+                self._protect_in_git(os.path.join(worktrees, name), file)
 
-    def _protect_git_dir(self, git_dir: str) -> None:
-        for name in _IN_GIT:
-            path = os.path.join(git_dir, name)
-            if not os.path.isdir(os.path.dirname(path)):
-                path = os.path.dirname(path)
-            if os.path.islink(path):
-                raise OperatorFault(
-                    "workspace.protected-link",
-                    f"{visible(path)} is a symbolic link.",
-                    "Use `workspace: {mode: copy}`.",
-                )
-            if path in self.guards:
-                continue
-            if name == "commondir" and not os.path.lexists(path):
-                self._cover_commondir(path)
-            elif not os.path.lexists(path):
-                self.cover(path, os.path.basename(path) in _DIRECTORIES)
-            elif name == "config":
-                self._config(git_dir, path)
-            else:
-                self.protect(path, "dir" if os.path.isdir(path) else "file")
+    def _protect_in_git(self, git_dir: str, name: str) -> None:
+        path = os.path.join(git_dir, name)
+        if not os.path.isdir(os.path.dirname(path)):
+            path = os.path.dirname(path)
+        if path in self.guards:
+            return
+        if name == "commondir" and not os.path.lexists(path):
+            self._cover_commondir(path)
+        elif not os.path.lexists(path):
+            self.cover(path, os.path.basename(path) in _DIRECTORIES)
+        elif name == "config":
+            self._config(git_dir, path)
+        else:
+            self.protect(path, "dir" if os.path.isdir(path) else "file")
 
     def _config(self, git_dir: str, path: str) -> None:
         """Credentials in the configuration stay outside: a regenerated one lies over it (D07)."""
@@ -224,6 +222,22 @@ class _Guarding:
     def result(self) -> Guarded:
         mounts = sorted(self.mounts.values(), key=lambda m: m.target.count("/"))
         return Guarded(tuple(sorted(self.masks)), self.files, tuple(mounts), tuple(self.guards.values()))
+
+
+def _refuse_links(git_dir: str) -> None:
+    """A link in a git directory leads writes elsewhere (B65), and so does a second name of a file: `git clone` on
+    one disk gives objects two (D14)."""
+    with Tree(git_dir) as tree:
+        for entry in tree.walk(_LIMITS):
+            linked = entry.kind == "file" and entry.stat.st_nlink > 1
+            if entry.kind == "link" or linked:
+                what = "shares files with another one by hard links" if linked else "holds a symbolic link"
+                raise OperatorFault(
+                    "workspace.linked",
+                    f"The repository in {visible(git_dir)} {what}, so a bottle could write outside of it.",
+                    "Use `workspace: {mode: copy}`"
+                    + (", or give it files of its own: git repack -a -d." if linked else "."),
+                )
 
 
 def _digest(path: str) -> str:

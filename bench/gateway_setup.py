@@ -58,6 +58,11 @@ def enter_namespace() -> None:
 
 def prepare_folder() -> None:
     """All files that do not depend on a peer. Refuses a folder of another user."""
+    lacking = [name for name in ("cc", "nginx", "taskset", "unshare") if shutil.which(name) is None]
+    if lacking:
+        raise SystemExit(
+            f"needed for this benchmark: {', '.join(lacking)} (and nginx's echo module, OpenSSL's headers)"
+        )
     WORK.mkdir(mode=0o755, exist_ok=True)
     facts = WORK.lstat()
     if facts.st_uid != os.getuid() or WORK.is_symlink():

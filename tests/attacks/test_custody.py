@@ -222,6 +222,19 @@ def test_p10_what_connection_names_is_dropped_before_injection(value: bytes) -> 
     assert any(REAL in field[1] for field in next_hop(sent(asked)[0]))
 
 
+def test_p10_a_named_field_does_not_reach_the_next_hop() -> None:
+    headers, _ = sent([(b"Connection", b"X-Hop, close"), (b"x-hop", b"1"), (b"x-end", b"2")])
+    assert headers[:2] == [(b"x-end", b"2"), (b"connection", b"close")]
+
+
+@pytest.mark.parametrize("name", [b"x-company-door", b"X_Company_Door", b"x%2dcompany%2ddoor"])
+def test_d11_the_routes_own_header_is_ours_alone(name: bytes) -> None:
+    """A name that no list of carriers knows is a carrier because the route says so."""
+    assert AGENT in wire(sent([(name, AGENT)]))
+    headers, _ = sent([(name, AGENT)], auth=Auth("header", "anthropic", "X-Company-Door"))
+    assert headers == [(b"x-company-door", REAL)]
+
+
 @pytest.mark.parametrize("form", ECHOES)
 def test_b43_a_real_secret_that_the_agent_sends_is_found(form: str) -> None:
     head = b"GET /x?y=" + ECHOES[form](REAL) + b" HTTP/1.1\r\n\r\n"

@@ -47,7 +47,7 @@ def set_(ctx: click.Context, name: str) -> None:
 def list_(as_json: bool) -> None:
     """List the names of all secrets and the store that gives each. Values are not shown."""
     opened = custody()
-    rows = [{"name": name, "store": opened.where(name)} for name in opened.names()]
+    rows = [{"name": name, "store": kind} for name, kind in opened.located().items()]
     if as_json:
         click.echo(json.dumps({"secrets": rows, "protection": opened.protection()}))
         return

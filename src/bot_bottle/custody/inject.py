@@ -70,8 +70,7 @@ def _injected(headers: Headers, query: str, auth: Auth, value: bytes) -> tuple[H
         case "basic":
             return [*headers, (b"authorization", b"Basic " + base64.b64encode(_pair(auth, value)))], query
         case "header" if auth.name:
-            name = auth.name.lower().encode()
-            return [*(field for field in headers if field[0].lower() != name), (name, value)], query
+            return [*_without_named(headers, auth.name), (auth.name.lower().encode(), value)], query
         case "query" if auth.name:
             return headers, _with_query(query, auth.name, value)
         case _:
@@ -91,6 +90,12 @@ def _pair(auth: Auth, value: bytes) -> bytes:
             f"Set it again: bot-bottle secret set {auth.secret}",
         )
     return value
+
+
+def _without_named(headers: Headers, name: str) -> Headers:
+    """Without the route's own header in any spelling."""
+    wanted = carriers.folded(name)
+    return [field for field in headers if carriers.folded(field[0].decode("latin-1")) != wanted]
 
 
 def _with_query(query: str, name: str, value: bytes) -> str:

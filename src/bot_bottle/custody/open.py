@@ -42,6 +42,14 @@ class Custody:
         """The kind of the store that gives this name, "" where none does."""
         return next((store.kind for store in self.stores if store.get(name) is not None), "")
 
+    def located(self) -> dict[str, str]:
+        """Name -> kind of the store that gives it, by the stores' own lists: no value is read."""
+        found: dict[str, str] = {}
+        for store in self.stores:
+            for name in store.names():
+                found.setdefault(name, store.kind)
+        return dict(sorted(found.items()))
+
     def names(self) -> tuple[str, ...]:
         return tuple(sorted({name for store in self.stores for name in store.names()}))
 

@@ -34,6 +34,7 @@ def test_the_file_comes_before_the_environment(place: Home) -> None:
     assert custody.where("example") == "file"
     assert custody.get("example") == Secret("example", b"from-file")
     assert custody.names() == ("example", "other")
+    assert custody.located() == {"example": "file", "other": "environment"}
     assert open_custody(place, {}).names() == ("example",)
 
 

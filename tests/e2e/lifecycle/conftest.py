@@ -15,5 +15,10 @@ def world(tmp_path: Path) -> Iterator[World]:
         one = make(tmp_path, server)
         one.bottle()
         one.secret()
-        yield one
-        assert one.quiet() == [], "processes were left behind"
+        try:
+            yield one
+        finally:
+            one.close()
+        left = one.quiet()
+        one.sweep()
+        assert left == [], "processes were left behind"

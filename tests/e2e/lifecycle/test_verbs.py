@@ -37,18 +37,18 @@ def test_list_info_exec_logs_and_stop(world: World) -> None:
     done = world.cli("exec", "one", "--", "sh", "-c", "id -u; echo oops >&2; exit 9")
     assert (done.stderr, done.returncode) == ("oops\n", 9)
     assert done.stdout != "0\n"
-    until(lambda: world.cli("logs", "one").stdout == "started\r\n")
+    until(lambda: world.cli("logs", "one").stdout == "started\n")
     assert world.cli("stop", "one").returncode == 0
     assert world.quiet() == []
     assert json.loads(world.cli("list", "--json").stdout)["bottles"] == []
-    assert world.cli("logs", "one").stdout == "started\r\n"
+    assert world.cli("logs", "one").stdout == "started\n"
     assert "sealed" in world.verify().stdout
 
 
 def test_exec_stands_under_the_same_seal(world: World) -> None:
     """The second command gets no other network, no other filter and no capability."""
     detach(world, "sleep 60")
-    script = "cat /proc/self/status; ls /proc/self/fd; curl -s -m 2 http://192.0.2.1:81/ || echo closed"
+    script = "cat /proc/self/status; ls /proc/self/fd; curl -s --noproxy '*' -m 2 http://192.0.2.1:81/ || echo closed"
     done = world.cli("exec", "one", "--", "sh", "-c", script)
     lines = done.stdout.splitlines()
     assert "CapEff:\t0000000000000000" in lines
@@ -85,8 +85,7 @@ def test_a_new_secret_reaches_a_running_bottle(world: World) -> None:
 
 
 def test_forward_lets_the_host_in(world: World) -> None:
-    server = "import http.server; http.server.test(port=8000, bind='127.0.0.1')"
-    detach(world, f'exec python3 -c "{server}"')
+    detach(world, "exec python3 -m http.server 8000 --bind 127.0.0.1")
     child = world.begin("forward", "one", "8000", "--listen", "0")
     assert child.stdout is not None
     port = int(child.stdout.readline().split()[0].rpartition(":")[2])

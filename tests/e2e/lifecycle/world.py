@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import ssl
 import subprocess
 import sys
@@ -67,6 +68,7 @@ class World:
     project: Path
     upstream: Counting
     env: dict[str, str] = field(default_factory=dict)
+    begun: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def bottle(self, text: str = "", name: str = "b") -> None:
         (self.home / "bottles").mkdir(exist_ok=True)
@@ -97,10 +99,25 @@ class World:
         return self.cli("run", "--bottle", "b", "--", *command, timeout=timeout)
 
     def begin(self, *words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             [*PROGRAM, *words], cwd=self.project, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
+        self.begun.append(child)
+        return child
+
+    def sweep(self) -> None:
+        """Ends what should not be there any more, so that one failure does not become many."""
+        for pid, _ in processes(str(self.home.parent)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """What a failed test left."""
+        for child in self.begun:
+            if child.poll() is None:
+                child.kill()
+            child.communicate()
 
     def verify(self) -> subprocess.CompletedProcess[str]:
         return self.cli("log", "verify")

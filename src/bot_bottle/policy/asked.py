@@ -18,16 +18,18 @@ class Asked(msgspec.Struct, frozen=True):
 
 def from_url(url: str, method: str = "GET", headers: tuple[str, ...] = (), protocol: str = "http1") -> Asked:
     """Raises ValueError, one sentence. headers: ``name: value``. ws and wss mean the protocol websocket."""
-    parts = urlsplit(url if "://" in url else f"https://{url}")
+    if not url.isprintable():
+        raise ValueError("a URL holds a control or invisible character")
+    try:
+        parts = urlsplit(url if "://" in url else f"https://{url}")
+        port = parts.port
+    except ValueError:
+        raise ValueError("a URL is malformed, or its port is not a number from 1 to 65535") from None
     schemes = {"https": "https", "http": "http", "wss": "https", "ws": "http"}
     if parts.scheme not in schemes or not parts.hostname:
         raise ValueError("a request is METHOD and an http or https URL")
     if parts.username is not None:
         raise ValueError("a URL of a request holds no user and no password")
-    try:
-        port = parts.port
-    except ValueError:
-        raise ValueError("a port is a number from 1 to 65535") from None
     scheme = schemes[parts.scheme]
     host, path = canonical_host(parts.hostname), canonical_path(parts.path or "/")
     changed = [(parts.hostname, host), (parts.path or "/", path)]

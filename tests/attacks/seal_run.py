@@ -129,19 +129,25 @@ def outside(name: str, *args: object, unshare: int = 0) -> Any:
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.dup2(writer, 1)
-        if unshare:
-            kernel.unshare(unshare)  # an exec would drop the new powers, so the attack is called here
-            doors.loopback()
-            os.write(1, json.dumps(getattr(seal_inside_net, name)()).encode())
-            os._exit(0)
-        script = str(HERE / "seal_inside.py")
-        os.execv(sys.executable, [sys.executable, "-I", script, name, *map(str, args)])
+        try:
+            attack_outside(name, args, writer, unshare)
+        finally:
+            os._exit(1)
     os.close(writer)
     with open(reader, "rb") as file:
         text = file.read()
     os.waitpid(pid, 0)
     return json.loads(text)
+
+
+def attack_outside(name: str, args: tuple[object, ...], writer: int, unshare: int) -> None:
+    os.dup2(writer, 1)
+    if unshare:
+        kernel.unshare(unshare)  # an exec would drop the new powers, so the attack is called here
+        doors.loopback()
+        os.write(1, json.dumps(getattr(seal_inside_net, name)()).encode())
+        return
+    os.execv(sys.executable, [sys.executable, "-I", str(HERE / "seal_inside.py"), name, *map(str, args)])
 
 
 def opened(outcomes: dict[str, str]) -> set[str]:

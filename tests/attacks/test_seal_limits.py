@@ -144,7 +144,8 @@ def watched(run: Any, **fields: Any) -> str:
         bottle.pid, bottle.pidfd, fields.get("memory", 0), fields.get("disk", 0), fields.get("trees", ()),
         tuple(bottle.meters),
     )  # fmt: skip
-    pid, reader = limits_watch.fork(measures)
+    with without(EVERY_SECONDS=0.2):
+        pid, reader = limits_watch.fork(measures)
     bottle.wait(fields.get("seconds", 8))
     if bottle.wait(0) is None:
         bottle.stop()
@@ -161,7 +162,7 @@ def test_s12_the_watchdog_sums_the_memory_of_many_small_processes() -> None:
         assert run.bottle.wait(0) == 137
     with running(python("many")) as run:
         assert run.line() == "grown"
-        assert watched(run, memory=4096 * MB, seconds=2.5) == ""
+        assert watched(run, memory=4096 * MB, seconds=1.2) == ""
 
 
 def test_s12_the_watchdog_counts_what_lies_in_the_tmpfs() -> None:
@@ -177,7 +178,7 @@ def test_s12_the_watchdog_ends_a_bottle_that_fills_the_disk(tmp_path: Path) -> N
     with running(argv, cwd="/work", binds=(bind,)) as run:
         assert watched(run, disk=30 * MB, trees=(str(tmp_path),)).startswith("disk: ")
     with running(argv, cwd="/work", binds=(bind,)) as run:
-        assert watched(run, disk=400 * MB, trees=(str(tmp_path),), seconds=2.5) == ""
+        assert watched(run, disk=400 * MB, trees=(str(tmp_path),), seconds=1.2) == ""
 
 
 def test_d16_poll_is_used_where_epoll_watches_could_be_used_up() -> None:

@@ -53,7 +53,7 @@ def guard(workspace: Workspace, git: GitFacts, state: str) -> Guarded:
     """Makes the lists, and the empty mount points in the source. Raises OperatorFault for hard links (D14)."""
     work = _Guarding(workspace, git, state)
     with Tree(workspace.source) as tree:
-        for entry in tree.walk(_LIMITS, work.enter):
+        for entry in tree.walk(_LIMITS, work.enter, closed=[]):
             work.look(entry)
         work.root_names(tree)
     for git_dir in work.git_dirs:

@@ -44,10 +44,12 @@ def copy_tree(
     def enter(entry: Entry) -> bool:
         return not skipped(entry)
 
+    closed: list[str] = []
     try:
-        for entry in source.walk(limits, enter):
+        for entry in source.walk(limits, enter, closed):
             if not skipped(entry):
                 _copy_entry(source, entry, os.path.join(target, entry.path), done, modes)
+        done.left_out |= dict.fromkeys(closed, "unreadable")
         for path, mode in reversed(modes):
             os.chmod(path, mode)
     except OSError as error:
@@ -64,18 +66,27 @@ def _copy_entry(source: Tree, entry: Entry, target: str, done: Copied, modes: li
         os.mkdir(target, 0o700)
         modes.append((target, (entry.stat.st_mode & 0o777) | 0o700))
     elif entry.kind == "link":
-        os.symlink(source.link(entry.path), os.fsencode(target))
-        done.files += 1
+        _copy_link(source, entry, target, done)
     elif entry.kind == "file":
         _copy_regular(source, entry, target, done)
     else:
         done.left_out[entry.path] = entry.kind
 
 
+def _copy_link(source: Tree, entry: Entry, target: str, done: Copied) -> None:
+    try:
+        aim = source.link(entry.path)
+    except OSError:
+        done.left_out[entry.path] = "changed meanwhile"
+        return
+    os.symlink(aim, os.fsencode(target))
+    done.files += 1
+
+
 def _copy_regular(source: Tree, entry: Entry, target: str, done: Copied) -> None:
     try:
         fd = source.open_file(entry.path)
-    except (PermissionError, FileNotFoundError, AgentFault) as error:
+    except (OSError, AgentFault) as error:
         done.left_out[entry.path] = "unreadable" if isinstance(error, PermissionError) else "changed meanwhile"
         return
     try:

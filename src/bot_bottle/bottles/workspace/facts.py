@@ -86,11 +86,12 @@ def inspect_source(
         git = gitlink.find(source)
         oversize = False
         try:
-            for entry in tree.walk(limits, enter=_not_git):
+            for entry in tree.walk(limits, enter=_not_git, closed=look.closed):
                 look.at(tree, entry)
         except AgentFault:
             oversize = True
     findings = [*look.findings, *git.findings]
+    findings += [f"{visible(path)} may not be read and is left out" for path in look.closed]
     return SourceFacts(
         source, look.files, look.size + git.size, oversize, git, tuple(look.masked), keep, tuple(findings),
         tuple(look.linked), tuple(look.special),
@@ -137,6 +138,7 @@ class _Look:
         self.linked: list[str] = []
         self.special: list[str] = []
         self.findings: list[str] = []
+        self.closed: list[str] = []
 
     def at(self, tree: Tree, entry: Entry) -> None:
         if entry.kind in ("fifo", "socket", "device"):
@@ -182,7 +184,7 @@ def credentials_in(mount: Mount) -> tuple[str, ...]:
     prefix = os.path.basename(mount.source)
     found: list[str] = []
     with Tree(mount.source) as tree, contextlib.suppress(AgentFault, OSError):
-        for entry in tree.walk(Limits(entries=100_000, seconds=5), enter=lambda e: e.path.count("/") < 2):
+        for entry in tree.walk(Limits(entries=100_000, seconds=5), lambda e: e.path.count("/") < 2, closed=[]):
             secret = entry.kind == "file" and names.looks_secret(f"{prefix}/{entry.path}")
             if secret and not _public(tree, entry):
                 found.append(os.path.join(mount.target, entry.path))

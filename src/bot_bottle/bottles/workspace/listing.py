@@ -55,7 +55,7 @@ def candidates(prepared: Prepared) -> Candidates:
 
 def _of_copy(prepared: Prepared) -> Candidates:
     start = Snapshot.load(prepared.path("start.marks"))
-    with Tree(prepared.workspace) as tree:
+    with Tree(prepared.workspace, ours=True) as tree:
         now = Snapshot({e.path: Mark.of(e) for e in tree.walk(LIMITS, enter=lambda e: not is_git_dir(e))})
         found = Candidates(prepared.workspace)
         for path in start.changed(now):
@@ -100,7 +100,7 @@ def _bound_sizes(found: Candidates) -> None:
 def _of_overlay(prepared: Prepared) -> Candidates:
     source = Snapshot.load(prepared.path("source.marks")).marks
     found = Candidates(prepared.upper)
-    with Tree(prepared.upper) as tree:
+    with Tree(prepared.upper, ours=True) as tree:
         for entry in tree.walk(LIMITS, enter=lambda e: not is_git_dir(e)):
             if is_git_dir(entry):
                 continue

@@ -47,7 +47,7 @@ def git_dirs(source: str) -> list[str]:
         return False
 
     with Tree(source) as tree:
-        for _ in tree.walk(_LIMITS, enter):
+        for _ in tree.walk(_LIMITS, enter, closed=[]):
             pass
     return found
 

@@ -5,10 +5,12 @@ file; every walk is bounded by entries, depth and time. A link is never followed
 Where the kernel lacks openat2 (before 5.6, or an old container filter) each component is opened with O_NOFOLLOW.
 """
 
+import contextlib
 import ctypes
 import errno
 import functools
 import os
+import secrets
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +23,7 @@ OPENAT2 = 437
 NO_MAGICLINKS, NO_SYMLINKS, BENEATH = 0x02, 0x04, 0x08
 RESOLVE = BENEATH | NO_SYMLINKS | NO_MAGICLINKS
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_LEVELS = 100
 _KINDS = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "dir",
@@ -120,8 +123,10 @@ def _open_by_component(root: int, path: str, flags: int, mode: int) -> int:
 class Tree:
     """A directory held by descriptor: whatever happens to its path, this is the tree that was opened."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, ours: bool = False) -> None:
+        """ours: the tree is of our making, so that a directory of mode 000 in it may be opened up."""
         self.path = path
+        self.ours = ours
         self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def __enter__(self) -> "Tree":
@@ -172,16 +177,29 @@ class Tree:
         """A descriptor of the directory `path` ("" is the root). Raises OSError where a component is a link."""
         return open_beneath(self.fd, path, os.O_RDONLY | os.O_DIRECTORY) if path else os.dup(self.fd)
 
-    def walk(self, limits: Limits = DEFAULT, enter: Callable[[Entry], bool] | None = None) -> Iterator[Entry]:
-        """Every entry below the root, parents first. enter: whether a directory is descended into."""
-        budget = _Budget(limits)
-        top = os.dup(self.fd)
-        yield from _walk(top, "", budget, 0, enter)
+    def walk(
+        self,
+        limits: Limits = DEFAULT,
+        enter: Callable[[Entry], bool] | None = None,
+        closed: list[str] | None = None,
+    ) -> Iterator[Entry]:
+        """Every entry below the root, parents first. enter: whether a directory is descended into.
+
+        closed: takes the directories that may not be read; without it they raise PermissionError.
+        """
+        yield from _walk(os.dup(self.fd), "", _Walk(limits, enter, closed, self.ours), 0)
 
 
-class _Budget:
-    def __init__(self, limits: Limits) -> None:
+class _Walk:
+    """The settings of one walk, and what it has spent."""
+
+    def __init__(
+        self, limits: Limits, enter: Callable[[Entry], bool] | None, closed: list[str] | None, ours: bool
+    ) -> None:
         self.limits = limits
+        self.enter = enter
+        self.closed = closed
+        self.ours = ours
         self.entries = 0
         self.until = time.monotonic() + limits.seconds
 
@@ -194,32 +212,42 @@ class _Budget:
         if not self.entries & 0x3FF and time.monotonic() > self.until:
             raise AgentFault("workspace.time", f"The tree took longer than {self.limits.seconds:.0f} s to read.")
 
+    def open(self, parent: int, name: str, entry: Entry) -> int:
+        """-1 for a directory that may not be read."""
+        try:
+            return _open_directory(parent, name, entry.stat, self.ours)
+        except PermissionError:
+            if self.closed is None:
+                raise
+            self.closed.append(entry.path)
+            return -1
 
-def _walk(
-    fd: int, prefix: str, budget: _Budget, depth: int, enter: Callable[[Entry], bool] | None
-) -> Iterator[Entry]:
+
+def _walk(fd: int, prefix: str, walk: _Walk, depth: int) -> Iterator[Entry]:
     """Owns and closes `fd`. One descriptor per level is open, so the depth limit bounds them too."""
     try:
         for name in sorted(os.listdir(fd)):
-            budget.spend(depth)
+            walk.spend(depth)
             try:
                 found = os.stat(name, dir_fd=fd, follow_symlinks=False)
             except FileNotFoundError:
                 continue
             entry = Entry(prefix + name, kind_of(found.st_mode), found)
             yield entry
-            if entry.kind == "dir" and (enter is None or enter(entry)):
-                yield from _walk(_open_directory(fd, name, found), f"{entry.path}/", budget, depth + 1, enter)
+            if entry.kind == "dir" and (walk.enter is None or walk.enter(entry)):
+                inner = walk.open(fd, name, entry)
+                if inner >= 0:
+                    yield from _walk(inner, f"{entry.path}/", walk, depth + 1)
     finally:
         os.close(fd)
 
 
-def _open_directory(parent: int, name: str, found: os.stat_result) -> int:
-    """Opens a directory entry; one that its owner made unreadable is made readable first (mode 000)."""
+def _open_directory(parent: int, name: str, found: os.stat_result, ours: bool) -> int:
+    """Opens a directory entry; in a tree of ours one that its owner made unreadable is made readable first."""
     try:
         return os.open(name, _DIRECTORY, dir_fd=parent)
     except PermissionError:
-        if found.st_uid != os.geteuid():
+        if not ours or found.st_uid != os.geteuid():
             raise
         permit(parent, name, 0o700)
         return os.open(name, _DIRECTORY, dir_fd=parent)
@@ -243,10 +271,13 @@ def remove(path: str) -> None:
     """
     parent, name = os.path.split(os.path.abspath(path))
     holder = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    rest = f".bot-bottle-remove-{secrets.token_hex(8)}"
     try:
-        _remove_entry(holder, name, holder, 0)
-        for left in [left for left in os.listdir(holder) if left.startswith(_RESCUED + name)]:
-            _remove_deep(holder, left)
+        _remove_entry(holder, name, _Deep(holder, rest), 0)
+        while left := _listed(holder, rest):
+            _remove_entry(holder, f"{rest}/{left[0]}", _Deep(holder, rest), 0)
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(rest, dir_fd=holder)
     except PermissionError as error:
         raise HostFault(
             "workspace.remove",
@@ -257,43 +288,48 @@ def remove(path: str) -> None:
         os.close(holder)
 
 
-_RESCUED = ".bot-bottle-remove-"
+@dataclass(slots=True)
+class _Deep:
+    """Where directories go that lie too deep for one descriptor per level: into `name` below `holder`."""
+
+    holder: int
+    name: str
+
+    def take(self, parent: int, name: str) -> None:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self.name, 0o700, dir_fd=self.holder)
+        place = f"{self.name}/{secrets.token_hex(8)}"
+        os.rename(name, place, src_dir_fd=parent, dst_dir_fd=self.holder)
 
 
-def _remove_deep(holder: int, name: str) -> None:
-    """A directory that lay too deep was moved up to `holder`; removing it may move up the next one."""
-    pending = [name]
-    while pending:
-        current = pending.pop()
-        _remove_entry(holder, current, holder, 0)
-        pending += [left for left in os.listdir(holder) if left.startswith(_RESCUED + current)]
+def _listed(holder: int, name: str) -> list[str]:
+    try:
+        fd = os.open(name, _DIRECTORY, dir_fd=holder)
+    except FileNotFoundError:
+        return []
+    try:
+        return os.listdir(fd)
+    finally:
+        os.close(fd)
 
 
-def _remove_entry(parent: int, name: str, holder: int, depth: int, base: str = "") -> None:
+def _remove_entry(parent: int, name: str, deep: _Deep, depth: int) -> None:
     try:
         found = os.stat(name, dir_fd=parent, follow_symlinks=False)
     except FileNotFoundError:
         return
     if not stat.S_ISDIR(found.st_mode):
-        _unlink(parent, name)
+        os.unlink(name, dir_fd=parent)
         return
-    base = base or name
-    if depth >= 100:
-        # rmdir of what remains needs no more than these levels: the subtree continues next to the root.
-        os.rename(name, f"{_RESCUED}{base}-{found.st_ino}", src_dir_fd=parent, dst_dir_fd=holder)
-        return
-    fd = _open_directory(parent, name, found)
+    fd = _open_directory(parent, name, found, ours=True)
     try:
+        if found.st_mode & 0o700 != 0o700:
+            os.fchmod(fd, 0o700)
+        if depth >= _LEVELS:
+            deep.take(parent, name)
+            return
         for child in os.listdir(fd):
-            _remove_entry(fd, child, holder, depth + 1, base)
+            _remove_entry(fd, child, deep, depth + 1)
     finally:
         os.close(fd)
     os.rmdir(name, dir_fd=parent)
-
-
-def _unlink(parent: int, name: str) -> None:
-    try:
-        os.unlink(name, dir_fd=parent)
-    except PermissionError:
-        os.fchmod(parent, stat.S_IMODE(os.fstat(parent).st_mode) | 0o700)
-        os.unlink(name, dir_fd=parent)

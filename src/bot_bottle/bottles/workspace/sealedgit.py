@@ -164,7 +164,7 @@ def _lay_ignore_files(prepared: Prepared, found: Candidates, target: str) -> Non
         for path in Snapshot.load(prepared.path("source.marks")).marks:
             if path.rsplit("/", 1)[-1] == ".gitignore":
                 _lay(base, path, target)
-    with Tree(found.root) as tree:
+    with Tree(found.root, ours=True) as tree:
         for entry in tree.walk(enter=lambda e: not is_git_dir(e)) if prepared.mode == "overlay" else ():
             if entry.path.rsplit("/", 1)[-1] == ".gitignore" and entry.kind == "file":
                 _lay(tree, entry.path, target)

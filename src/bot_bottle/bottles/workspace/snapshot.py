@@ -36,9 +36,9 @@ class Snapshot:
 
     @staticmethod
     def take(root: str, limits: Limits, enter: Callable[[Entry], bool] | None = None) -> "Snapshot":
-        """Walks the tree. Raises AgentFault at a limit, OSError."""
+        """Walks the tree, without what may not be read. Raises AgentFault at a limit, OSError."""
         with Tree(root) as tree:
-            return Snapshot({entry.path: Mark.of(entry) for entry in tree.walk(limits, enter)})
+            return Snapshot({entry.path: Mark.of(entry) for entry in tree.walk(limits, enter, closed=[])})
 
     def without(self, paths: frozenset[str]) -> "Snapshot":
         """The same without these entries."""

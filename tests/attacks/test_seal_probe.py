@@ -125,9 +125,9 @@ def test_s05_b54_the_probe_finds_the_hosts_sockets(tmp_path: Path) -> None:
 
 
 def test_d23_a_probe_that_does_not_end_well_is_a_fault(tmp_path: Path) -> None:
-    with without(init_script=lambda spec: b"echo ready >&4; read word <&3; echo failed >&4; read word <&3\n"):
-        with pytest.raises(SealFault, match="did not run to its end"):
-            ways_out(tmp_path)
+    failing = b"echo ready >&4; read word <&3; echo failed >&4; read word <&3\n"
+    with without(init_script=lambda spec: failing), pytest.raises(SealFault, match="did not run to its end"):
+        ways_out(tmp_path)
 
 
 def test_d23_the_probe_is_our_interpreter_without_installed_packages(tmp_path: Path) -> None:

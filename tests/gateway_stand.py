@@ -306,7 +306,11 @@ class Stand:
         its_launcher.close()
         self.keeper: Channel[m.KeeperToGateway, m.GatewayToKeeper] = Channel(ours_keeper, m.GatewayToKeeper)
         self.launcher: Channel[m.LauncherToGateway, m.GatewayToLauncher] = Channel(ours_launcher, m.GatewayToLauncher)
-        self._begin()
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
 
     def _begin(self) -> None:
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

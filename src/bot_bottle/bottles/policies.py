@@ -6,9 +6,9 @@ from bot_bottle.base.home import Home
 from bot_bottle.bottles import registries
 from bot_bottle.bottles.manifests import DEFAULT_BOTTLE, FoundAgent, Library
 from bot_bottle.harnesses import fit, load
-from bot_bottle.harnesses.model import Mode
+from bot_bottle.harnesses.model import Harness, Mode
 from bot_bottle.policy import merge
-from bot_bottle.policy.effective import Policy
+from bot_bottle.policy.effective import Policy, Route
 
 
 def library(home: Home, environ: Mapping[str, str], workspace: str) -> tuple[Library, load.Catalogue]:
@@ -35,15 +35,38 @@ def policy_of(
     existing: names of secrets in custody; without them the first credential of the harness stands for all.
     """
     found = shelf.agent(agent) if agent else None
-    names = bottle_names(bottles, found)
+    harness = catalogue.get(found.harness).harness if found else None
+    return combined(shelf, harness, bottle_names(bottles, found), environ, existing)
+
+
+def policy_again(
+    shelf: Library, harness: Harness, bottles: tuple[str, ...], environ: Mapping[str, str], inside: Mapping[str, str]
+) -> Policy:
+    """The policy of a running bottle, from its files as they are now. inside: the agent's environment.
+
+    The environment tells which credential and which mode the bottle was started with: a reload gives no other.
+    """
+    mode: Mode = "headless" if inside.get("TERM", "dumb") == "dumb" else "interactive"
+    used = [one.secret for one in harness.credentials if one.env and one.env.keys() <= inside.keys()]
+    return combined(shelf, harness, bottles, environ, used, (mode,))
+
+
+def combined(
+    shelf: Library,
+    harness: Harness | None,
+    names: tuple[str, ...],
+    environ: Mapping[str, str],
+    existing: Collection[str],
+    modes: tuple[Mode, ...] = ("headless", "interactive"),
+) -> Policy:
+    """Bottle files, the harness's routes and the registries' routes in one policy."""
     merged = shelf.resolve(names)
-    asked = registries.discover(tuple(merged.bottle.egress.registries), environ, shelf.repository)
-    given, hosts = asked.routes(), dict[str, str]()
-    if found:
-        harness = catalogue.get(found.harness).harness
-        mode: Mode = "headless" if harness.headless.argv else "interactive"
-        credential = fit.choose_credential(harness, mode, existing)
-        both = (*fit.routes(harness, "headless", credential), *fit.routes(harness, "interactive", credential))
-        given = (*{route.rule: route for route in both}.values(), *given)
+    given: list[Route] = []
+    hosts: dict[str, str] = {}
+    if harness:
+        for mode in modes:
+            credential = fit.choose_credential(harness, mode, existing)
+            given += [route for route in fit.routes(harness, mode, credential) if route not in given]
         hosts = {route.host: route.error for route in harness.routes if route.error}
-    return merge.effective(merged, "+".join(names), given, hosts)
+    asked = registries.discover(tuple(merged.bottle.egress.registries), environ, shelf.repository)
+    return merge.effective(merged, "+".join(names), (*given, *asked.routes()), hosts)

@@ -13,6 +13,7 @@ from bot_bottle.base.home import Home, locate
 from bot_bottle.base.ids import is_name
 from bot_bottle.bottles.manifest_files import read_home
 from bot_bottle.bottles.manifests import SHIPPED
+from bot_bottle.cli.completion import complete_manifest
 from bot_bottle.policy.check import check_agent, check_bottle
 
 TEMPLATES = {
@@ -22,7 +23,7 @@ TEMPLATES = {
 
 
 @click.command(name="edit")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_manifest)
 @click.option("--kind", type=click.Choice(sorted(TEMPLATES)), help="What NAME is; found out when it exists already.")
 def command(name: str, kind: str | None) -> None:
     """Edit the agent or bottle NAME of the home (a shipped bottle is copied there); it is checked on save."""

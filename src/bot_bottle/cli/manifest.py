@@ -13,6 +13,7 @@ from bot_bottle.bottles.manifest_files import read_home
 from bot_bottle.bottles.manifests import FoundAgent, Library, Listed
 from bot_bottle.bottles.plan_text import route_text
 from bot_bottle.bottles.policies import library
+from bot_bottle.cli.completion import complete_manifest
 from bot_bottle.policy import reference
 from bot_bottle.policy.check import check_agent, check_bottle
 from bot_bottle.policy.merge import Merged
@@ -63,7 +64,7 @@ def list_(as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_manifest)
 @AS_JSON
 def show(name: str, as_json: bool) -> None:
     """Show the agent or bottle NAME with all that it extends merged in."""

@@ -12,7 +12,8 @@ from bot_bottle.base.errors import UsageFault
 from bot_bottle.base.home import locate
 from bot_bottle.base.text import visible
 from bot_bottle.bottles.plan_text import policy_text
-from bot_bottle.bottles.policies import library, policy_of
+from bot_bottle.bottles.policies import library, policy_again, policy_of
+from bot_bottle.cli.completion import complete_agent, complete_bottle
 from bot_bottle.policy.asked import Asked, from_text, from_url
 from bot_bottle.policy.decide import compile, decide
 from bot_bottle.policy.effective import Policy
@@ -26,10 +27,16 @@ EXIT = {Kind.ALLOW: 0, Kind.ASK: 10, Kind.DENY: 11}
 def options(function: F) -> F:
     """Whose policy is asked: bottles in overlay order, and the agent or harness whose own routes count."""
     function = click.option("--json", "as_json", is_flag=True, help="One JSON document.")(function)
-    function = click.option("--agent", default="", help="Agent or harness whose own routes are added.")(function)
-    return click.option("--bottle", "bottles", multiple=True, help="Bottle; several are laid over each other.")(
-        function
-    )
+    function = click.option(
+        "--agent", default="", shell_complete=complete_agent, help="Agent or harness whose own routes are added."
+    )(function)
+    return click.option(
+        "--bottle",
+        "bottles",
+        multiple=True,
+        shell_complete=complete_bottle,
+        help="Bottle; several are laid over each other.",
+    )(function)
 
 
 @click.group(name="policy")
@@ -79,6 +86,25 @@ def explain_(request: tuple[str, ...], bottles: tuple[str, ...], agent: str, as_
         for line in explained(asked, found):
             click.echo(visible(line, 2000))
     raise click.exceptions.Exit(EXIT[found.verdict.kind])
+
+
+@command.command()
+@click.argument("label")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def reload(label: str, as_json: bool) -> None:
+    """Give the running bottle LABEL its bottle files as they are now; flows that they no longer allow end."""
+    from bot_bottle.bottles import control
+
+    home = locate(os.environ)
+    held = control.held(home, label)
+    shelf, catalogue = library(home, os.environ, held.workspace)
+    harness = catalogue.get(held.harness).harness
+    policy = policy_again(shelf, harness, tuple(held.bottle.split("+")), os.environ, held.env)
+    control.reload(home, label, policy)
+    if as_json:
+        click.echo(json.dumps({"label": label, "policy": policy.digest}))
+    else:
+        click.echo(f"{label} has the policy {policy.digest[:16]} now.", err=True)
 
 
 def asked_policy(bottles: tuple[str, ...], agent: str) -> Policy:

@@ -179,3 +179,41 @@ def test_a_file_of_two_kinds_must_be_named(place: Path) -> None:
 def test_a_world_writable_bottle_is_an_operators_fault(place: Path) -> None:
     (place / "bottles/work.md").chmod(0o666)
     run(policy.command, "show", "--bottle", "work", fails=OperatorFault)
+
+
+def test_names_complete(place: Path) -> None:
+    from click.shell_completion import ShellComplete
+
+    from bot_bottle.cli.main import group
+
+    complete = ShellComplete(group(), {}, "bot-bottle", "_BOT_BOTTLE_COMPLETE").get_completions
+    assert [one.value for one in complete(["policy", "show", "--bottle"], "w")] == ["work"]
+    assert [one.value for one in complete(["policy", "show", "--agent"], "d")] == ["dev"]
+    assert {one.value for one in complete(["edit"], "")} >= {"work", "dev", "default"}
+
+
+def test_a_reload_needs_a_running_bottle(place: Path) -> None:
+    run(policy.command, "reload", "nobody", fails=UsageFault)
+
+
+def test_a_reload_gives_the_files_as_they_are_now_and_the_same_credential(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control socket is the keeper's; here it is a list that takes what would be sent."""
+    from bot_bottle.bottles import control
+    from bot_bottle.bottles.lease import Held
+    from bot_bottle.policy.effective import Policy
+
+    sent: list[Policy] = []
+    env = {"CLAUDE_CODE_OAUTH_TOKEN": "ph", "TERM": "dumb"}
+    held = Held("dev", "r", "work", "dev", "claude", os.getcwd(), 0, env=env)
+    monkeypatch.setattr(control, "held", lambda _home, _label: held)
+    monkeypatch.setattr(control, "reload", lambda _home, _label, policy: sent.append(policy))
+    assert run(policy.command, "reload", "dev", "--json").exit_code == 0
+    (place / "bottles/work.md").write_text("---\negress: {routes: [{name: new, host: new.example}]}\n---\n")
+    run(policy.command, "reload", "dev")
+    assert [[route.rule for route in one.routes] for one in sent] == [
+        ["work/read", "work/held", "claude/messages"],
+        ["work/new", "claude/messages"],
+    ]
+    assert sent[0].secrets() == ("anthropic-oauth",) and sent[0].digest != sent[1].digest

@@ -1,0 +1,38 @@
+"""Names for shell completion: bottles, agents and harnesses. Reads directories, never a bottle or agent file."""
+
+import os
+
+import click
+from click.shell_completion import CompletionItem
+
+from bot_bottle.base.home import locate
+
+
+def complete_bottle(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of bottle files."""
+    return _items(_names()[0], incomplete)
+
+
+def complete_agent(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of agents and harnesses."""
+    return _items(_names()[1], incomplete)
+
+
+def complete_manifest(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of bottle and agent files."""
+    bottles, agents = _names()
+    return _items(sorted({*bottles, *agents}), incomplete)
+
+
+def _names() -> tuple[list[str], list[str]]:
+    from bot_bottle.bottles.policies import library
+
+    try:
+        shelf, catalogue = library(locate(os.environ), os.environ, os.getcwd())
+    except OSError:
+        return [], []
+    return shelf.bottle_names(), sorted({*shelf.agent_names(), *catalogue.harnesses})
+
+
+def _items(names: list[str], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]

@@ -56,13 +56,17 @@ def show(name: str, as_json: bool) -> None:
 @command.command()
 @click.argument("names", nargs=-1, required=True)
 @click.option("--host", is_flag=True, help="Use the copy on this host's PATH instead of the pinned version.")
+@click.option("--unsealed", is_flag=True, help="Run npm or pip on this host instead of in a bottle (D20).")
 @AS_JSON
-def install(names: tuple[str, ...], host: bool, as_json: bool) -> None:
-    """Install the pinned version of NAMES by hash-locked lists, without install scripts. `node` is one, too."""
+def install(names: tuple[str, ...], host: bool, unsealed: bool, as_json: bool) -> None:
+    """Install the pinned version of NAMES by hash-locked lists, without install scripts. `node` is one, too.
+
+    npm or pip runs in a bottle with the registry's routes only; the run is in the record.
+    """
     home = locate(os.environ)
     catalogue = load.load_all(home.root)
     wanted = [(name, None if name == placement.NODE else catalogue.get(name).harness) for name in names]
-    rows = [install_one(home, name, harness, host) for name, harness in wanted]
+    rows = [install_one(home, name, harness, host, unsealed) for name, harness in wanted]
     if as_json:
         click.echo(json.dumps({"installed": rows}))
         return
@@ -121,12 +125,15 @@ def state(home: Home, harness: Harness) -> str:
         return fault.slug
 
 
-def install_one(home: Home, name: str, harness: Harness | None, host: bool) -> dict[str, str]:
+def install_one(home: Home, name: str, harness: Harness | None, host: bool, unsealed: bool) -> dict[str, str]:
     """Installs or chooses one; the row for the person."""
+    from bot_bottle.cli import show
+    from bot_bottle.cli.install_bottle import BottleRunner
     from bot_bottle.harnesses.hostcopy import choose
     from bot_bottle.harnesses.install import HostRunner, Installer
 
-    installer = Installer(home.harnesses, dict(os.environ), HostRunner(), lambda text: click.echo(text, err=True))
+    runner = HostRunner() if unsealed else BottleRunner(show.host(ask=False))
+    installer = Installer(home.harnesses, dict(os.environ), runner, lambda text: click.echo(text, err=True))
     if harness is None:
         return {"name": name, "place": installer.install_node(), "origin": "installed"}
     if host:
@@ -161,7 +168,7 @@ def checked_installation(home: Home, harness: Harness) -> dict[str, Any]:
     if tree.digest(place, placement.RECORD) != record.digest:
         hint = f"remove {place} and run: bot-bottle harness install {harness.name}"
         return {"problems": [f"the files differ from what was installed; {hint}"]}
-    note = "" if record.sealed else " (installed on the host, scripts off, hashes locked)"
+    note = "" if record.sealed else " (installed outside a bottle, scripts off, hashes locked)"
     return {"problems": [], "note": note}
 
 

@@ -176,7 +176,8 @@ class Installer:
 
     def _pip(self, lock: str, at: str, python: str) -> str:
         """pip by the committed list: every file by its hash, wheels only, so nothing is built or run."""
-        source = os.path.join(DATA, "locks", f"{lock}.txt")
+        source, listed = os.path.join(DATA, "locks", f"{lock}.txt"), os.path.join(at, "requirements.txt")
+        shutil.copyfile(source, listed)
         argv = [
             sys.executable,
             "-I",
@@ -189,13 +190,14 @@ class Installer:
             os.path.join(at, "site"),
         ]
         argv += ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--disable-pip-version-check"]
-        self._run([*argv, "--no-input", "--quiet", "-r", source], at)
+        self._run([*argv, "--no-input", "--quiet", "-r", listed], at)
         return _digest(source)
 
     def _run(self, argv: list[str], cwd: str) -> None:
         status, output = self.runner.run(argv, cwd=cwd, env=self.environ)
         if status != 0:
-            last = next((line for line in reversed(output.splitlines()) if line.strip()), "no output")
+            told = [line for line in output.splitlines() if line.strip() and "A complete log of this run" not in line]
+            last = told[-1] if told else "no output"
             raise UpstreamFault(
                 "harness.install-failed",
                 f"{os.path.basename(argv[0])} ended with {status}: {last[:300]}",

@@ -3,12 +3,15 @@
 import contextlib
 import fcntl
 import os
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from bot_bottle.bottles.registries import discover
+from bot_bottle.policy.addresses import AddressClass, classify
 from e2e.agents.front import Model
 from e2e.agents.person import KEYS, PROGRAM, SECRET, Person
 
@@ -21,6 +24,21 @@ def cache() -> Path:
     return folder / "home"
 
 
+def pin_registries(home: Path) -> None:
+    """A closed network may answer a registry's name with an address that is not public; a person there pins it."""
+    rows = ""
+    for one in discover(("npm", "pypi"), os.environ).found:
+        address = str(socket.getaddrinfo(one.host, one.port, socket.AF_INET)[0][4][0])
+        if classify(address) is not AddressClass.PUBLIC:
+            rows += (
+                f"    - {{host: {one.host}, address: '{address}:{one.port}', matches: [{{methods: [GET, HEAD]}}]}}\n"
+            )
+    if rows:
+        (home / "bottles").mkdir(exist_ok=True)
+        text = f"---\nversion: 1\negress:\n  routes:\n{rows}---\nPinned registries.\n"
+        (home / "bottles" / "harness-install.md").write_text(text)
+
+
 @pytest.fixture(scope="session")
 def installed(cache: Path) -> Callable[[str], None]:
     """Installs an agent by the program's own command, one at a time, once."""
@@ -29,6 +47,7 @@ def installed(cache: Path) -> Callable[[str], None]:
         env = {**os.environ, "BOT_BOTTLE_HOME": str(cache)}
         with (cache / ".test-lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            pin_registries(cache)
             done = subprocess.run([*PROGRAM, "harness", "install", name], env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 

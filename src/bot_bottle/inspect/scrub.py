@@ -1,42 +1,52 @@
 """Takes every known secret out of a reply, at every chunking, in every form (B38, D12, facts/dlp 4).
 
-Two automata over the same needles. The small one knows only their first bytes, lives in the cache and says of almost
-every chunk that nothing is there; then the chunk passes untouched, the same object. The large one places the matches.
-Held back is only the longest suffix that some needle starts with, never a fixed window: an SSE event passes at once.
-Overlapping secrets are covered together, so that neither shows its tail. What is shorter than a whole needle is never
-masked: a window would be an oracle (D02).
+Two looks at each chunk. The quick one searches for the first bytes of all needles, few and short enough for the
+vector search of the automaton's library, at some GB/s, and says of almost every chunk that nothing is there; then the
+chunk passes untouched, the same object. The slow one places the matches. Held back is only the longest suffix that
+some needle starts with, never a fixed window: an SSE event passes at once. Overlapping secrets are covered together,
+so that neither shows its tail. What is shorter than a whole needle is never masked: a window is an oracle (D02).
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from ahocorasick_rs import BytesAhoCorasick, Implementation
+from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
 from bot_bottle.inspect.needles import Needle
 
-_HEAD = 8
+_HEADS = range(8, 3, -1)
+"""Lengths of a head, the best first: a longer one is rarer in ordinary text."""
+_VECTOR = 64
+"""So many patterns the library searches with vector instructions (Teddy); more would be fifteen times slower."""
 _ALNUM = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
+Span = tuple[int, int, Needle]
 
 
 class Scrubber:
     """Compiled once for all secrets that a gateway holds; shared by its streams. Without needles: does nothing.
 
     quick: finds needles' first bytes, None without needles; ends: by byte, whether a short prefix may end with it.
+    longest: bytes of the longest needle, which bounds what a stream holds back.
     """
 
     def __init__(self, needles: Iterable[Needle] = ()) -> None:
-        self._needles = sorted(needles, key=lambda needle: needle.find)
-        self._finds = [needle.find for needle in self._needles]
-        heads = sorted({find[:_HEAD] for find in self._finds})
-        self.longest = max(map(len, self._finds), default=0)
-        self._starts = frozenset(head[:size] for head in heads for size in range(1, len(head)))
-        self.ends = bytes(any(start[-1] == byte for start in self._starts) for byte in range(256))
-        quick = BytesAhoCorasick(heads, implementation=Implementation.DFA) if heads else None
-        self.quick = quick.find_matches_as_indexes if quick else None
-        self._whole = BytesAhoCorasick(self._finds) if heads else None
+        first: dict[bytes, Needle] = {}
+        for needle in needles:
+            first.setdefault(needle.find, needle)
+        ordered = sorted(first.values(), key=lambda needle: -len(needle.find))
+        size = _head_size([needle.find for needle in ordered])
+        self._by_head: dict[bytes, list[Needle]] = {}
+        for needle in ordered:
+            self._by_head.setdefault(needle.find[:size], []).append(needle)
+        self._size = size
+        heads = sorted(self._by_head)
+        self._heads = BytesAhoCorasick(heads, implementation=Implementation.DFA) if heads else None
+        self._short = frozenset(head[:count] for head in heads for count in range(1, size))
+        self.quick = _quick(heads)
+        self.ends = bytes(any(start[-1] == byte for start in self._short) for byte in range(256))
+        self.longest = len(ordered[0].find) if ordered else 0
 
     def __bool__(self) -> bool:
-        return bool(self._needles)
+        return self.quick is not None
 
     def stream(self) -> "ScrubStream":
         """A scrubber for one body."""
@@ -55,10 +65,9 @@ class Scrubber:
 
     def contains_secret(self, data: bytes) -> str | None:
         """The name of a secret that stands in this value in any form, or None (B43)."""
-        if self.quick is None or self._whole is None or not self.quick(data):
+        if self.quick is None or not self.quick(data):
             return None
-        found = self._whole.find_matches_as_indexes(data)
-        return self._needles[found[0][0]].secret if found else None
+        return next((needle.secret for _, _, needle in self.spans(data)), None)
 
     def may_hold(self, data: bytes) -> bool:
         """True when a needle may start inside `data`: its first bytes are there."""
@@ -68,33 +77,53 @@ class Scrubber:
         """Length of the longest suffix, shorter than a head, that a needle starts with."""
         if not self.ends[data[-1]]:
             return 0
-        for size in range(min(_HEAD - 1, len(data)), 0, -1):
-            if data[-size:] in self._starts:
+        for size in range(min(self._size - 1, len(data)), 0, -1):
+            if data[-size:] in self._short:
                 return size
         return 0
 
-    def spans(self, data: bytes) -> list[tuple[int, int, Needle]]:
+    def spans(self, data: bytes) -> list[Span]:
         """All matches, also overlapping ones: (start, end, needle), by start, the longest first."""
-        if self._whole is None:
-            return []
-        found = self._whole.find_matches_as_indexes(data, overlapping=True)
-        return sorted(((s, e, self._needles[i]) for i, s, e in found), key=lambda span: (span[0], -span[1]))
+        return [
+            (start, start + len(needle.find), needle)
+            for start, candidates in self._starts(data)
+            for needle in candidates
+            if data.startswith(needle.find, start)
+        ]
 
     def live(self, data: bytes) -> int:
         """Where the longest suffix starts that is the beginning of a longer needle; len(data) where there is none."""
         first = len(data) - self.longest + 1
-        if self.quick is not None:
-            for _, start, _ in self.quick(data, overlapping=True):
-                if start >= first and self._begins(data[start:]):
+        for start, candidates in self._starts(data):
+            if start >= first:
+                rest = data[start:]
+                if any(len(needle.find) > len(rest) and needle.find.startswith(rest) for needle in candidates):
                     return start
         return len(data) - self.short_suffix(data)
 
-    def _begins(self, text: bytes) -> bool:
-        """Whether a needle longer than `text` starts with it."""
-        at = bisect_left(self._finds, text)
-        if at < len(self._finds) and self._finds[at] == text:
-            at += 1
-        return at < len(self._finds) and self._finds[at].startswith(text)
+    def _starts(self, data: bytes) -> Iterable[tuple[int, list[Needle]]]:
+        """Each place where needles may start, in order, with those needles."""
+        if self._heads is None:
+            return
+        for _, start, end in self._heads.find_matches_as_indexes(data, overlapping=True):
+            yield start, self._by_head[data[start:end]]
+
+
+def _head_size(finds: list[bytes]) -> int:
+    """The longest head with which all needles fit one vector search; 8 where none does."""
+    return next((size for size in _HEADS if len({find[:size] for find in finds}) <= _VECTOR), _HEADS[0])
+
+
+def _quick(heads: list[bytes]) -> Callable[[bytes], object] | None:
+    """Truth: one of the heads stands in the data. Only the leftmost kinds are searched with vectors."""
+    groups = [heads[at : at + _VECTOR] for at in range(0, len(heads), _VECTOR)]
+    finds = [
+        BytesAhoCorasick(group, MatchKind.LeftmostFirst, Implementation.DFA).find_matches_as_indexes
+        for group in groups
+    ]
+    if len(finds) < 2:
+        return finds[0] if finds else None
+    return lambda data: any(find(data) for find in finds)
 
 
 class ScrubStream:
@@ -154,7 +183,7 @@ class ScrubStream:
         self._covered = max(0, done - stop)
         return b"".join(out)
 
-    def _stop(self, data: bytes, spans: list[tuple[int, int, Needle]]) -> int:
+    def _stop(self, data: bytes, spans: list[Span]) -> int:
         """Up to where the bytes may go: before a live prefix, with the base64 neighbour of either side."""
         stop = self._scrubber.live(data)
         for start, end, needle in spans:

@@ -141,3 +141,14 @@ def test_hits_are_counted_by_name() -> None:
     hits: dict[str, int] = {}
     SCRUBBER.clean(b"%b and %b and %b" % (FIRST, SECOND, FIRST), hits)
     assert hits == {"first": 2, "second": 1}
+
+
+def test_many_secrets_with_many_beginnings_are_all_found() -> None:
+    """More beginnings than one vector search takes: several searches, none forgotten."""
+    rnd = random.Random(5)
+    values = {f"s{number}": rnd.randbytes(24).hex().encode() for number in range(200)}
+    scrubber = Scrubber(needle for name, value in values.items() for needle in needles(name, value, b"p" * 48))
+    for name, value in values.items():
+        assert scrubber.contains_secret(b"x" + value + b"y") == name
+        assert scrubber.clean(b"x" + value + b"y") == b"x" + b"p" * 48 + b"y"
+    assert scrubber.contains_secret(rnd.randbytes(20000).hex().encode()) is None

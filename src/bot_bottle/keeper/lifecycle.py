@@ -13,6 +13,7 @@ class Lifecycle:
     def __init__(self, order: Open, log: SealedLog) -> None:
         self._identity = order.identity
         self.log = log
+        self._stopped = False
         self.log.append(self._record(Kind.START, order.facts, order.policy.digest))
         self.log.checkpoint()
 
@@ -21,7 +22,10 @@ class Lifecycle:
         self.log.append(self._record(kind, detail, policy))
 
     def stop(self, detail: dict[str, str], policy: str) -> None:
-        """The last record and the last checkpoint."""
+        """The last record and the last checkpoint; whoever comes second finds it done."""
+        if self._stopped:
+            return
+        self._stopped = True
         self.log.seal(self._record(Kind.STOP, detail, policy))
 
     def _record(self, kind: Kind, detail: dict[str, str], policy: str) -> Record:

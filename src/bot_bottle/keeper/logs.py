@@ -1,17 +1,19 @@
 """The two logs of a run: its own, and the host's, which countersigns it so that neither record nor run can vanish."""
 
 import os
+import shutil
 import ssl
 import time
 
 import msgspec
 
-from bot_bottle.audit import recover as recovery
 from bot_bottle.audit.hostlog import HostLog
+from bot_bottle.audit.journal import segments
 from bot_bottle.audit.keys import LogKey
-from bot_bottle.audit.record import VERSION, Kind, Record
-from bot_bottle.audit.recover import is_orphan
+from bot_bottle.audit.record import Kind, Record
+from bot_bottle.audit.recover import is_orphan, recover_run
 from bot_bottle.audit.runlog import RunLog, origin
+from bot_bottle.audit.runs import read as known_runs
 from bot_bottle.base.errors import BottleError, BusyFault, OperatorFault
 from bot_bottle.base.home import Home
 from bot_bottle.keeper.messages import Open
@@ -82,16 +84,6 @@ def open_log(order: Open) -> HostedLog:
     return HostedLog(run, host, directory)
 
 
-class RealClock:
-    """Wall and monotonic time of this host."""
-
-    def wall(self) -> int:
-        return time.time_ns()
-
-    def monotonic(self) -> int:
-        return time.monotonic_ns()
-
-
 def recover(home: Home, runs: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, str]]:
     """Seals the logs of dead keepers; no runs: all that are open. (what was sealed, run -> why it was not)."""
     sealed: list[str] = []
@@ -101,8 +93,9 @@ def recover(home: Home, runs: tuple[str, ...]) -> tuple[tuple[str, ...], dict[st
     for run in found:
         assert key is not None
         try:
-            _recover_one(home, run, key)
-            sealed.append(run)
+            if not removed_unborn(home, run):
+                recover_run(home, run, key)
+                sealed.append(run)
         except BusyFault:
             if run in runs:
                 kept[run] = "its keeper or gateway still lives"
@@ -111,17 +104,27 @@ def recover(home: Home, runs: tuple[str, ...]) -> tuple[tuple[str, ...], dict[st
     return tuple(sealed), kept
 
 
-def _recover_one(home: Home, run: str, key: LogKey) -> None:
-    found = recovery.recover(home.run_log(run), run, key, RealClock())
-    if found is None:
-        return
-    host = HostLog.open(home.host_log, key)
+def removed_unborn(home: Home, run: str) -> bool:
+    """A keeper that died before the start was recorded: no gateway had the log yet, and it holds no record.
+
+    Its directory is removed, since a log whose start the host log does not know is what a forgery would look like.
+    """
+    directory = home.run_log(run)
+    if any(os.path.getsize(path) for _, path in segments(directory)) or run in known_runs(home.host_log):
+        return False
+    if head_size(directory) != 0:
+        return False
+    shutil.rmtree(directory)
+    return True
+
+
+def head_size(directory: str) -> int:
+    """Records under the newest checkpoint as it is written, -1 where there is none."""
     try:
-        record = Record(VERSION, Kind.RECOVERED, run, time.time_ns(), time.monotonic_ns(), "", "", "", "", "")
-        host.countersign(record, found.head)
-        host.append(record)
-    finally:
-        host.close()
+        with open(os.path.join(directory, "checkpoint"), "rb") as file:
+            return int(file.read(4096).split(b"\n")[1])
+    except (OSError, IndexError, ValueError):
+        return -1
 
 
 def every_run(home: Home) -> list[str]:

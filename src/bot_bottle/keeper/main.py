@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import sys
+import traceback
 
 from bot_bottle.base.errors import BottleError, OperatorFault, OurFault
 from bot_bottle.base.home import Home
@@ -58,9 +59,18 @@ def converse(launcher: Launcher, authority: Authority) -> int:
         except OSError as error:
             what = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
             reply = Refused("HostFault", "host.refused", f"{what}.")
+        except Exception as error:
+            reply = bug(error)
         launcher.send(reply)
         if isinstance(message, Open):
             return 1
+
+
+def bug(error: Exception) -> Refused:
+    """A fault of ours by its class and place; its values may hold a secret."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"The keeper failed: {type(error).__name__} at {os.path.basename(frame.filename)}:{frame.lineno}."
+    return Refused("OurFault", "keeper.bug", what, "Please report this line.")
 
 
 def answered(message: LauncherToKeeper) -> KeeperToLauncher:

@@ -97,6 +97,7 @@ class Comparison:
             self.problems.append(f"Record {self._head.size} was added after the log was sealed.")
             self.first_bad = self._head.size
         self.unproven += len(lines)
+        self.reading.add(lines)
 
     def _extend(self, hashes: list[bytes]) -> None:
         while hashes:

@@ -44,8 +44,9 @@ def verify_run(
     if not os.path.isdir(directory):
         return Report(directory, "bad", problems=["The host log knows this run, but its log has vanished."])
     report = verify(directory, fingerprint, against, origin=run_origin(run), known=facts.heads)
-    if facts.start is None and report.size + report.unproven:
-        report.problems.append("The host log does not know this run: its start was removed there.")
+    mentioned = facts.start is not None or facts.heads or facts.ended
+    if not mentioned and report.size + report.unproven:
+        report.problems.append("The host log does not know this run.")
         report.state = "bad"
     elif facts.ended and report.state == "open":
         report.problems.append("The host log says that this run has ended, but its log does not.")

@@ -7,6 +7,7 @@ an agent says of itself.
 
 import msgspec
 
+from bot_bottle.policy import hints
 from bot_bottle.policy.arms import Arm, Table, arms_of
 from bot_bottle.policy.effective import Policy, Route
 from bot_bottle.policy.hosts import is_address
@@ -59,17 +60,16 @@ def decide(compiled: Compiled, request: Request) -> Verdict:
     target = request.target
     index = find_index(compiled, target.host)
     if index is None:
-        return deny(NO_HOST, f"No route of this bottle names {target.host}.")
+        return deny(NO_HOST, hints.no_host(request))
     table = index.tables.get((target.scheme, target.port), index.rest)
     path = request.path
     loose = loose_views(path) if "%" in path or ";" in path else ()
     for arm in table.deny:
         if arm.matches_loosely(request, loose):
-            return deny(DENIED, f"Rule {arm.rule} denies this request.", arm.rule)
+            return deny(DENIED, hints.denied(arm), arm.rule)
     for arm in table.ask:
         if arm.matches_loosely(request, loose):
-            hint = f"Rule {arm.rule} asks a person first, and nobody can answer yet."
-            return Verdict(Kind.ASK, arm.rule, ASK, hint)
+            return Verdict(Kind.ASK, arm.rule, ASK, hints.held(arm))
     return _allow(table, request)
 
 
@@ -106,13 +106,11 @@ def _allow(table: Table, request: Request) -> Verdict:
             if position + 1 < len(table.allow) and table.allow[position + 1].score == arm.score:
                 rival = _rival(table, position, request)
                 if rival is not None:
-                    hint = f"Rules {arm.rule} and {rival.rule} match equally and give different auth or address."
-                    return deny(TIE, hint, arm.rule)
+                    return deny(TIE, hints.tie(arm, rival), arm.rule)
             return Verdict(Kind.ALLOW, arm.rule, route=arm.route)
-    target = request.target
     if not table.allow and not table.ask:
-        return deny(NO_PORT, f"Routes name {target.host}, but not {target.scheme} on port {target.port}.")
-    return deny(NO_MATCH, f"Routes name {target.host}, but none allows this method, path and headers.")
+        return deny(NO_PORT, hints.no_port(request))
+    return deny(NO_MATCH, hints.no_match(request))
 
 
 def _rival(table: Table, position: int, request: Request) -> Arm | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import UNSET
 
-from bot_bottle.base.errors import OperatorFault
+from bot_bottle.base.errors import OperatorFault, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.base.sizes import duration, size
 from bot_bottle.bottles import plan_env, plan_mounts
@@ -75,8 +75,14 @@ class Facts:
 
 
 def plan_run(wanted: Wanted, facts: Facts) -> Plan:
-    """The plan. Raises OperatorFault where the manifests ask for what no bottle gives."""
+    """The plan. Raises OperatorFault where manifests ask for what no bottle gives, UsageFault without a command."""
     fitted = _fit(wanted, facts)
+    if not fitted.argv:
+        raise UsageFault(
+            "plan.no-command",
+            f"{wanted.harness.harness.title} needs a command, and none was given.",
+            "Write it after --, like: bot-bottle run -- make test",
+        )
     policy = _policy(wanted, facts, fitted)
     asked = wanted.bottles.bottle.workspace.mounts
     mounts, mount_notes = plan_mounts.mounts(asked, facts.user_home, facts.home, facts.workspace.source)

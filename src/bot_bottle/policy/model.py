@@ -8,9 +8,30 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+PATTERNS = {
+    "address": r"^(\[[0-9a-f:]+\]|[0-9.]+):[0-9]{1,5}$",
+    "auth-scheme": r"^(bearer|token|basic|header:.+|query:.+)$",
+    "duration": r"^[0-9]{1,9}(ms|s|m|h|d)$",
+    "glob": r"^[^/~]",
+    "header": r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+    "host": r"^(\*\.)?[^*/@ ]+$",
+    "line": r"^[^<>]{1,256}$",
+    "method": r"^[A-Z][A-Z-]*$",
+    "model": r"^[A-Za-z0-9]",
+    "mount-path": r"^(/|~/)",
+    "name": r"^[a-z][a-z0-9-]{0,63}$",
+    "size": r"^[0-9]{1,15}(B|KB|MB|GB|TB)?$",
+    "variable": r"^[A-Za-z_][A-Za-z0-9_]*$",
+}
+"""For JSON Schema: never stricter than the check of the same name in policy.syntax, so that editors do not nag."""
+
 
 def _text(description: str, syntax: str = "", **limits: Any) -> Meta:
-    return Meta(description=description, extra={"syntax": syntax} if syntax else None, **limits)
+    if not syntax:
+        return Meta(description=description, **limits)
+    return Meta(
+        description=description, extra={"syntax": syntax}, extra_json_schema={"pattern": PATTERNS[syntax]}, **limits
+    )
 
 
 SecretName = Annotated[str, _text("Name of a secret in custody.", "name")]

@@ -5,7 +5,21 @@ from typing import Any, cast
 import msgspec
 from msgspec import inspect
 
-from bot_bottle.policy import model
+from bot_bottle.policy import merge, model
+
+_WINS = """\
+Of the routes that match a request, deny beats ask beats allow. Of the allow routes the most specific one gives
+auth, limits, address and authority. More specific is, in this order: an exact host before a wildcard; an exact path
+before a prefix, a longer prefix before a shorter one, a prefix before an expression, an expression before no path;
+more conditions (methods count as one, each header as one). Equal match sets with different auth, address or
+authority in one file are an error; where two such routes meet at run time, the request is refused with the reason
+`policy.ambiguous-routes`.
+
+A path condition is about the canonical path, which is also what is sent: unreserved characters decoded, dot and
+empty segments resolved, the query not included. A prefix covers whole segments: `/v1` covers `/v1` and `/v1/x`, not
+`/v1x`; `/v1/` does not cover `/v1`. A path with an encoded slash is allowed only where both of its readings are. A
+deny or ask route also holds for the lenient readings of a path (decoded, without `;` parameters) and for any value
+of a repeated header; an allow route must hold for every value."""
 
 KINDS: dict[str, type[msgspec.Struct]] = {"bottle": model.Bottle, "agent": model.Agent}
 
@@ -24,12 +38,18 @@ def reference() -> str:
     ]
     for title, kind in (("Bottle files", model.Bottle), ("Agent files", model.Agent)):
         parts += [f"## {title}", kind.__doc__ or "", _table(kind)]
+    parts += ["## Which route wins", _WINS, "## How files are merged", _prose(merge.__doc__)]
     return "\n\n".join(parts) + "\n"
 
 
 def keys(kind: str) -> list[str]:
     """Every dotted key of a manifest, for completion and documentation tests."""
     return [row[0] for row in _rows(KINDS[kind], "")]
+
+
+def _prose(docstring: str | None) -> str:
+    """A module docstring as Markdown."""
+    return (docstring or "").strip().replace("``", "`")
 
 
 def _table(kind: type[msgspec.Struct]) -> str:

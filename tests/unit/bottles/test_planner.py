@@ -1,12 +1,13 @@
 """bottles.planner: golden plans, and what no bottle file may ask for. Regenerate with BOT_BOTTLE_GOLDEN=write."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from bot_bottle.base.errors import OperatorFault
+from bot_bottle.base.errors import OperatorFault, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.bottles.manifests import FoundAgent
 from bot_bottle.bottles.plan import Mount, Plan, Skill, Workspace
@@ -120,6 +121,13 @@ def test_the_plan_of_an_empty_bottle() -> None:
     golden(
         "plan-empty.txt", as_text(planned("version: 1", agent=agent, mode="interactive", terminal=True, prompt=""))
     )
+
+
+def test_a_plan_without_a_command_is_refused() -> None:
+    asked = wanted()
+    empty = msgspec.structs.replace(HARNESS, headless=msgspec.structs.replace(HARNESS.headless, argv=("{argv}",)))
+    with pytest.raises(UsageFault, match="needs a command"):
+        plan_run(replace(asked, harness=Loaded(empty, "x")), facts(asked))
 
 
 def test_the_plan_is_pure() -> None:

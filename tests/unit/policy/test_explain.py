@@ -1,5 +1,7 @@
 """policy.explain, policy.asked and policy.reference: answers for people, made from the same code that decides."""
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from bot_bottle.policy.decide import compile, decide
 from bot_bottle.policy.effective import Policy, Route
 from bot_bottle.policy.explain import explain
 from bot_bottle.policy.merge import effective, merge
+from bot_bottle.policy.syntax import CHECKS
 from bot_bottle.policy.verdict import Kind, Request
 from unit.policy.make import bottle, compiled, request
 from unit.policy.test_decide import REQUESTS, routes
@@ -126,3 +129,23 @@ def test_the_schema_accepts_what_the_checker_accepts() -> None:
     """No JSON Schema validator here: the model itself must decode what the checker made of the front matter."""
     file = check_bottle(b"---\nenv: {A: x, B: {secret: s}}\negress: {routes: [{host: a.com}]}\n---\n", "x", "x.md")
     assert msgspec.convert(msgspec.to_builtins(file.bottle), model.Bottle) == file.bottle
+
+
+HOSTS = st.sampled_from(["a.com", "*.b.com", "10.0.0.1", "::1", "x_y.com", "a b", "*", "bücher.example"])
+
+
+@given(
+    st.sampled_from(sorted(model.PATTERNS)),
+    HOSTS | st.text(max_size=12) | st.from_regex(r"[a-zA-Z0-9:/~._-]{1,12}", fullmatch=True),
+)
+def test_the_schema_is_never_stricter_than_the_check(syntax: str, text: str) -> None:
+    """An editor with the schema must not underline what the program accepts."""
+    try:
+        CHECKS[syntax](text)
+    except ValueError:
+        return
+    assert re.search(model.PATTERNS[syntax], text)
+
+
+def test_every_check_has_a_pattern() -> None:
+    assert CHECKS.keys() == model.PATTERNS.keys()

@@ -35,9 +35,7 @@ def test_every_harness_reaches_its_model_and_nothing_else(
     known = compile(effective(merged, bottle, given))
     for route in given:
         assert canonical_pattern(route.host) == route.host
-        for match, method in itertools.chain.from_iterable(
-            ((one, m) for m in one.methods) for one in route.matches
-        ):
+        for match, method in itertools.chain.from_iterable(((one, m) for m in one.methods) for one in route.matches):
             for path in match.paths:
                 if path.type == "regex":
                     continue

@@ -4,6 +4,7 @@ The doors are ordinary listening sockets on 127.0.0.1 (and, for the transparent 
 the original destination is what getsockname says, as in a bottle).
 """
 
+import contextlib
 import datetime
 import fcntl
 import ipaddress
@@ -218,6 +219,8 @@ class Upstream:
             sock.close()
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
 
@@ -452,7 +455,9 @@ def _spawn(keeper: socket.socket, launcher: socket.socket, weaken: str, errors: 
     argv = ["/bin/bash", "-c", script, sys.executable, code]
     try:
         with errors.open("wb") as stderr:
-            return subprocess.Popen(argv, env=env, cwd="/", pass_fds=high, stdin=subprocess.DEVNULL, stderr=stderr)
+            return subprocess.Popen(
+                argv, env=env, cwd="/", pass_fds=high, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr
+            )
     finally:
         for fd in high:
             os.close(fd)

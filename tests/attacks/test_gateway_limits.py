@@ -92,7 +92,7 @@ def test_s12_slow_loris_and_an_endless_head_end(start: Start, upstream: Upstream
     inner.send(b"GET / HTTP/1.1\r\nHost: api.test\r\n")
     assert slow.reply().status == 408
     assert inner.reply().status == 408
-    assert silent.reply().status == 408
+    assert silent.rest() == b""
     assert hello.rest() == b""
     assert stand.connect().ask(get()).status == 200
 
@@ -109,7 +109,7 @@ def test_route_limits_hold(start: Start, upstream: Upstream) -> None:
     upstream.script = lambda wire, seen: wire.send(ok(b"x" * 600))
     client = stand.connect()
     assert [client.ask(get()).status for _ in range(3)] == [200, 200, 403]
-    assert client.ask(get()).status == 429
+    assert [client.ask(get()).status for _ in range(2)] == [403, 429]
 
 
 def test_timeouts_idle_and_total(start: Start, upstream: Upstream) -> None:
@@ -126,7 +126,7 @@ def test_timeouts_idle_and_total(start: Start, upstream: Upstream) -> None:
 
 def test_b78_s12_a_dead_upstream_is_one_sentence(start: Start, upstream: Upstream) -> None:
     dead = Upstream(None)
-    dead.listener.close()
+    dead.close()
     stand = start(routes=(route(dead),))
     reply = stand.connect().ask(get())
     assert (reply.status, reply.json["reason"]) == (502, "upstream.refused")

@@ -129,7 +129,7 @@ def outcome_members(address: bytes, status: int, up: int, down: int, ms: float) 
         b',"status":%d' % status if status else b"",
         b',"up":%d' % up if up else b"",
         b',"down":%d' % down if down else b"",
-        b',"ms":%b' % repr(ms).encode() if ms else b"",
+        b',"ms":%b' % repr(ms).encode(),
     )
 
 

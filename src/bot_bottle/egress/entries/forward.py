@@ -66,12 +66,12 @@ class Forward:
         if rest:
             greeting.received(rest)
 
-    def _refuse(self, slug: str, what: str) -> None:
+    def _refuse(self, slug: str, what: str, status: int = 400) -> None:
         gateway = self._gateway
         gateway.clients.discard(self)
         session = Session(gateway, _ANY)
         session.attach(self._leg)
-        gateway.flow.refuse(session, 400, slug, what)
+        gateway.flow.refuse(session, status, slug, what)
 
     def ended(self, clean: bool) -> None:
         self._gateway.clients.discard(self)
@@ -80,9 +80,12 @@ class Forward:
         """Nothing waits for that."""
 
     def sweep(self, now: float) -> None:
-        """A head that does not end."""
+        """A head that does not end; a connection without a byte is closed without a word."""
         if now - self._since > self._gateway.limits.head_seconds:
-            self._refuse("limit.head-seconds", "The request's head did not arrive in time.")
+            if self._data:
+                self._refuse("limit.head-seconds", "The request's head did not arrive in time.", 408)
+            else:
+                self.cut()
 
     def cut(self) -> None:
         self._gateway.clients.discard(self)

@@ -163,7 +163,7 @@ def _found(file: AgentFile, raw: bytes, source: str, skills: tuple[Skill, ...]) 
         digest=total.hexdigest(),
         prompt=file.prompt,
         model=agent.model if agent.model is not UNSET else "",
-        bottles=tuple(agent.bottle),
+        bottles=tuple(model.names(agent.bottle)),
         skills=skills,
         git_user=(git.name, git.email) if git else ("", ""),
     )

@@ -118,7 +118,7 @@ def _visit(name: str, load: Load, chain: tuple[str, ...], files: dict[str, Bottl
     if name in files:
         return
     file = load(name)
-    for parent in file.bottle.extends:
+    for parent in model.names(file.bottle.extends):
         try:
             _visit(parent, load, (*chain, name), files)
         except UsageFault as fault:

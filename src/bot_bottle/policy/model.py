@@ -41,6 +41,9 @@ Size = Annotated[str, _text("Bytes, like 512MB or 4GB.", "size")]
 Duration = Annotated[str, _text("Like 30s, 5m or 2h.", "duration")]
 
 
+BottleName = Annotated[str, _text("Name of a bottle.", "name")]
+
+
 class EnvSource(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
     """Where the value of a variable comes from: exactly one of from_host and secret."""
 
@@ -200,7 +203,7 @@ class Bottle(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True
 
     version: Annotated[Literal[1], _text("Version of this format.")] = 1
     extends: Annotated[
-        list[Annotated[str, _text("Name of a bottle.", "name")]],
+        BottleName | list[BottleName],
         _text("Bottles that this one builds on, left to right; this file comes last."),
     ] = []
     env: Annotated[
@@ -228,12 +231,17 @@ class Agent(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True)
     version: Annotated[Literal[1], _text("Version of this format.")] = 1
     harness: Annotated[str, _text("Name of the harness; claude when absent.", "name")] | UnsetType = UNSET
     bottle: Annotated[
-        list[Annotated[str, _text("Name of a bottle.", "name")]],
+        BottleName | list[BottleName],
         _text("Bottles for this agent when --bottle is not given; only in the home (D21)."),
     ] = []
     skills: Annotated[list[Annotated[str, _text("Name of a skill.", "name")]], _text("Skills to copy in.")] = []
     model: Annotated[str, _text("Model name for the harness.", "model")] | UnsetType = UNSET
     git: Annotated[GitUser, _text("Who commits claim to be from.")] | UnsetType = UNSET
+
+
+def names(value: str | list[str]) -> list[str]:
+    """A name or a list of names as a list."""
+    return [value] if isinstance(value, str) else value
 
 
 CLAUDE_FIELDS = frozenset(

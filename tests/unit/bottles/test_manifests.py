@@ -127,6 +127,14 @@ def test_an_agent_of_the_home(library: Library) -> None:
     assert library.agent("dev").digest != before
 
 
+def test_one_bottle_needs_no_list(library: Library) -> None:
+    write(f"{library.home.agents}/dev.md", front("bottle: work"))
+    assert library.agent("dev").bottles == ("work",)
+    write(f"{library.home.agents}/dev.md", front("bottle: {a: b}"))
+    with pytest.raises(ManifestFault, match="bottle must be"):
+        library.agent("dev")
+
+
 def test_claude_skills_of_the_person_are_found_too(library: Library) -> None:
     write(f"{library.user_home}/.claude/skills/review/SKILL.md", "how")
     write(f"{library.home.agents}/dev.md", front("skills: [review]"))

@@ -29,7 +29,7 @@ def names(start: str, known: dict[str, BottleFile]) -> list[str]:
 
 
 def test_parents_left_to_right_child_last_diamonds_once() -> None:
-    known = files(a="version: 1", b="extends: [a]", c="extends: [a]", d="extends: [b, c]")
+    known = files(a="version: 1", b="extends: a", c="extends: [a]", d="extends: [b, c]")
     assert names("d", known) == ["a", "b", "c", "d"]
 
 

@@ -5,13 +5,16 @@ No list of hosts lives here: a company's mirror is what is allowed. Credentials 
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
 
-from bot_bottle.bottles.registry_clients import CLIENTS, Asked, Client
 from bot_bottle.policy.effective import Match, Route
 from bot_bottle.policy.hosts import canonical_host
+
+if TYPE_CHECKING:
+    from bot_bottle.bottles.registry_clients import Asked, Client
 
 METHODS = ("GET", "HEAD")
 
@@ -53,6 +56,10 @@ class Registries(msgspec.Struct, frozen=True):
 
 def discover(kinds: tuple[str, ...], environ: Mapping[str, str], workspace: str = "") -> Registries:
     """Asks the host's clients. environ: the person's environment; workspace: its programs are never run (D06)."""
+    if not kinds:
+        return Registries()
+    from bot_bottle.bottles.registry_clients import CLIENTS, Asked  # subprocess and more: most bottles ask nothing
+
     asked = Asked(environ, workspace)
     found: dict[tuple[str, str, int], Registry] = {}
     warnings: list[str] = []
@@ -68,7 +75,7 @@ def discover(kinds: tuple[str, ...], environ: Mapping[str, str], workspace: str 
     return Registries(tuple(found.values()), tuple(dict.fromkeys(warnings)))
 
 
-def _ask(kind: str, client: Client, asked: Asked) -> tuple[list[Registry], list[str]]:
+def _ask(kind: str, client: "Client", asked: "Asked") -> tuple[list[Registry], list[str]]:
     places: list[Registry] = []
     warnings: list[str] = []
     for url, source in client(asked):

@@ -55,7 +55,7 @@ def version_one(own: list[list[str]], mounts: list[tuple[str, str, str, set[str]
     for kind, top, point, options in mounts:
         for _, names, path in own:
             for name in set(names.split(",")) & options & set(V1_WANTED) if kind == "cgroup" else ():
-                directory = root + point + below(path, top)
+                directory = (root + point + below(path, top)).rstrip("/")
                 if os.access(directory, os.W_OK | os.X_OK):
                     parents[name] = directory
     return parents

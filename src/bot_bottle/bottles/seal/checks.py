@@ -13,6 +13,7 @@ OLDEST_KERNEL = (5, 12)
 POWERFUL_GROUPS = ("docker", "podman", "lxd", "incus", "libvirt", "kvm", "disk", "sudo", "wheel", "adm", "shadow")
 SYSCTL_FILE = "/etc/sysctl.d/99-bot-bottle.conf"
 PROFILE = "/etc/apparmor.d/bot-bottle"
+LIMITS_FILE = "/etc/security/limits.d/bot-bottle.conf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,8 @@ def apparmor(host: Host) -> Iterator[Finding]:
     yield Finding(
         "apparmor",
         FAIL,
-        "Ubuntu's AppArmor gives no rights in new user namespaces (kernel.apparmor_restrict_unprivileged_userns is 1).",
+        "Ubuntu's AppArmor takes the rights from new user namespaces "
+        "(kernel.apparmor_restrict_unprivileged_userns is 1).",
         (f"printf '{text}' | sudo tee {PROFILE}", f"sudo apparmor_parser -r {PROFILE}"),
     )
 
@@ -158,8 +160,8 @@ def subordinate_ids(host: Host) -> Iterator[Finding]:
     yield Finding(
         "own-uid",
         WARN,
-        "Bottles run under your own user id: a hostile agent can use up your epoll watches and descriptors in flight, "
-        "so other programs of yours may stall until it ends; files stay separate.",
+        "Bottles run under your own user id: a hostile agent can use up your epoll watches and descriptors "
+        "in flight, so other programs of yours may stall until it ends; files stay separate.",
         ("sudo bot-bottle ...   # as root each bottle has a user id of its own",),
     )
 
@@ -174,7 +176,7 @@ def groups(host: Host) -> Iterator[Finding]:
             "mount no file of these groups into a bottle",
         )
         yield Finding(
-            "groups", WARN, f"Your groups {names} stay in force in a bottle for every file that it can see.", mend
+            "groups", WARN, f"Your groups {names} stay in force in a bottle for every file that it sees.", mend
         )
     else:
         yield Finding("groups", OK, "No powerful supplementary group.")
@@ -187,14 +189,8 @@ def descriptors(host: Host) -> Iterator[Finding]:
             hard = line.split()[4]
             if hard.isdigit() and int(hard) < 4096:
                 what = f"At most {hard} open files; a bottle gets a quarter of that, too few for Node.js."
-                yield Finding(
-                    "descriptors",
-                    WARN,
-                    what,
-                    (
-                        f"echo '{host.user or '*'} hard nofile 65536' | sudo tee /etc/security/limits.d/bot-bottle.conf",
-                    ),
-                )
+                mend = f"echo '{host.user or '*'} hard nofile 65536' | sudo tee {LIMITS_FILE}"
+                yield Finding("descriptors", WARN, what, (mend,))
             else:
                 yield Finding("descriptors", OK, f"{hard} open files; a bottle gets at most a quarter.")
 

@@ -15,12 +15,14 @@ import msgspec
 
 from bot_bottle.base.errors import SealFault
 from bot_bottle.bottles.seal import kernel, processes, seccomp
+from bot_bottle.bottles.seal.bottle import SIGNALLED, kill
 from bot_bottle.bottles.seal.helper import arm, arm_first, failure, limits, own_session, take
 from bot_bottle.bottles.seal.spec import Ceilings
 from bot_bottle.bottles.seal.start import HANDSHAKE_SECONDS, join_cgroups, refused
 
 ALL = kernel.NEWUSER | kernel.NEWNS | kernel.NEWPID | kernel.NEWNET | kernel.NEWIPC | kernel.NEWUTS
 DIAL_SECONDS = 5.0
+KEEPER_FAILED = 127
 INIT, CHANNEL = 3, 4  # where `take` puts the descriptors
 
 
@@ -53,7 +55,10 @@ class Entry:
 
 
 def enter(handle: Handle, entry: Entry) -> int:
-    """Host pidfd of the new process, a child of ours. Raises SealFault when it cannot be started."""
+    """Host pidfd of the process that keeps the new one and ends with its status, a child of ours.
+
+    Killing it kills the new one. Raises SealFault when it cannot be started.
+    """
     init = open_init(handle)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     launcher = os.getpid()
@@ -66,7 +71,6 @@ def enter(handle: Handle, entry: Entry) -> int:
         return _handshake(ours, pid, handle.groups)
     finally:
         ours.close()
-        os.waitpid(pid, 0)
 
 
 def dial(handle: Handle, port: int) -> int:
@@ -111,40 +115,47 @@ def open_init(handle: Handle) -> int:
     raise SealFault("seal.cannot-enter", "The bottle has ended.", "See `bot-bottle list`.")
 
 
-def _handshake(channel: socket.socket, pid: int, groups: tuple[str, ...]) -> int:
-    channel.settimeout(HANDSHAKE_SECONDS)
-    if channel.recv(4096) != b"groups":
-        raise SealFault("seal.cannot-enter", "The bottle has ended.", "See `bot-bottle list`.")
-    join_cgroups(groups, pid)
-    channel.send(b"ok")
-    text, fds, _, _ = socket.recv_fds(channel, 4096, 1, socket.MSG_CMSG_CLOEXEC)
-    if not fds:
-        raise refused(text)
-    late = channel.recv(4096)  # empty once the program is exec'd
-    if late:
-        os.waitid(os.P_PIDFD, fds[0], os.WEXITED)
-        os.close(fds[0])
-        raise refused(late)
-    return fds[0]
+def _handshake(channel: socket.socket, helper: int, groups: tuple[str, ...]) -> int:
+    """Ends with the program exec'd, and its keeper's pidfd; otherwise with nothing left."""
+    pidfd = os.pidfd_open(helper)
+    try:
+        channel.settimeout(HANDSHAKE_SECONDS)
+        word = channel.recv(4096)
+        if not word.startswith(b"child "):
+            raise refused(word)
+        join_cgroups(groups, int(word.split()[1]))
+        channel.send(b"ok")
+        late = channel.recv(4096)  # empty once the program is exec'd: the channel closes on exec
+        if late:
+            raise refused(late)
+    except BaseException:
+        kill(pidfd)
+        os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+        os.close(pidfd)
+        raise
+    return pidfd
 
 
 def _child(launcher: int, handle: Handle, entry: Entry, fds: tuple[int, ...]) -> NoReturn:
+    """Enters, forks the program and stays its parent outside.
+
+    A process injected into a pid namespace keeps the namespace dying until its parent has reaped it; that must not
+    depend on who called us (S11).
+    """
+    status = KEEPER_FAILED
     try:
         arm(launcher)
         take(fds)
         channel = socket.socket(fileno=CHANNEL)
         try:
-            _enter(launcher, handle, entry, channel)
-        except BaseException as error:
+            status = _enter(launcher, handle, entry, channel)
+        except BaseException as error:  # the process ends here whatever it was
             channel.send(failure(error))
     finally:
-        os._exit(0)
+        os._exit(status)
 
 
-def _enter(launcher: int, handle: Handle, entry: Entry, channel: socket.socket) -> None:
-    channel.send(b"groups")
-    if channel.recv(16) != b"ok":
-        os._exit(1)
+def _enter(launcher: int, handle: Handle, entry: Entry, channel: socket.socket) -> int:
     if handle.by == "own":
         os.setgroups([])
     unreadable()
@@ -156,10 +167,13 @@ def _enter(launcher: int, handle: Handle, entry: Entry, channel: socket.socket) 
         os.setresuid(handle.inside, handle.inside, handle.inside)
         arm(launcher)
         unreadable()
-    pid, pidfd = kernel.sibling()
+    pid = os.fork()
     if pid == 0:
         _inside(handle, entry, channel)
-    socket.send_fds(channel, [b"started"], [pidfd])
+    channel.send(f"child {pid}".encode())
+    kernel.close_from(0)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else SIGNALLED + os.WTERMSIG(status)
 
 
 def unreadable() -> None:
@@ -170,6 +184,8 @@ def unreadable() -> None:
 def _inside(handle: Handle, entry: Entry, channel: socket.socket) -> NoReturn:
     try:
         arm_first(CHANNEL)
+        if channel.recv(16) != b"ok":  # we are in the bottle's control groups
+            os._exit(1)
         limits(Ceilings(files=handle.files, processes=handle.processes, data=handle.data))
         own_session(entry.terminal)
         os.chdir(handle.cwd)

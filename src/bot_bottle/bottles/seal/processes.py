@@ -1,7 +1,6 @@
-"""The processes of one bottle as the host sees them, found by walking down from its first process.
+"""The processes of one bottle as the host sees them: down from its first process, and by its pid namespace.
 
-Orphans inside are adopted by the bottle's own init, so the walk is complete; a process that forks while we look is
-found by looking again.
+Orphans inside are adopted by the bottle's own init; a process that forks while we look is found by looking again.
 """
 
 import contextlib
@@ -50,13 +49,23 @@ def born(pid: int) -> int:
 
 
 def members(first: int) -> list[Process]:
-    """The first process and all its descendants, parents before children."""
+    """The first process, its descendants, and all that entered its pid namespace; parents before children."""
     table = children_of_all()
     top = read_process(first)
     found = [top] if top else []
     for process in found:
         found += table.get(process.pid, [])
-    return found
+    known = {process.pid for process in found}
+    inner = namespace(found[1].pid) if len(found) > 1 else ""
+    others = [process for row in table.values() for process in row if process.pid not in known]
+    return [*found, *(process for process in others if inner and namespace(process.pid) == inner)]
+
+
+def namespace(pid: int) -> str:
+    """The pid namespace of a process, "" when it is gone or not ours to look at."""
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    return ""
 
 
 def inner_init(first: int) -> int:

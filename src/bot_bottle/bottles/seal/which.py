@@ -49,7 +49,7 @@ def bubblewrap(distribution: tuple[str, ...] = DISTRIBUTION) -> Found:
 
 
 def recent(path: str) -> bool:
-    """Whether this bubblewrap knows the options that we need; its text is searched, which is faster than asking it."""
+    """Whether this bubblewrap knows the options that we need; searching its text is faster than asking it."""
     try:
         with open(path, "rb") as file:
             return NEEDED in file.read()

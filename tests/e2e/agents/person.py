@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot_bottle.harnesses import load
 from e2e.agents.front import Model
 
 KEYS = {
@@ -58,6 +59,15 @@ class Person:
     def model_route(self) -> str:
         auth = f', auth: {{scheme: "{AUTH[self.secret]}", secret: {self.secret}}}'
         return self.route(MODEL_HOST[self.name], PATHS[self.name], auth)
+
+    def own_harness(self, *changes: tuple[str, str]) -> None:
+        """The shipped harness file as a person's own, with these texts replaced; each must be there."""
+        text = (Path(load.DATA) / f"{self.name}.toml").read_text()
+        for old, new in (("format = 1", "format = 1\nreplaces_shipped = true"), *changes):
+            assert old in text, old
+            text = text.replace(old, new)
+        (self.home / "contrib").mkdir()
+        (self.home / "contrib" / f"{self.name}.toml").write_text(text)
 
     def start(self, *options: str, prompt: str, timeout: float = 100) -> subprocess.CompletedProcess[str]:
         """`bot-bottle start NAME --headless` with what is given, in the project."""

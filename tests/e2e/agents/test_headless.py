@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from bot_bottle.harnesses import load
 from e2e.agents.evidence import SCRIPT, holders
 from e2e.agents.person import Person
 
@@ -43,3 +44,19 @@ def test_the_search_finds_a_key_that_lies_about(person: Callable[..., Person]) -
     somebody = person("pi", SCRIPT)
     (somebody.project / "leak.txt").write_bytes(b"x" + somebody.key.encode().hex().encode())
     assert holders(somebody.key, somebody.folder) == [str(somebody.project / "leak.txt")]
+
+
+def test_codex_over_a_websocket_route(person: Callable[..., Person]) -> None:
+    """Its built-in provider prewarms a WebSocket; the key is swapped at the upgrade, and goes to no other host."""
+    somebody = person("codex", SCRIPT)
+    provider = next(one for one in load.shipped()["codex"].headless.argv if one.startswith("model_providers."))
+    somebody.own_harness(('"-c", "model_provider=bottle", "-c",', ""), (f"'{provider}',", ""))
+    auth = ", protocols: [http1, websocket], auth: {scheme: bearer, secret: openai}"
+    somebody.bottle(somebody.route("api.openai.com", "/v1/responses", auth, "GET, POST"))
+    done = somebody.start("--apply", prompt="Create hello.txt")
+    assert done.returncode == 0, done.stderr
+    assert (somebody.project / "hello.txt").exists()
+    kinds = {str(one.get("kind")) for one in somebody.model.asked()}
+    assert "ws-upgrade" in kinds and "ws:response.create" in kinds
+    assert {str(one["host"]) for one in somebody.model.asked()} == {"api.openai.com"}
+    assert holders(somebody.key, somebody.folder) == []

@@ -35,7 +35,7 @@ def processes(needle: Path) -> list[str]:
 
 @pytest.mark.parametrize("trapped", [False, True], ids=["plain", "trapped"])
 @pytest.mark.parametrize("name", sorted(READY))
-def test_a_person_works_with_an_agent(person: Callable[..., Person], name: str, trapped: bool) -> None:
+def test_s10_a_person_works_with_an_agent(person: Callable[..., Person], name: str, trapped: bool) -> None:
     somebody = person(name)
     if trapped:
         plant(somebody.project)

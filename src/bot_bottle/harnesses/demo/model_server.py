@@ -83,8 +83,10 @@ class _Handler(BaseHTTPRequestHandler):
         evidence.keys |= {word for word in given.replace("=", " ").split() if word.startswith("sk-demo-")}
         if self.headers.get("x-api-key") != self.server.key:
             self._reply(401, {"type": "error", "error": {"type": "authentication_error", "message": "invalid key"}})
-            return
-        self._reply(200, self._message(body, given))
+        elif self.path != "/v1/messages":
+            self._reply(200, {"type": "file", "id": "file_1"})
+        else:
+            self._reply(200, self._message(body, given))
 
     do_GET = do_PUT = do_DELETE = do_POST
 

@@ -1,6 +1,7 @@
 """Mounts that a bottle file asks for, made absolute; what would undo the seal or show secrets is refused (B61)."""
 
 import posixpath
+from collections.abc import Callable
 
 from bot_bottle.base.errors import OperatorFault
 from bot_bottle.base.home import Home
@@ -28,6 +29,17 @@ def mounts(
         if one.mode == "rw":
             warnings.append(f"mounts: the agent can change {source} of this host")
     return tuple(out), warnings
+
+
+def require(asked: tuple[Mount, ...], exists: Callable[[str], bool]) -> None:
+    """Raises OperatorFault for the first mount whose source is not there."""
+    gone = next((mount.source for mount in asked if not exists(mount.source)), "")
+    if gone:
+        raise OperatorFault(
+            "plan.mount-missing",
+            f"The bottle file mounts {gone}, which is not there.",
+            "Create it, or take the mount out of the bottle file.",
+        )
 
 
 def _absolute(path: str, user_home: str) -> str:

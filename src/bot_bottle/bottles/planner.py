@@ -4,7 +4,7 @@ Nothing is read, asked or created here: whoever calls has loaded the files, look
 placeholders and asked the backend what it can hold. What the plan says is what the run does (B62).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -54,6 +54,7 @@ class Facts:
     user_home: the person's HOME; also where HOME is inside, so that toolchains keep their paths. environ: of the
     person; only what a bottle names by from_host, TERM, COLORTERM, LANG and PATH are looked at. existing: names of
     the secrets in custody. placeholders: one for each of `wanted_secrets`. capabilities: limit -> how it holds.
+    exists: whether a path is there on this host, asked for each mount of a bottle file.
     """
 
     home: Home
@@ -70,6 +71,7 @@ class Facts:
     user: str = "agent"
     git_user: tuple[str, str] = ("", "")
     backend: str = "bubblewrap"
+    exists: Callable[[str], bool] = lambda _path: True
     authority: str = AUTHORITY
     now: str = "2026-01-01T00:00:00Z"
 
@@ -86,6 +88,7 @@ def plan_run(wanted: Wanted, facts: Facts) -> Plan:
     policy = _policy(wanted, facts, fitted)
     asked = wanted.bottles.bottle.workspace.mounts
     mounts, mount_notes = plan_mounts.mounts(asked, facts.user_home, facts.home, facts.workspace.source)
+    plan_mounts.require(mounts, facts.exists)
     every = (*facts.mounts, *mounts)
     env, visible, env_notes = plan_env.environment(
         wanted.bottles.bottle.env, facts, fitted.env, every, terminal=wanted.terminal

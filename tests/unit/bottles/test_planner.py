@@ -182,6 +182,12 @@ def test_b61_a_mount_shows_no_secret_and_covers_no_part_of_the_seal(source: str,
     assert planned("workspace: {mounts: [{source: ~/x, target: /home/me/x}]}").mounts[-1].target == "/home/me/x"
 
 
+def test_a_mount_that_is_not_there_is_named() -> None:
+    asked = wanted()
+    with pytest.raises(OperatorFault, match="mounts /srv/data, which is not there"):
+        plan_run(asked, facts(asked, exists=lambda path: path != "/srv/data"))
+
+
 def test_a_harness_without_skills_refuses_them() -> None:
     asked = wanted()
     bare = msgspec.structs.replace(HARNESS, skills="")

@@ -1,7 +1,6 @@
 """A detached bottle and the verbs that reach it: list, info, exec, logs, freeze, thaw, forward, stop, cleanup."""
 
 import json
-import os
 import signal
 import socket
 import time
@@ -133,4 +132,3 @@ def test_a_detached_start_that_fails_says_why(world: World) -> None:
     done = world.cli("start", "command", "-d", "--bottle", "b", "--", "true")
     assert done.returncode == 3
     assert "secret set example" in done.stderr
-    os.sync()

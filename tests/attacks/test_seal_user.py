@@ -29,7 +29,7 @@ PACKAGES = (
     "pygments",
 )
 PACKAGES += ("py.py", "pytest", "pytest_timeout.py", "click")
-FILES = ("kernel", "lifecycle", "limits", "network", "probe", "secrets", "tree")
+FILES = ("backend", "kernel", "lifecycle", "limits", "network", "probe", "secrets", "tree")
 BECOME = ("setpriv", "--reuid", USER, "--regid", USER, "--init-groups", "/bin/sh", "-c", 'exec "$0" "$@"')
 
 
@@ -73,6 +73,7 @@ def copy(repository: Path) -> Iterator[Path]:
     (top / "tests/attacks").mkdir(parents=True)
     for file in (repository / "tests/attacks").glob("*seal_*.py"):
         shutil.copy2(file, top / "tests/attacks")
+    shutil.copy2(repository / "tests/contract/test_backend.py", top / "tests/attacks/test_seal_backend.py")
     shutil.copy2(repository / "pyproject.toml", top)
     packages(top)
     yield top

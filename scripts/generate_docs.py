@@ -54,12 +54,15 @@ def cell(text: str) -> str:
 
 def cli_page() -> str:
     import click
-    from bot_bottle.cli.main import command
+
+    from bot_bottle.cli.main import group
 
     out = [NOTE, "# Command line\n"]
-    context = click.Context(command, info_name="bot-bottle")
+    command = group()
+    context = click.Context(command, info_name="bot-bottle", terminal_width=100)
     for path, item in walk(command, context, "bot-bottle"):
-        out.append(f"## {path}\n\n```\n{item.get_help(click.Context(item, info_name=path)).strip()}\n```\n")
+        text = item.get_help(click.Context(item, info_name=path, terminal_width=100)).strip()
+        out.append(f"## {path}\n\n```\n{text}\n```\n")
     return "\n".join(out)
 
 
@@ -81,9 +84,35 @@ def manifest_page() -> str:
 
 
 def harnesses_page() -> str:
-    from bot_bottle.harnesses.reference import reference
+    import msgspec
 
-    return NOTE + reference()
+    from bot_bottle.harnesses import load, model
+
+    out = [NOTE, "# Harnesses\n", doc(model), "\n## Shipped\n"]
+    for name, harness in sorted(load.shipped().items()):
+        out.append(f"### {name}\n\n{harness.title}\n")
+        version = (
+            f"{harness.install.package} {harness.install.version}"
+            if harness.install.package
+            else "nothing to install"
+        )
+        out.append(f"Install: {version}. Secrets: {', '.join(c.secret for c in harness.credentials) or 'none'}.\n")
+        out += [f"- route `{r.name}`: {r.host} {describe(r)} - {r.why}" for r in harness.routes]
+        out += [f"- safe to deny: {s.host} - {s.why}" for s in harness.safe_to_deny]
+        out += [f"- {g.trap}: {g.by}{'' if g.promised else ' (not promised)'}" for g in harness.guards]
+        out.append("")
+    out.append("## The file\n")
+    for item in vars(model).values():
+        if isinstance(item, type) and issubclass(item, msgspec.Struct) and item.__module__ == model.__name__:
+            fields = ", ".join(f"`{f.encode_name}`" for f in msgspec.structs.fields(item))
+            out.append(f"### {item.__name__}\n\n{doc(item)}\n\nKeys: {fields or 'none'}\n")
+    return "\n".join(out)
+
+
+def describe(route) -> str:
+    """Methods and paths of a harness route."""
+    parts = [f"{'|'.join(m.methods) or 'any'} {' '.join(p.value for p in m.paths) or '/'}" for m in route.matches]
+    return "; ".join(parts)
 
 
 def records_page() -> str:

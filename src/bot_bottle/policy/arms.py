@@ -26,7 +26,7 @@ class Arm(msgspec.Struct):
     """score: (exact host, path rank, prefix length, conditions); larger is more specific.
 
     scheme "" and ports () mean any (deny routes that name none). power: what a request gets through this arm; two
-    equal scores with different power are a tie. path: the test on the canonical path. loose: on the decoded path.
+    equal scores with different power are a tie. path: the test on the canonical path. loose: on `paths.loose_views`.
     """
 
     route: int
@@ -52,7 +52,7 @@ class Arm(msgspec.Struct):
         path = request.path
         if self.path is not None and not self.path(path):
             return False
-        if "%2F" in path and self.loose is not None and not self.loose(unquote(path)):
+        if "%2F" in path and self.loose is not None and not self.loose(unquote(path).lower()):
             return False
         if self.methods and request.method not in self.methods:
             return False
@@ -138,10 +138,11 @@ def _check(kind: str, value: str) -> Check | None:
 
 
 def _loose(path: PathMatch) -> Check | None:
-    """The test for decoded paths. An expression that spells ``%2F`` itself is about the undecoded path only."""
+    """The test for lenient readings: decoded, lower case. An expression that spells ``%2F`` means that alone."""
     if path.type == "regex":
-        return None if "%2F" in path.value else _check("regex", path.value)
-    return _check(path.type, unquote(path.value))
+        return None if "%2F" in path.value else _check("regex", f"(?i:{path.value})")
+    value = unquote(path.value).lower()
+    return _check(path.type, value.rstrip("/") or "/" if path.type == "prefix" else value)
 
 
 def _header(header: HeaderMatch) -> HeaderCheck:

@@ -62,8 +62,7 @@ def decide(compiled: Compiled, request: Request) -> Verdict:
     if index is None:
         return deny(NO_HOST, hints.no_host(request))
     table = index.tables.get((target.scheme, target.port), index.rest)
-    path = request.path
-    loose = loose_views(path) if "%" in path or ";" in path else ()
+    loose = loose_views(request.path) if table.deny or table.ask else ()
     for arm in table.deny:
         if arm.matches_loosely(request, loose):
             return deny(DENIED, hints.denied(arm), arm.rule)

@@ -40,12 +40,17 @@ def canonical_path(raw: str) -> str:
 
 
 def loose_views(path: str) -> tuple[str, ...]:
-    """How a lenient server might read a canonical path: decoded, and without ``;`` parameters; for deny rules."""
-    if "%" not in path and ";" not in path:
-        return ()
-    decoded = unquote_to_bytes(path).decode("utf-8", "replace")
-    bare = re.sub(r";[^/]*", "", decoded)
-    return (decoded, bare) if bare != decoded else (decoded,)
+    """How a lenient server might read a canonical path, in lower case: for deny rules only.
+
+    Decoded; without ``;`` parameters; without the last slash. Many servers ignore case (github.com: owner and
+    repository), so a deny rule that another case slips past is none.
+    """
+    low = path.lower()
+    views = [low]
+    if "%" in low or ";" in low:
+        decoded = unquote_to_bytes(low).decode("utf-8", "replace").lower()
+        views += [decoded, re.sub(r";[^/]*", "", decoded)]
+    return tuple(dict.fromkeys([*views, *(view[:-1] for view in views if len(view) > 1 and view[-1] == "/")]))
 
 
 def _unescape(found: re.Match[str]) -> str:

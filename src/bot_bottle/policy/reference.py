@@ -18,8 +18,8 @@ authority in one file are an error; where two such routes meet at run time, the 
 A path condition is about the canonical path, which is also what is sent: unreserved characters decoded, dot and
 empty segments resolved, the query not included. A prefix covers whole segments: `/v1` covers `/v1` and `/v1/x`, not
 `/v1x`; `/v1/` does not cover `/v1`. A path with an encoded slash is allowed only where both of its readings are. A
-deny or ask route also holds for the lenient readings of a path (decoded, without `;` parameters) and for any value
-of a repeated header; an allow route must hold for every value."""
+deny or ask route also holds for the lenient readings of a path (decoded, in another case, without `;` parameters or
+the last slash) and for any value of a repeated header; an allow route must hold for every value."""
 
 KINDS: dict[str, type[msgspec.Struct]] = {"bottle": model.Bottle, "agent": model.Agent}
 

@@ -121,6 +121,14 @@ def test_deny_rules_see_every_reading_of_a_path(path: str) -> None:
     assert ask(known, HOST + path).rule == "b/no"
 
 
+@pytest.mark.parametrize("path", ["/Repos/Corp", "/repos/corp/", "/REPOS/corp;x", "/x/42/", "/X/42"])
+def test_deny_rules_ignore_case_and_the_last_slash_but_allow_rules_do_not(path: str) -> None:
+    match = "matches: [{paths: [{type: exact, value: /repos/Corp}, {type: regex, value: '/x/[0-9]+'}]}]"
+    known = compiled(f"- {{host: api.example.com}}\n- {{name: no, host: api.example.com, action: deny, {match}}}")
+    assert ask(known, HOST + path).rule == "b/no"
+    assert ask(compiled(f"- {{host: api.example.com, {match}}}"), HOST + path).kind is Kind.DENY
+
+
 def test_an_encoded_slash_is_allowed_only_where_both_readings_are() -> None:
     known = compiled(
         "- {host: api.example.com, matches: [{paths: [{type: prefix, value: /@s}, {type: exact, value: '/x%2Fy'}]}]}"

@@ -86,5 +86,7 @@ def test_a_decoded_spelling_never_changes_its_meaning(raw: str) -> None:
 
 
 def test_lenient_readings_for_deny_rules() -> None:
-    assert loose_views("/a/b") == ()
-    assert loose_views("/a%2Fb;x=1/c") == ("/a/b;x=1/c", "/a/b/c")
+    assert loose_views("/a/b") == ("/a/b",)
+    assert loose_views("/A/b/") == ("/a/b/", "/a/b")
+    assert loose_views("/a%2FB;x=1/c") == ("/a%2fb;x=1/c", "/a/b;x=1/c", "/a/b/c")
+    assert loose_views("/") == ("/",)

@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from bot_bottle.base.errors import AgentFault
 from bot_bottle.bottles.workspace import hostgit
@@ -92,3 +94,39 @@ def blob(repository: str, name: str, limit: int) -> bytes:
     if sizes(repository, [name]).get(name, limit + 1) > limit:
         raise AgentFault("workspace.blob-size", f"A file of the changes is larger than {limit} bytes.")
     return hostgit.run(["cat-file", "blob", name], repository)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Bytes that lie in a file of ours."""
+
+    path: str
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        return b"".join(self.chunks())
+
+    def chunks(self) -> Iterator[bytes]:
+        with open(self.path, "rb") as file:
+            file.seek(self.offset)
+            left = self.size
+            while left and (data := file.read(min(left, 1 << 20))):
+                left -= len(data)
+                yield data
+
+
+def lay_blobs(repository: str, names: Iterable[str], path: str) -> dict[str, Slice]:
+    """Writes blobs one after the other into the new file `path`, by one git process; where each of them lies."""
+    wanted = "".join(f"{name}\n" for name in sorted(set(names))).encode()
+    with open(path, "xb") as file:
+        hostgit.run_to(["cat-file", "--batch"], repository, file.fileno(), wanted)
+    found: dict[str, Slice] = {}
+    with open(path, "rb") as file:
+        while head := file.readline(200):
+            name, kind, size = [*head.decode().split(), "", ""][:3]
+            if kind != "blob":
+                raise AgentFault("workspace.no-blob", "An object of the changes is missing.")
+            found[name] = Slice(path, file.tell(), int(size))
+            file.seek(int(size) + 1, os.SEEK_CUR)
+    return found

@@ -24,6 +24,9 @@ _SHAPES = re.compile(
     rb"|(npm_[A-Za-z0-9]{36})|(AIza[0-9A-Za-z_-]{35})|(-----BEGIN [A-Z ]*PRIVATE KEY-----)"
     rb"|(https?://[^/\s:@'\"]{1,64}:[^/\s@'\"$<{]{6,256}@)"
 )
+# Looked for first: most files hold none of them, and this is a hundred times faster than the expression.
+_MARKS = (b"AKIA", b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_", b"glpat-", b"sk-", b"xox", b"npm_")
+_MARKS_TOO = (b"AIza", b"PRIVATE KEY-----", b"://")
 _SHAPE_NAMES = (
     "an AWS access key", "a GitHub token", "a GitLab token", "an Anthropic key", "an OpenAI key", "a Slack token",
     "an npm token", "a Google API key", "a private key", "a URL with a password",
@@ -161,9 +164,10 @@ class _Look:
             return
         self.scanned += entry.stat.st_size
         try:
-            found = _SHAPES.search(tree.read(entry.path, _SCAN_FILE))
+            data = tree.read(entry.path, _SCAN_FILE)
         except (OSError, AgentFault):
             return
+        found = _SHAPES.search(data) if any(mark in data for mark in (*_MARKS, *_MARKS_TOO)) else None
         if found and found.lastindex:
             self.findings.append(f"{visible(entry.path)} holds what looks like {_SHAPE_NAMES[found.lastindex - 1]}")
 

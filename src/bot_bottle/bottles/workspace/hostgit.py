@@ -64,9 +64,9 @@ def run(
     return done.stdout
 
 
-def run_to(arguments: Sequence[str], git_dir: str, output: int) -> None:
+def run_to(arguments: Sequence[str], git_dir: str, output: int, stdin: bytes = b"") -> None:
     """Like `run`, with standard output into a descriptor."""
-    done = _start(arguments, git_dir, None, {"stdin": subprocess.DEVNULL, "stdout": output})
+    done = _start(arguments, git_dir, None, {"input": stdin, "stdout": output})
     if done.returncode:
         raise _failed(arguments, done)
 

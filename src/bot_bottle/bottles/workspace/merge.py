@@ -17,7 +17,6 @@ from bot_bottle.bottles.workspace.reach import Tree
 from bot_bottle.bottles.workspace.writing import Write
 
 MERGE_BYTES = 10_000_000
-IN_MEMORY = 8_000_000
 
 
 @dataclass(slots=True)
@@ -39,29 +38,42 @@ class _Now:
     seen: os.stat_result | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """The person's tree, the checked blobs, a directory of ours for merging."""
+
+    tree: Tree
+    blobs: dict[str, bare.Slice]
+    scratch: str
+
+
 def decide(tree: Tree, changes: tuple[Change, ...], repository: str, scratch: str) -> Decided:
     """What applying means, without writing into `tree`. scratch: a directory of ours for content."""
     out = Decided()
+    names = (
+        name for c in changes for name in (c.old, c.new) if name != NONE and "160000" not in (c.old_mode, c.new_mode)
+    )
+    desk = _Desk(tree, bare.lay_blobs(repository, names, os.path.join(scratch, "blobs")), scratch)
     for change in sorted(changes, key=lambda c: c.new_mode != "000000"):  # what is removed makes room first
         try:
-            _decide_one(tree, change, repository, scratch, out)
+            _decide_one(desk, change, out)
         except (OSError, AgentFault) as error:
             out.conflicts[change.path] = f"it cannot be read: {error}"
     return out
 
 
-def _decide_one(tree: Tree, change: Change, repository: str, scratch: str, out: Decided) -> None:
-    now = _look(tree, change.path, {write.path for write in out.writes if write.content is None})
+def _decide_one(desk: _Desk, change: Change, out: Decided) -> None:
+    now = _look(desk.tree, change.path, {write.path for write in out.writes if write.content is None})
     if isinstance(now, str):
         out.conflicts[change.path] = now
     elif (now.mode, now.blob) == (change.new_mode, change.new):
         out.same.append(change.path)
     elif change.known and (now.mode, now.blob) == (change.old_mode, change.old):
-        out.writes.append(_write(change, repository, scratch, now.seen))
+        out.writes.append(_write(change, desk, now.seen))
     elif not change.known:
         out.conflicts[change.path] = "it changed in the source, which served as the start of a large tree"
     else:
-        _merge(tree, change, now, repository, scratch, out)
+        _merge(desk, change, now, out)
 
 
 def _look(tree: Tree, path: str, removed: set[str]) -> _Now | str:
@@ -104,31 +116,27 @@ def _emptied(tree: Tree, path: str, removed: set[str]) -> bool:
         return all(entry.kind == "dir" or f"{path}/{entry.path}" in removed for entry in below.walk())
 
 
-def _write(change: Change, repository: str, scratch: str, seen: os.stat_result | None) -> Write:
+def _write(change: Change, desk: _Desk, seen: os.stat_result | None) -> Write:
     if change.new_mode == "000000":
         return Write(change.path, None, seen=seen)
+    if change.new_mode not in ("100644", "100755", "120000"):
+        raise AgentFault("workspace.submodule", "It is a commit of another repository.")
+    content = desk.blobs[change.new]
     if change.new_mode == "120000":
-        return Write(change.path, bare.blob(repository, change.new, 4096), link=True, seen=seen)
-    executable = change.new_mode == "100755"
-    if change.size <= IN_MEMORY:
-        return Write(change.path, bare.blob(repository, change.new, IN_MEMORY), executable, seen=seen)
-    place = os.path.join(scratch, change.new)
-    with open(place, "wb") as file:
-        hostgit.run_to(["cat-file", "blob", change.new], repository, file.fileno())
-    return Write(change.path, place, executable, seen=seen)
+        return Write(change.path, content.read(), link=True, seen=seen)
+    return Write(change.path, content, change.new_mode == "100755", seen=seen)
 
 
-def _merge(tree: Tree, change: Change, now: _Now, repository: str, scratch: str, out: Decided) -> None:
+def _merge(desk: _Desk, change: Change, now: _Now, out: Decided) -> None:
     regular = ("100644", "100755")
     if not all(mode in regular for mode in (change.old_mode, change.new_mode, now.mode)):
         out.conflicts[change.path] = _describe(change, now)
         return
-    if now.seen is None or now.seen.st_size > MERGE_BYTES or change.size > MERGE_BYTES:
+    if now.seen is None or max(now.seen.st_size, change.size, desk.blobs[change.old].size) > MERGE_BYTES:
         out.conflicts[change.path] = "both sides changed it, and it is too large to merge"
         return
-    ours = tree.read(change.path, MERGE_BYTES)
-    sides = (ours, bare.blob(repository, change.old, MERGE_BYTES), bare.blob(repository, change.new, MERGE_BYTES))
-    merged = merge_file(*sides, scratch)
+    ours = desk.tree.read(change.path, MERGE_BYTES)
+    merged = merge_file(ours, desk.blobs[change.old].read(), desk.blobs[change.new].read(), desk.scratch)
     if merged is None:
         out.conflicts[change.path] = "both sides changed the same lines"
         return

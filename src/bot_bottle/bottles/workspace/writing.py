@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from bot_bottle.base.errors import HostFault, OperatorFault
 from bot_bottle.base.text import visible
+from bot_bottle.bottles.workspace.bare import Slice
 from bot_bottle.bottles.workspace.reach import Tree, open_beneath
 
 
@@ -20,11 +21,11 @@ from bot_bottle.bottles.workspace.reach import Tree, open_beneath
 class Write:
     """What shall be at `path`: content None removes. link: content is the target of a symbolic link.
 
-    content: bytes, or the path of a file of ours that holds them. seen: lstat when it was decided, None for absent.
+    seen: lstat when it was decided, None for absent.
     """
 
     path: str
-    content: bytes | str | None
+    content: bytes | Slice | None
     executable: bool = False
     link: bool = False
     seen: os.stat_result | None = None
@@ -99,9 +100,7 @@ def _lay(tree: Tree, write: Write, steps: list[_Step], made: list[_Directory]) -
         if isinstance(write.content, bytes):
             file.write(write.content)
         elif write.content:
-            with open(write.content, "rb") as source:
-                while data := source.read(1 << 20):
-                    file.write(data)
+            file.writelines(write.content.chunks())
         file.flush()
         os.fchmod(fd, mode)
         _own_like(fd, os.fstat(parent))

@@ -288,7 +288,7 @@ def test_b27_programs_without_a_proxy_arrive_by_synthetic_address(start: Start, 
 
 
 _ANY_PORT = """
-import bot_bottle.egress.gateway as g
+import bot_bottle.egress.doors as g
 real = g.transparent
 g.transparent = lambda gw, leg, kind, address, port: real(gw, leg, kind, address, 80 if kind == "http" else 443)
 """

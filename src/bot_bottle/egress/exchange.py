@@ -1,4 +1,5 @@
-"""One request and its answer: what was sent, what came, and the record of how it ended (steps 7 to 11, without dialling).
+"""One request and its answer: what was sent, what came, and the record of how it ended (steps 7 to 11, without
+dialling).
 
 Two paths meet here: the upload (agent's bytes, watched for real secrets and cut on a hit: B43) and the answer. Each
 pauses the other side's leg when its own is full. An upload that was answered early is never pooled (P12).
@@ -29,7 +30,10 @@ _REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 
 
 class Exchange:
-    """address: ``ip:port`` that was dialled; addresses: pinned ones still to try. up, down: body bytes. status: as the agent saw it. sent: whether any byte of the answer went to the agent."""
+    """address: ``ip:port`` that was dialled; addresses: pinned ones still to try. up, down: body bytes.
+
+    status: as the agent saw it. sent: whether any byte of the answer went to the agent.
+    """
 
     # Most exchanges never touch most of these: defaults of the class cost nothing.
     link: "Link | None" = None
@@ -43,7 +47,8 @@ class Exchange:
     spent: Spent | None = None
     frames: Tunnel | None = None
     findings: tuple[str, ...] = ()
-    _waiting: tuple[bytes, ...] = ()
+    _waiting: list[bytes] | None = None
+    _waits = 0
     _uploaded = True
     _chunked_up = False
     _stream: ScrubStream | None = None
@@ -88,8 +93,11 @@ class Exchange:
         link = self.link
         if link is None or link.leg is None or link.state != "open":
             if data:
-                self._waiting = (*self._waiting, data)
-                if sum(map(len, self._waiting)) > HIGH:
+                if self._waiting is None:
+                    self._waiting = []
+                self._waiting.append(data)
+                self._waits += len(data)
+                if self._waits > HIGH:
                     self.session.leg.pause()
             return
         link.leg.write(data)
@@ -117,13 +125,13 @@ class Exchange:
         assert leg is not None
         if self._waiting:
             leg.write(b"".join((self.prepared.wire, *self._waiting)))
-            self._waiting = ()
+            self._waiting = None
         else:
             leg.write(self.prepared.wire)
         if self.session.leg.paused and leg.queued <= HIGH:
             self.session.leg.resume()
 
-    def unreachable(self, link: "Link", slug: str, what: str) -> None:
+    def unreachable(self, _link: "Link", /, slug: str, what: str) -> None:
         """Step 9 failed for this address; the next pinned one is tried."""
         if not self.finished:
             self.link = None
@@ -203,7 +211,7 @@ class Exchange:
         self._pass(start + framed)
 
     def _interim(self, head: Head, rest: bytes) -> None:
-        """1xx: 100 goes on to an agent that waits for it; 101 opens a WebSocket that was asked for; others are dropped."""
+        """100 goes on to an agent that waits for it; 101 opens a WebSocket that was asked for; others are dropped."""
         if head.status == 101:
             self._switch(head, rest)
             return

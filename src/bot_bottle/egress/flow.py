@@ -1,6 +1,8 @@
-"""The one path of every request out of a bottle, numbered as in design.md (a); every entry and protocol comes through here.
+"""The one path of every request out of a bottle, numbered as in design.md (a); every entry and protocol comes
+through here.
 
-1 the bottle, by its socket; 2 one canonical target; 3 the verdict; 4 the agent's own bytes; 6 the intent record; 7 the
+1 the bottle, by its socket; 2 one canonical target; 3 the verdict; 4 the agent's own bytes; 6 the intent record; 7
+the
 address, resolved, classified, pinned and recorded; 8 the secret; 9 dial, verify, relay; 10 the answer, scrubbed;
 11 the outcome record. Step 5 (asks) has no room yet, so an ask is a denial with its own reason.
 """
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 _MEMO = 512
 _MEMO_HEAD = 8192
 _SECRET_HITS = 3
-_TITLES = {400: "Malformed request", 408: "Too slow", 413: "Too large", 429: "Too many requests", 502: "Upstream failed",
+_TITLES = {
+    400: "Malformed request", 408: "Too slow", 413: "Too large", 429: "Too many requests", 502: "Upstream failed",
            504: "Upstream too slow"}  # fmt: skip
 
 

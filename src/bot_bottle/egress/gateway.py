@@ -1,18 +1,14 @@
-"""Everything of one gateway in one place: wiring, doors, the once-a-second sweep, freeze, reload, the end."""
+"""Everything of one gateway in one place: wiring, the once-a-second sweep, freeze, reload, the end."""
 
 import socket
 from collections.abc import Callable
 from typing import Protocol
 
 from bot_bottle.audit.record import Kind as RecordKind
-from bot_bottle.egress.entries.dns import DnsDoor
-from bot_bottle.egress.entries.forward import Forward
-from bot_bottle.egress.entries.transparent import transparent
 from bot_bottle.egress.flow import Flow
 from bot_bottle.egress.leaves import Leaves, Trust
-from bot_bottle.egress.leg import Leg
 from bot_bottle.egress.limits import Gauges, Spent
-from bot_bottle.egress.loop import IN, Loop
+from bot_bottle.egress.loop import Loop
 from bot_bottle.egress.messages import Configure, Counters, Frozen, GatewayToKeeper, Mint, Secrets
 from bot_bottle.egress.names import SyntheticNames
 from bot_bottle.egress.prepare import Prepared
@@ -27,7 +23,6 @@ from bot_bottle.policy.effective import Policy
 from bot_bottle.policy.verdict import Kind, Request
 
 _CONNECT_SECONDS = 20.0
-_BATCH = 32
 _COUNTED = 500
 _SITES = 256
 
@@ -90,44 +85,9 @@ class Gateway:
         self._number = number + 1
         return number
 
-    # doors
-
-    def open_doors(self, kinds: tuple[str, ...], fds: list[int]) -> None:
-        """Listening sockets of the seal, in the order of their kinds."""
-        for kind, fd in zip(kinds, fds, strict=True):
-            door = socket.socket(fileno=fd)
-            door.setblocking(False)
-            self._doors.append(door)
-            if kind.startswith("dns"):
-                DnsDoor(self, door, stream=kind == "dns-tcp")
-            else:
-                self.loop.watch(fd, IN, lambda _mask, d=door, k=kind: self._accept(d, k))
-
-    def _accept(self, door: socket.socket, kind: str) -> None:
-        for _ in range(_BATCH):
-            try:
-                sock, _ = door.accept()
-            except BlockingIOError:
-                return
-            except OSError:
-                self.gauges.refuse("accept")
-                return
-            if len(self.clients) >= self.limits.connections:
-                self.gauges.refuse("connections")
-                self.counters.limited += 1
-                sock.close()
-                continue
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._admit(sock, kind)
-
-    def _admit(self, sock: socket.socket, kind: str) -> None:
-        leg = Leg(self.loop, sock, _NOBODY)
-        if kind == "forward":
-            Forward(self, leg)
-            return
-        address, port = sock.getsockname()[:2]
-        transparent(self, leg, kind, address.removeprefix("::ffff:"), port)
+    def own(self, door: socket.socket) -> None:
+        """A listening socket that is closed at the end."""
+        self._doors.append(door)
 
     # counting
 
@@ -228,22 +188,6 @@ class Gateway:
             client.cut()
         self.pool.clear()
         self.journal.flush()
-
-
-class _Nobody:
-    """Owner of a leg in the moment before its door takes it."""
-
-    def received(self, data: bytes) -> None:
-        raise AssertionError("a leg without an owner")
-
-    def ended(self, clean: bool) -> None:
-        """Nothing to end."""
-
-    def drained(self) -> None:
-        """Nothing was written."""
-
-
-_NOBODY = _Nobody()
 
 
 def _count(counts: dict[str, int], host: str) -> None:

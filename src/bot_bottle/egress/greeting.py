@@ -1,4 +1,5 @@
-"""The first bytes of a connection whose target is not known yet: a ClientHello chooses the certificate, then TLS begins.
+"""The first bytes of a connection whose target is not known yet: a ClientHello chooses the certificate, then TLS
+begins.
 
 Used behind CONNECT and at the transparent doors. Nothing is answered before the name in the hello was compared with
 what the door knows; bytes that came early are fed to TLS, none is lost (P06).
@@ -96,7 +97,7 @@ class Greeting:
         self._leg.write(UNRECOGNIZED_NAME)
         self._leg.finish()
 
-    def ended(self, clean: bool) -> None:
+    def ended(self, _clean: bool, /) -> None:
         self._gateway.clients.discard(self)
 
     def drained(self) -> None:

@@ -1,6 +1,7 @@
 """TLS contexts: one per intercepted host with a leaf that the keeper minted, and one per set of trusted authorities.
 
-The authority's key never comes here: a leaf is asked for by host name (`Mint`) and all leaves share one key. A context
+The authority's key never comes here: a leaf is asked for by host name (`Mint`) and all leaves share one key. A
+context
 compares the server name that OpenSSL read with its host, so that two readings of one ClientHello end it (P09).
 """
 

@@ -1,7 +1,8 @@
 """One side of a flow: bytes in by callback, bytes out with back-pressure on the other side. Plain TCP and TLS.
 
 TLS is driven by hand over MemoryBIO (facts/proxy.md 4): no transport layer, one receive buffer for the process, and
-early bytes (a ClientHello behind CONNECT) are simply fed (P06). A stream that ends without close_notify says so (P07).
+early bytes (a ClientHello behind CONNECT) are simply fed (P06). A stream that ends without close_notify says so
+(P07).
 """
 
 import contextlib
@@ -22,11 +23,11 @@ _RECORD = 16384
 class Owner(Protocol):
     """Who a leg works for."""
 
-    def received(self, data: bytes) -> None:
+    def received(self, data: bytes, /) -> None:
         """Bytes of the application, in order."""
         ...
 
-    def ended(self, clean: bool) -> None:
+    def ended(self, clean: bool, /) -> None:
         """No more bytes will come and the leg is closed. clean: the peer said so (FIN; close_notify for TLS)."""
         ...
 

@@ -1,7 +1,8 @@
 """The gateway process: ``python -I -m bot_bottle.egress.main``, fd 3 = keeper, fd 4 = launcher. Numbered start-up.
 
 1 its own descriptors, undumpable, no core; 2 Configure and Secrets from the keeper; 3 confined, or it does not start;
-4 Configured; 5 the doors from the launcher; 6 Serving. EOF on either channel ends it: everything is closed, the bottle
+4 Configured; 5 the doors from the launcher; 6 Serving. EOF on either channel ends it: everything is closed, the
+bottle
 is killed through its pidfd, the process exits (D08, B78).
 """
 
@@ -17,6 +18,7 @@ from typing import cast
 from bot_bottle.base.errors import BottleError
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.egress.confine import confine, harden
+from bot_bottle.egress.doors import Doors as OpenDoors
 from bot_bottle.egress.gateway import Gateway
 from bot_bottle.egress.loop import IN, Loop
 from bot_bottle.egress.messages import (
@@ -121,7 +123,7 @@ class Process:
         match message:
             case Doors(kinds=kinds):
                 self.pidfd = fds[-1] if len(fds) > len(kinds) else -1
-                gateway.open_doors(kinds, fds[: len(kinds)])
+                OpenDoors(gateway).open(kinds, fds[: len(kinds)])
                 self._send(self.launcher, Serving())
             case Bye():
                 gateway.close()

@@ -1,4 +1,5 @@
-"""Steps 2, 3, 4 and 8 for one request head: pure in its bytes, so that an equal head is decided once (facts/proxy.md 9).
+"""Steps 2, 3, 4 and 8 for one request head: pure in its bytes, so that an equal head is decided once (facts/proxy.md
+9).
 
 What is sent is built from parsed parts: canonical target and path, our Host, our framing, exactly one credential.
 Hop-by-hop fields, fields that `Connection` names, method overrides and forwarding fields stay here (P10, D24); while
@@ -6,6 +7,8 @@ a secret is held the answer is asked for in a form that can be read (D12).
 """
 
 import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, cast
 from urllib.parse import unquote_plus
 
@@ -92,7 +95,7 @@ class Prepared(NamedTuple):
     error: tuple[int, str, str] | None = None
     intent: Template | None = None
     outcome: Template | None = None
-    facts: dict[str, object] = {}
+    facts: Mapping[str, object] = MappingProxyType({})
     leaked: str = ""
 
     def outcome_facts(self) -> dict[str, object]:
@@ -251,7 +254,7 @@ def _facts(rules: Rules, site: Site, head: Head, found: Place, protocol: str, ve
     }
 
 
-def _outcome_facts(facts: dict[str, object]) -> dict[str, object]:
+def _outcome_facts(facts: Mapping[str, object]) -> dict[str, object]:
     kept = ("entry", "protocol", "target", "method", "path", "verdict", "rule", "secrets")
     return {name: facts[name] for name in kept if name in facts}
 

@@ -1,6 +1,7 @@
 """The gateway's half of the log: records staged in a turn leave in one write, and what waits for them goes on after.
 
-No record, no request: whatever follows an intent is the `then` of its record and runs only once the bytes are written.
+No record, no request: whatever follows an intent is the `then` of its record and runs only once the bytes are
+written.
 A failed or short write stops the gateway (`on_failure`). A quota per bottle freezes that bottle, not the host (D18).
 Constant parts are encoded once by audit.encode itself, so that a fast line is byte-identical to a slow one.
 """

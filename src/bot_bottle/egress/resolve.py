@@ -1,4 +1,5 @@
-"""Names to addresses, off the loop; called only after an intent is written (D09), and its answer is what is dialled (B17).
+"""Names to addresses, off the loop; called only after an intent is written (D09), and its answer is what is dialled
+(B17).
 
 Classification happens here, on the answer itself: a name that resolves to nothing public is refused, whoever owns its
 zone (B18, B20). A route's `address:` is never resolved.

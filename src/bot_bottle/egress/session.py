@@ -28,8 +28,8 @@ class Session:
     """state: HEAD (between requests), BODY (an upload runs), WAIT (an answer is awaited), DRAIN, LINGER, TUNNEL."""
 
     __slots__ = (
-        "_body", "_buffer", "_left", "_since", "_tunnel", "closing", "drained_bytes", "exchange", "gateway", "leg", "memo",
-        "minor", "owing", "site", "state",
+        "_body", "_buffer", "_left", "_since", "_tunnel", "closing", "drained_bytes", "exchange", "gateway", "leg",
+        "memo", "minor", "owing", "site", "state",
     )  # fmt: skip
 
     def __init__(self, gateway: "Gateway", site: Site) -> None:
@@ -68,7 +68,7 @@ class Session:
                 self._buffer = data
                 self._since = self.gateway.loop.now
             self._next_head()
-        elif state == BODY or state == DRAIN:
+        elif state in (BODY, DRAIN):
             self._upload(data)
         elif state == TUNNEL:
             if self._tunnel is not None:

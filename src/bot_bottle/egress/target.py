@@ -59,7 +59,7 @@ def place(site: Site, head: Head) -> Place:
         host, port = site.host, site.port
     else:
         host, port, path, query = _absolute(site, head.target)
-    _agree(head, site.scheme, host, port)
+    _agree(head, host, port)
     try:
         return Place(Target(site.scheme, host, port), canonical_path(path), query)
     except ValueError as error:
@@ -76,7 +76,7 @@ def _absolute(site: Site, text: str) -> tuple[str, int, str, str]:
     return host, port, found[3] or "/", found[4] or ""
 
 
-def _agree(head: Head, scheme: str, host: str, port: int) -> None:
+def _agree(head: Head, host: str, port: int) -> None:
     """Host must be this host; without a port it stands for the default port, or for the one of the connection."""
     text = head.get("host")
     if text is None:

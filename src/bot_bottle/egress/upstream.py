@@ -21,9 +21,9 @@ _TUNNEL_HEAD = 16384
 class User(Protocol):
     """Whoever holds a connection: an exchange."""
 
-    def connected(self, link: "Link") -> None: ...
+    def connected(self, link: "Link", /) -> None: ...
 
-    def unreachable(self, link: "Link", slug: str, what: str) -> None: ...
+    def unreachable(self, link: "Link", /, slug: str, what: str) -> None: ...
 
     def reply(self, data: bytes) -> None: ...
 
@@ -71,7 +71,7 @@ class Link:
         self._proxied = b""
 
     def dial(self, ip: str, port: int, tls: tuple[object, str] | None, tunnel: bytes = b"") -> None:
-        """Connects. tls: (context, server name) or None. tunnel: a CONNECT head for the host's own proxy, or empty."""
+        """Connects. tls: (context, server name) or None. tunnel: a CONNECT head for an upstream proxy, or empty."""
         self._tls, self._proxied = tls, tunnel
         sock = socket.socket(
             socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC

@@ -1,7 +1,8 @@
 """The DNS door (53, UDP and TCP): answers synthetic addresses and never resolves (B21-B23, D09).
 
 A name that some route could allow gets the synthetic pair of addresses, all others REFUSED; nothing of any question
-leaves the host. Answers come from the asked address, so that a hard-coded resolver seems to answer (facts/backends.md 2).
+leaves the host. Answers come from the asked address, so that a hard-coded resolver seems to answer
+(facts/backends.md 2).
 """
 
 import contextlib
@@ -100,7 +101,7 @@ class _Stream:
         except Malformed:
             self.cut()
 
-    def ended(self, clean: bool) -> None:
+    def ended(self, _clean: bool, /) -> None:
         self._gateway.clients.discard(self)
 
     def drained(self) -> None:

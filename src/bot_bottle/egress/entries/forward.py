@@ -1,6 +1,7 @@
 """The forward proxy door (3128): CONNECT and absolute form. CONNECT itself is never forwarded (B03, B10).
 
-CONNECT is answered with 200 whatever the policy says, because harnesses take a refused CONNECT for a broken network and
+CONNECT is answered with 200 whatever the policy says, because harnesses take a refused CONNECT for a broken network
+and
 retry for minutes (facts/agents.md 4); the refusal comes as a 403 inside TLS. No name is resolved for it.
 """
 
@@ -73,7 +74,7 @@ class Forward:
         session.attach(self._leg)
         gateway.flow.refuse(session, status, slug, what)
 
-    def ended(self, clean: bool) -> None:
+    def ended(self, _clean: bool, /) -> None:
         self._gateway.clients.discard(self)
 
     def drained(self) -> None:

@@ -13,7 +13,7 @@ _KNOWN = frozenset((0, 1, 2, 8, 9, 10))
 
 
 class _Frames:
-    """Reads frame headers; `_payload` gets (final fragment of the message, opcode, bytes, last bytes of the frame)."""
+    """Reads frame headers; `_walk` gives (final fragment of its message, opcode, bytes, end of the frame)."""
 
     def __init__(self, masked: bool) -> None:
         self._masked = masked

@@ -1,6 +1,8 @@
-"""HTTP/1.1 heads, sans-io and stricter than the RFC: what two parsers could read differently is refused (B29, P01-P04).
+"""HTTP/1.1 heads, sans-io and stricter than the RFC: what two parsers could read differently is refused (B29,
+P01-P04).
 
-Everything accepted here is accepted by h11 with the same method, target, fields and body (tests/unit/egress/test_h11.py).
+Everything accepted here is accepted by h11 with the same method, target, fields and body
+(tests/unit/egress/test_h11.py).
 Refused beyond it: bare LF, obs-fold, leading blank lines, control bytes in values, repeated or listed Content-Length,
 Content-Length beside Transfer-Encoding, HTTP/1.0 with Transfer-Encoding, heads beyond the limits.
 """
@@ -11,18 +13,18 @@ from typing import NamedTuple
 CHUNKED = -1
 UNTIL_CLOSE = -2
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]"
+_TCHAR = r"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 _VALUE = r"[\t\x20-\x7e\x80-\xff]"
-_REQUEST = re.compile(rf"({_TOKEN}{{1,32}}) ([\x21\x22\x24-\x7e]+) HTTP/1\.([01])\r\n")
+_REQUEST = re.compile(rf"({_TCHAR}{{1,32}}) ([\x21\x22\x24-\x7e]+) HTTP/1\.([01])\r\n")
 _STATUS = re.compile(rf"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: {_VALUE}*)?\r\n")
-_BLOCK = re.compile(rf"(?:{_TOKEN}++:{_VALUE}*+\r\n)*+\r\n")
-_FIELD = re.compile(rf"({_TOKEN}+):[\t ]*({_VALUE}*)\r\n")
+_BLOCK = re.compile(rf"(?:{_TCHAR}++:{_VALUE}*+\r\n)*+\r\n")
+_FIELD = re.compile(rf"({_TCHAR}+):[\t ]*({_VALUE}*)\r\n")
 _LENGTH = re.compile(r"[0-9]{1,15}\Z")
 _SINGLE = ("host", "content-length", "transfer-encoding", "expect", "upgrade", "content-encoding", "content-range")
 
 
 class Malformed(Exception):
-    """Bytes that no reader should have to guess about. slug: ``wire.…``; what: one sentence without any of the bytes."""
+    """Bytes that no reader should guess about. slug: ``wire.…``; what: one sentence without any of the bytes."""
 
     def __init__(self, slug: str, what: str) -> None:
         super().__init__(what)

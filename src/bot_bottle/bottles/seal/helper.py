@@ -65,6 +65,7 @@ def build(spec: Spec, ids: Ids, bwrap: which.Found, launcher: int, channel: sock
     meters = staging.meters()
     message = json.dumps({"pid": pid, "kinds": [kind for kind, _ in sockets], "meters": len(meters)}).encode()
     socket.send_fds(channel, [message], [pidfd, *(sock.fileno() for _, sock in sockets), *meters])  # 13
+    channel.close()  # the launcher goes on; our own end is not waited for
 
 
 def arm(launcher: int) -> None:
@@ -111,6 +112,7 @@ def first_process(spec: Spec, command: list[str]) -> NoReturn:
     """
     try:
         arm_first(GO)
+        own_process_view()
         limits(spec.ceilings)
         own_session(spec.terminal)
         for fd in (GO, READY):
@@ -132,6 +134,12 @@ def arm_first(go: int) -> None:
         os._exit(1)
 
 
+def own_process_view() -> None:
+    """bubblewrap looks its child up in /proc by the pid of this namespace; the host's /proc knows another by it, or
+    none where the host itself is a container with few processes."""
+    kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+
+
 def limits(ceilings: Ceilings) -> None:
     """D16: descriptors at most a quarter of ours; NPROC counts inside the user namespace; never RLIMIT_AS."""
     ours = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -150,8 +158,8 @@ def own_session(terminal: bool) -> None:
     kernel.own_session_keyring()
     if terminal:
         fcntl.ioctl(STDIN, TIOCSCTTY, 0)
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        if number < 32:
+    for number in signal.valid_signals():
+        if signal.getsignal(number) == signal.SIG_IGN:  # only this outlives an exec
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     os.umask(0o022)

@@ -7,6 +7,7 @@ last (or, at its start, the head that was signed last): a truncated or exchanged
 
 import base64
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Generator
@@ -24,6 +25,9 @@ from bot_bottle.base.errors import AuditFault
 
 SEGMENT = 1 << 20
 """A start reads the current segment again, so it is short."""
+SINK = "sink"
+"""Beside the host log: a file, FIFO or link that every host checkpoint is appended to. Owned by another uid and
+append-only, it is what a rollback of the whole home cannot change; `log verify host --against` reads it."""
 
 
 class HostLog:
@@ -60,6 +64,7 @@ class HostLog:
             self._sealer.append(encode(record))
             self._sealer.read()
             self._sealer.sign()
+            _pour(os.path.join(os.path.dirname(self._directory), SINK), self._sealer.note)
             if self._sealer.front.size() > SEGMENT:
                 self._cut()
             return self._sealer.head
@@ -112,6 +117,19 @@ def head_of(record: Record) -> Checkpoint | None:
         return Checkpoint(record.detail["origin"], size, root)
     except (KeyError, ValueError):
         return None
+
+
+def _pour(path: str, note: bytes) -> None:
+    """Appends to the sink where there is one; a sink that takes nothing stops the log like a full disk."""
+    if not os.path.lexists(path):
+        return
+    with files.writing("The sink of checkpoints"):
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if os.write(descriptor, note) != len(note):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(descriptor)
 
 
 def _load(directory: str, origin: str, signer: Signer) -> Sealer:

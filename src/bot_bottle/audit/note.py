@@ -96,6 +96,20 @@ def signer_name(note: bytes) -> str:
     return _parse(note)[1][0][0]
 
 
+def split(data: bytes) -> list[bytes]:
+    """The notes of a file that holds several, one after the other (a sink of checkpoints)."""
+    found: list[bytes] = []
+    ended = True
+    for line in data.splitlines(keepends=True):
+        signature = line.startswith("— ".encode())
+        if ended and not signature:
+            found.append(b"")
+        if found:
+            found[-1] += line
+        ended = signature
+    return found
+
+
 def _parse(note: bytes) -> tuple[str, list[tuple[str, bytes, bytes]]]:
     try:
         whole = note.decode() if len(note) <= MAX_NOTE else ""

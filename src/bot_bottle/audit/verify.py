@@ -58,7 +58,7 @@ def verify(
     origin: str = "",
     known: Sequence[Checkpoint] = (),
 ) -> Report:
-    """The state of one log. fingerprint: ``SHA256:...`` or a verifier key. against: a remembered signed note.
+    """The state of one log. fingerprint: ``SHA256:...`` or a verifier key. against: remembered signed notes.
 
     origin: what the checkpoint must call itself ("" accepts any). known: heads that the host log countersigned.
     Never raises for what the files say; that is the report's business.
@@ -66,8 +66,10 @@ def verify(
     report = Report(directory)
     try:
         key, head = _open(directory, fingerprint, origin, report)
-        remembered = list(known) + ([heads.verify(against, key)] if against is not None else [])
-        _judge(report, key, head, remembered)
+        remembered = [heads.verify(one, key) for one in note.split(against)] if against is not None else []
+        if against is not None and not remembered:
+            raise AuditFault("audit.note", "The remembered checkpoint is empty.")
+        _judge(report, key, head, [*known, *remembered])
     except AuditFault as fault:
         report.problems.append(fault.what)
     except OSError as error:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
+from bot_bottle.inspect.events import EventJoiner, begins_events
 from bot_bottle.inspect.needles import Needle
 
 _HEADS = range(8, 3, -1)
@@ -54,7 +55,7 @@ class Scrubber:
 
     def clean(self, data: bytes, hits: dict[str, int] | None = None) -> bytes:
         """A whole value without secrets; the same object when there is none. hits: counted by secret name."""
-        if self.quick is None or not self.quick(data):
+        if self.quick is None or not (self.quick(data) or begins_events(data)):
             return data
         stream = ScrubStream(self)
         out = stream.feed(data) + stream.finish()
@@ -129,7 +130,7 @@ def _quick(heads: list[bytes]) -> Callable[[bytes], object] | None:
 class ScrubStream:
     """One body on its way. `hits` counts replacements by secret name; D02 freezes on them."""
 
-    __slots__ = ("_covered", "_ends", "_held", "_quick", "_scrubber", "hits")
+    __slots__ = ("_covered", "_ends", "_events", "_head", "_held", "_quick", "_scrubber", "hits")
 
     def __init__(self, scrubber: Scrubber) -> None:
         self._scrubber = scrubber
@@ -137,15 +138,46 @@ class ScrubStream:
         self._ends = scrubber.ends
         self._held = b""
         self._covered = 0
+        self._head: bytes | None = b""
+        self._events: EventJoiner | None = None
         self.hits: dict[str, int] = {}
 
     @property
     def held(self) -> int:
         """Bytes that wait for what follows."""
-        return len(self._held)
+        return len(self._held) + len(self._head or b"")
 
     def feed(self, chunk: bytes) -> bytes:
         """The next bytes in; those out that no secret can start in. The same object when nothing is there."""
+        if self._head is not None:
+            chunk = self._begun(chunk)
+        if self._events is not None:
+            return self._events.feed(self._bytes(chunk))
+        return self._bytes(chunk)
+
+    def finish(self) -> bytes:
+        """The bytes that were held at the end of the body."""
+        if self._head:
+            self._held, self._head = self._head, None
+        data, self._held = self._held, b""
+        if data and self._scrubber:
+            data = self._replace(data, final=True)
+        if self._events is not None:
+            data = self._events.feed(data) + self._events.finish()
+        return data
+
+    def _begun(self, chunk: bytes) -> bytes:
+        """The first bytes, once they tell whether lines must be joined; at most 64 wait for that."""
+        head = self._head + chunk if self._head else chunk
+        events = begins_events(head) if self._quick is not None else False
+        if events is None:
+            self._head = head
+            return b""
+        self._head = None
+        self._events = EventJoiner(self._scrubber, self.hits) if events else None
+        return head
+
+    def _bytes(self, chunk: bytes) -> bytes:
         data = self._held + chunk if self._held else chunk
         if self._quick is None or not data:
             return data
@@ -157,13 +189,6 @@ class ScrubStream:
             return data
         self._held = data[-keep:]
         return data[:-keep]
-
-    def finish(self) -> bytes:
-        """The bytes that were held at the end of the body."""
-        if not self._held:
-            return b""
-        data, self._held = self._held, b""
-        return self._replace(data, final=True)
 
     def _replace(self, data: bytes, final: bool) -> bytes:
         spans = self._scrubber.spans(data)

@@ -92,10 +92,10 @@ def test_chunks_change_nothing_but_time(parts: list[bytes], rnd: random.Random) 
 
 def test_a_clean_chunk_is_the_same_object_and_nothing_is_held() -> None:
     stream = SCRUBBER.stream()
-    event = b'data: {"delta": "hello"}\n\n'
-    assert stream.feed(event) is event
+    body = b'{"delta": "hello"}\n\n'
+    assert stream.feed(body) is body
     assert stream.held == 0
-    assert SCRUBBER.clean(event) is event
+    assert SCRUBBER.clean(body) is body
 
 
 def test_only_a_live_prefix_is_held() -> None:

@@ -78,6 +78,15 @@ def speed(rnd: random.Random, scrubber: Scrubber, secret: bytes) -> dict[int, fl
     return took
 
 
+def event_cost(rnd: random.Random, scrubber: Scrubber) -> float:
+    """Microseconds per event of about 64 bytes, whose values are joined over the stream."""
+    words = ("the", "request", "token", "sk-", "content", "delta", "function", "return", "key")
+    made = [
+        b'data: {"delta":{"text":" %b"},"index":%d}\n\n' % (rnd.choice(words).encode(), at) for at in range(20_000)
+    ]
+    return per_chunk(scrubber.stream().feed, made)
+
+
 def echoed(rnd: random.Random, value: bytes) -> bytes:
     """The secret as some upstream may send it back, within other text."""
     pair = rnd.randbytes(rnd.randrange(5)) + value + rnd.randbytes(rnd.randrange(5))
@@ -121,11 +130,12 @@ def main() -> None:
     amount = len({needle.find for name, pair in secrets.items() for needle in needles(name, *pair)})
     print(f"20 secrets, {amount} needles, compiled in {build:.1f} ms, load {os.getloadavg()[0]:.1f}.\n")
     took = speed(rnd, scrubber, next(iter(secrets.values()))[0])
+    event = event_cost(rnd, scrubber)
     leaks(rnd, secrets, scrubber, count)
     print("\n| goal | measured | met |\n|---|---|---|")
     rate = 16384 / took[16384]
     print(f"| >= 200 MB/s at 16 KB | {rate:.0f} | {'yes' if rate >= 200 else '**no**'} |")
-    print(f"| <= 15 us per 64-byte event | {took[64]:.2f} | {'yes' if took[64] <= 15 else '**no**'} |")
+    print(f"| <= 15 us per 64-byte event, in a row joined | {event:.2f} | {'yes' if event <= 15 else '**no**'} |")
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ class SystemdCreds:
 
 
 class Passphrase:
-    """scrypt (N=2^17, r=8, p=1: 128 MB, RFC 7914) of what the person types. ask: called once, returns the phrase."""
+    """scrypt (N=2^17, r=8, p=1: 128 MB, RFC 7914) of what the person types. ask: returns the phrase; a new file asks twice."""
 
     word = "passphrase"
 
@@ -127,6 +127,8 @@ class Passphrase:
 
     def create(self) -> tuple[bytes, str]:
         phrase = self._ask()
+        if phrase != self._ask():
+            raise OperatorFault("custody.passphrase", "The two passphrases differ.", "Try again.")
         if len(phrase) < 12:
             raise OperatorFault(
                 "custody.passphrase", "The passphrase has fewer than 12 characters.", "Use several words."

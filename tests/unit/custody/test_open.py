@@ -46,7 +46,9 @@ def test_the_config_file_chooses_stores_and_maps_variables(place: Home) -> None:
         custody.put(Secret("x", b"y" * 8))
 
 
-def test_a_passphrase_is_asked_for_once(place: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_passphrase_is_asked_for_twice_when_new_and_once_when_opened(
+    place: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     configure(place, 'key = "passphrase"\n')
     asked: list[int] = []
 
@@ -59,8 +61,18 @@ def test_a_passphrase_is_asked_for_once(place: Home, monkeypatch: pytest.MonkeyP
     custody.put(Secret("example", b"sk-example-0123456789"))
     assert custody.get("example") is not None
     assert open_custody(place, {}, ask).get("example") is not None
-    assert len(asked) == 2
+    assert len(asked) == 3
     assert "passphrase" in custody.protection()[0]
+
+
+@pytest.mark.parametrize("typed", [["correct horse battery", "correct horse batery"], ["short", "short"]])
+def test_a_mistyped_or_short_passphrase_makes_no_file(place: Home, typed: list[str]) -> None:
+    configure(place, 'key = "passphrase"\n')
+    answers = iter(typed)
+    with pytest.raises(OperatorFault) as fault:
+        open_custody(place, {}, lambda: next(answers)).put(Secret("example", b"sk-example-0123456789"))
+    assert fault.value.slug == "custody.passphrase"
+    assert not Path(place.secrets, "secrets.enc").exists()
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ class Bottle:
         self.meters = opened.meters
         self._ready = opened.ready
         self._release = opened.release
+        self._helper = opened.helper
         self._status: int | None = None
         self._text = b""
 
@@ -34,12 +35,18 @@ class Bottle:
         """Until the init inside runs. Raises SealFault, with everything ended, when it does not."""
         try:
             if self.read_line(timeout) == "ready":
+                self._reap_helper()
                 return
         except (EOFError, TimeoutError):
             pass
         complaint = self.complaint()
         self.stop()
         raise SealFault("seal.not-up", f"The sandbox did not come up: {complaint}.", "Run `bot-bottle doctor`.")
+
+    def _reap_helper(self) -> None:
+        if self._helper:
+            os.waitpid(self._helper, 0)
+        self._helper = 0
 
     def complaint(self) -> str:
         """What bubblewrap said on the agent's stderr before the agent existed."""
@@ -87,6 +94,7 @@ class Bottle:
             kill(self.pidfd)
             if self.wait(STOP_SECONDS) is None:
                 raise SealFault("seal.undead", "The bottle does not die.", "Look at `ps` for processes in state D.")
+        self._reap_helper()
         self.ids.release()
 
     def close(self) -> None:

@@ -12,23 +12,29 @@ from bot_bottle.bottles.seal.spec import Bind
 Tree = int
 
 
-def clone(bind: Bind, ids: Ids) -> Tree:
+class Tables:
+    """One user namespace per owner, shared by all mounts of one bottle: each costs a fork."""
+
+    def __init__(self, ids: Ids) -> None:
+        self._ids = ids
+        self._made: dict[tuple[int, int], int] = {}
+
+    def for_owner(self, owner: os.stat_result) -> int:
+        key = (owner.st_uid, owner.st_gid)
+        if key not in self._made:
+            self._made[key] = ownership_table(owner, self._ids)
+        return self._made[key]
+
+
+def clone(bind: Bind, ids: Ids, tables: Tables) -> Tree:
     """A detached mount of the bind's source, mapped if it asks for it. Runs before the helper loses root's powers."""
     tree = kernel.clone_tree(bind.source)
     if bind.mapped:
         try:
-            show_as_agents(tree, os.stat(bind.source), ids)
+            kernel.map_owner(tree, tables.for_owner(os.stat(bind.source)))
         except OSError as error:
             without_map(bind, ids, error)
     return tree
-
-
-def show_as_agents(tree: Tree, owner: os.stat_result, ids: Ids) -> None:
-    table = ownership_table(owner, ids)
-    try:
-        kernel.map_owner(tree, table)
-    finally:
-        os.close(table)
 
 
 def without_map(bind: Bind, ids: Ids, error: OSError) -> None:

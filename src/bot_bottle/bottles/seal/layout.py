@@ -4,9 +4,11 @@ D03: no environment and no argument of the agent in any process's argv or enviro
 writable sysctl, nothing of pid 1. S05: nothing of the host's /run or /tmp.
 """
 
+import contextlib
 import os
 import re
 import shlex
+from collections.abc import Iterator
 
 from bot_bottle.base.errors import OperatorFault
 from bot_bottle.bottles.seal import etc, seccomp
@@ -19,33 +21,17 @@ STAGED_TMP = f"{STAGE}/tmp"  # noqa: S108 - on the hidden stage
 PRIVATE = "/run/bot-bottle"  # our own files inside
 INIT, PROBE, PYTHON = f"{PRIVATE}/init", f"{PRIVATE}/probe.py", f"{PRIVATE}/python"
 HOME = "/home/agent"
-HOST_ETC = (
-    "alternatives",
-    "ca-certificates.conf",
+HOST_ETC = (  # copied: small files without a name, key or person in them
     "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
     "localtime",
-    "magic",
     "mime.types",
     "protocols",
-    "rpc",
     "services",
     "ssl/openssl.cnf",
-    "terminfo",
     "timezone",
 )
-HIDDEN_PROC = (
-    "keys",
-    "key-users",
-    "kcore",
-    "sysrq-trigger",
-    "timer_list",
-    "kallsyms",
-    "kmsg",
-    "sched_debug",
-    "latency_stats",
-)
+HOST_ETC_BOUND = ("alternatives",)
+HIDDEN_PROC = ("keys", "key-users", "kcore", "sysrq-trigger", "timer_list")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -91,33 +77,32 @@ def system_tree(authority: bool) -> list[str]:
             out += ["--symlink", f"usr/{name}", f"/{name}"]
         elif os.path.isdir(f"/{name}"):
             out += ["--ro-bind", f"/{name}", f"/{name}"]
-    for name in HOST_ETC:
+    for name in HOST_ETC_BOUND if authority else (*HOST_ETC_BOUND, "ssl/certs"):
         out += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    if not authority:
-        out += ["--ro-bind-try", "/etc/ssl/certs", "/etc/ssl/certs"]
+    out += own_files(tuple(Content(path, data) for path, data in host_files()))
     return [*out, "--symlink", "../usr/lib/os-release", "/etc/os-release"]
 
 
 def kernel_views() -> list[str]:
     """S03, S09: sysctls read-only, no key list, and nothing of pid 1 to read or trace (D03)."""
     out = ["--proc", "/proc"]
-    for name in ("sys", "bus", "fs", "irq", "acpi", "scsi"):
-        out += ["--ro-bind", f"/proc/{name}", f"/proc/{name}"] if os.path.isdir(f"/proc/{name}") else []
+    out += ["--ro-bind", "/proc/sys", "/proc/sys"]
     for name in HIDDEN_PROC:
         out += ["--ro-bind", "/dev/null", f"/proc/{name}"] if os.path.exists(f"/proc/{name}") else []
     return [*out, "--perms", "0555", "--size", "4096", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
 
 
+def host_files() -> Iterator[tuple[str, bytes]]:
+    for name in HOST_ETC:
+        with contextlib.suppress(OSError), open(f"/etc/{name}", "rb") as file:
+            yield f"/etc/{name}", file.read()
+
+
 def own_files(files: tuple[Content, ...]) -> list[str]:
+    """Files of the root tmpfs, which is read-only at the end: a bind each would cost a mount."""
     out: list[str] = []
     for file in files:
-        out += [
-            "--perms",
-            "0555" if file.executable else "0444",
-            "--ro-bind-data",
-            str(memfd(file.data)),
-            file.target,
-        ]
+        out += ["--perms", "0555" if file.executable else "0444", "--file", str(memfd(file.data)), file.target]
     return out
 
 

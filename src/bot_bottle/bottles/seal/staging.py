@@ -58,7 +58,8 @@ def clone_sources(spec: Spec, ids: Ids, extra: tuple[Bind, ...]) -> Sources:
     """As root, with all its powers still: detached mounts, idmapped where they are to look like the agent's."""
     if ids.by != "own":
         return Sources()
-    return Sources(trees={n: idmap.clone(bind, ids) for n, bind in enumerate([*wanted(spec), *extra])})
+    tables = idmap.Tables(ids)
+    return Sources(trees={n: idmap.clone(bind, ids, tables) for n, bind in enumerate([*wanted(spec), *extra])})
 
 
 def open_sources(spec: Spec, sources: Sources, extra: tuple[Bind, ...]) -> None:

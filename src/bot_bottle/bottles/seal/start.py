@@ -30,7 +30,10 @@ MAX_DESCRIPTORS = 250
 
 @dataclass(slots=True)
 class Opened:
-    """What a successful start gives: all descriptors are the caller's. meters: directories to measure tmpfs use."""
+    """What a successful start gives: all descriptors are the caller's.
+
+    meters: directories to measure tmpfs use. helper: its pid, which ends by itself and is still to be reaped.
+    """
 
     pid: int
     pidfd: int
@@ -40,6 +43,7 @@ class Opened:
     release: int
     meters: list[int]
     ids: Ids
+    helper: int
 
 
 def start(spec: Spec, bwrap: which.Found | None = None) -> Opened:
@@ -83,12 +87,12 @@ def fork(spec: Spec, ids: Ids, bwrap: which.Found) -> Opened:
         first, pidfd, kinds, fds = handshake(ours, pid, ids, spec)
     except BaseException:
         close_all((*outer, ready_r, go_w))  # EOF on go ends whatever had come up
+        os.waitpid(pid, 0)
         raise
     finally:
         ours.close()
-        os.waitpid(pid, 0)
     doors = list(zip(kinds, fds, strict=False))
-    return Opened(first, pidfd, doors, outer, ready_r, go_w, fds[len(kinds) :], ids)
+    return Opened(first, pidfd, doors, outer, ready_r, go_w, fds[len(kinds) :], ids, pid)
 
 
 def own_stdio(terminal: bool) -> tuple[tuple[int, int, int], tuple[int, int, int]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bot_bottle.audit.record import Kind as RecordKind
 from bot_bottle.egress.limits import Spent
 from bot_bottle.egress.records import outcome_members
-from bot_bottle.egress.reply import Body, Plan, Refused, plan
+from bot_bottle.egress.reply import KEPT, Body, Plan, Refused, plan
 from bot_bottle.egress.session import HIGH, Session
 from bot_bottle.egress.tunnel import Tunnel, proof
 from bot_bottle.egress.wire.chunks import LAST, chunk
@@ -55,6 +55,8 @@ class Exchange:
     _body: Body | None = None
     _buffer = b""
     _retried = False
+    _kept_up = b""
+    _kept_down = b""
 
     def __init__(self, flow: "Flow", session: Session, prepared: "Prepared", number: int) -> None:
         self.flow = flow
@@ -85,6 +87,8 @@ class Exchange:
             if self._stream.hits:
                 self.flow.secret_in_body(self, next(iter(self._stream.hits)))
                 return
+        if self.rules.policy.log == "full" and len(self._kept_up) < KEPT:
+            self._kept_up += data[: KEPT - len(self._kept_up)]
         if self._chunked_up:
             data = chunk(data) + LAST if last else chunk(data)
         self._send(data)
@@ -189,6 +193,8 @@ class Exchange:
         clean = self.rules.scrubber.clean(body, hits)
         close = b"Connection: close\r\n" if self.session.closing else b""
         self.down = len(body)
+        if self.rules.policy.log == "full":
+            self._kept_down = clean[:KEPT]
         self.session.leg.write(b"%b%bContent-Length: %d\r\n\r\n%b" % (planned.start, close, len(clean), clean))
         self._done(planned.close, hits)
 
@@ -322,6 +328,8 @@ class Exchange:
         prepared, gateway = self.prepared, self.flow.gateway
         ms = round((time.monotonic() - self.started) * 1000, 3)
         address = self.address
+        if self.rules.policy.log == "full":
+            self._record_bodies()
         if not reason and not self.findings and prepared.outcome is not None:
             members = outcome_members(
                 b'"%b"' % address.encode() if address else b"", self.status, self.up, self.down, ms
@@ -344,6 +352,14 @@ class Exchange:
             )
             gateway.journal.write(record)
         self.flow.settled(self, reason)
+
+    def _record_bodies(self) -> None:
+        """Level full: what was sent and what was passed on, up to `KEPT` bytes each."""
+        journal = self.flow.gateway.journal
+        down = bytes(self._body.kept or b"") if self._body is not None else self._kept_down
+        for reason, body in (("request-body", self._kept_up), ("reply-body", down)):
+            if body:
+                journal.write_body(journal.record(RecordKind.BODY, request=self.number, reason=reason), body)
 
     def allowed_still(self, verdict: Verdict) -> bool:
         """Whether a new policy gives this exchange the same power."""

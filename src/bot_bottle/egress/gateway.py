@@ -50,6 +50,7 @@ class Gateway:
         self.secrets = secrets
         self.rules = Rules(config.policy, secrets, self.spent)
         self.journal = Journal(log, config.identity, config.policy.digest, config.limits.log_bytes, config.sync_each)
+        self.journal.level, self.journal.needles = config.policy.log, self.rules.scrubber
         self.journal.on_quota = lambda: self.freeze("The bottle's log is full.", own=True)
         self.gauges = Gauges(config.limits)
         self.leaves = Leaves(
@@ -160,7 +161,8 @@ class Gateway:
     def _replace(self, policy: Policy, secrets: Secrets) -> None:
         self.secrets = secrets
         self.rules = Rules(policy, secrets, self.spent)
-        self.journal.policy = policy.digest
+        self.journal.policy, self.journal.level = policy.digest, policy.log
+        self.journal.needles = self.rules.scrubber
         for memo in self._memos.values():
             memo.clear()
         self.pool.clear()

@@ -9,7 +9,7 @@ a secret is held the answer is asked for in a form that can be read (D12).
 import hashlib
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple, cast
+from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 from bot_bottle.audit.record import Kind as RecordKind
@@ -130,7 +130,7 @@ def prepare(rules: Rules, journal: Journal, site: Site, raw: bytes, max_fields: 
         verdict = deny("custody.secret-sent", f"The request holds the secret {leaked}, which never leaves a bottle.")
     if verdict.kind is not Kind.ALLOW:
         facts = _facts(rules, site, head, found, protocol, verdict)
-        return Prepared(head, found, verdict, protocol, facts=_clean(rules, facts, leaked), leaked=leaked)
+        return Prepared(head, found, verdict, protocol, facts=_marked(facts, leaked), leaked=leaked)
     return _allowed(rules, journal, site, head, found, protocol, verdict)
 
 
@@ -151,7 +151,7 @@ def _refused(
     facts["method"] = head.method
     leaked = rules.scrubber.contains_secret(raw) or ""
     error = (status, slug, what) if status else None
-    return Prepared(head, found, verdict, "http1", error=error, facts=_clean(rules, facts, leaked), leaked=leaked)
+    return Prepared(head, found, verdict, "http1", error=error, facts=_marked(facts, leaked), leaked=leaked)
 
 
 def _allowed(
@@ -259,18 +259,6 @@ def _outcome_facts(facts: Mapping[str, object]) -> dict[str, object]:
     return {name: facts[name] for name in kept if name in facts}
 
 
-def _clean(rules: Rules, facts: dict[str, object], leaked: str) -> dict[str, object]:
-    """The same facts without any secret in them, where the agent sent one (B43, B48)."""
-    if not leaked:
-        return facts
-    return {**{k: _scrubbed(rules, v) for k, v in facts.items()}, "findings": ("custody.secret-sent",)}
-
-
-def _scrubbed(rules: Rules, value: object) -> object:
-    if isinstance(value, str):
-        return rules.scrubber.clean(value.encode()).decode("utf-8", "replace")
-    if isinstance(value, tuple):
-        return tuple(_scrubbed(rules, item) for item in cast("tuple[object, ...]", value))
-    if isinstance(value, dict):
-        return {key: _scrubbed(rules, item) for key, item in cast("dict[str, object]", value).items()}
-    return value
+def _marked(facts: dict[str, object], leaked: str) -> dict[str, object]:
+    """Says where the agent sent a real secret; the journal takes it out of the texts (B43, B48)."""
+    return {**facts, "findings": ("custody.secret-sent",)} if leaked else facts

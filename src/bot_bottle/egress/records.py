@@ -10,9 +10,10 @@ import os
 import time
 from collections.abc import Callable
 
-from bot_bottle.audit.encode import encode
+from bot_bottle.audit import levels
 from bot_bottle.audit.record import VERSION, Record
 from bot_bottle.egress.messages import Identity
+from bot_bottle.inspect.scrub import Scrubber
 
 _TIME, _MONO, _NUMBER = 1111111111111111111, 2222222222222222222, 3333333333333333333
 _LONG = 15000
@@ -20,12 +21,12 @@ Call = Callable[[], None]
 
 
 class Template:
-    """A record whose time and request number are still open."""
+    """A line whose time and request number are still open."""
 
     __slots__ = ("_body", "_head", "_middle", "_tail")
 
-    def __init__(self, record: Record) -> None:
-        self._head, _, rest = encode(record).partition(b"%d" % _TIME)
+    def __init__(self, line: bytes) -> None:
+        self._head, _, rest = line.partition(b"%d" % _TIME)
         self._middle, _, rest = rest.partition(b"%d" % _MONO)
         self._body, _, tail = rest.partition(b"%d" % _NUMBER)
         self._tail = tail[:-2]
@@ -50,6 +51,8 @@ class Journal:
         self.sync = sync
         self.written = 0
         self.failed = False
+        self.level = levels.BLOCKS
+        self.needles: levels.Needles = Scrubber()
         self.on_failure: Callable[[str], None] = _ignore
         self.on_quota: Call = _nothing
         self._quota = self._allowance = quota
@@ -69,12 +72,19 @@ class Journal:
         """A template of such a record, or None for one so long that its numbers could decide where it is cut."""
         record = self.record(kind, **fields)
         record.time, record.mono, record.request = _TIME, _MONO, _NUMBER
-        template = Template(record)
+        template = Template(levels.enter(record, self.level, self.needles) or b"")
         return template if len(template) < _LONG else None
 
     def write(self, record: Record, then: Call | None = None) -> None:
-        """Stages one record."""
-        self.stage(encode(record), then)
+        """Stages one record, as much of it as the level takes and no secret (B48)."""
+        line = levels.enter(record, self.level, self.needles)
+        if line is not None:
+            self.stage(line, then)
+
+    def write_body(self, record: Record, body: bytes) -> None:
+        """Stages the pieces of a body (level full)."""
+        for piece in levels.body(record, body, self.needles):
+            self.write(piece)
 
     def stage(self, line: bytes, then: Call | None = None) -> None:
         """Stages one line; `then` runs after it is written, in this turn, and never without it."""

@@ -31,6 +31,8 @@ _HOP = frozenset(
 )
 _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 _TEXT = ("text/", "application/json", "application/x-ndjson", "application/xml", "application/javascript")
+KEPT = 65536
+"""Bytes of each body that the level `full` records."""
 _INFLATED = 33_554_432
 
 
@@ -97,7 +99,7 @@ def _field(rules: Rules, name: bytes, value: bytes, hits: dict[str, int]) -> byt
 class Body:
     """One answer's body on its way: framing of the upstream off, decoded, scrubbed, our framing on."""
 
-    __slots__ = ("_chunked_out", "_debt", "_dechunk", "_inflate", "_left", "done", "down", "rest", "stream")
+    __slots__ = ("_chunked_out", "_debt", "_dechunk", "_inflate", "_left", "done", "down", "kept", "rest", "stream")
 
     def __init__(self, rules: Rules, planned: Plan) -> None:
         self.stream: ScrubStream | None = rules.scrubber.stream() if rules.guarded else None
@@ -109,6 +111,7 @@ class Body:
         self.done = planned.framing == 0
         self.down = 0
         self.rest = b""
+        self.kept: bytearray | None = bytearray() if rules.policy.log == "full" else None
 
     def open(self, planned: Plan, data: bytes, minor: int) -> tuple[bytes, bool]:
         """(framing fields, body bytes so far) as one text; second: the client must see the connection close."""
@@ -148,6 +151,8 @@ class Body:
             data = self.stream.feed(data)
             if self.done:
                 data += self.stream.finish()
+        if self.kept is not None:
+            self.kept += data[: KEPT - len(self.kept)]
         return data
 
     def feed(self, data: bytes) -> bytes:

@@ -158,10 +158,14 @@ def _record(gateway: "Gateway", query: Query, verdict: Kind, reason: str) -> Non
         gateway.asked.clear()
     gateway.asked.add(key)
     kind = _TYPES.get(query.kind, str(query.kind))
-    name = gateway.rules.scrubber.clean(query.name.encode()).decode("ascii", "replace")
     gateway.journal.write(
         gateway.journal.record(
-            RecordKind.NAME, entry="dns", target=f"dns://{name}", method=kind, verdict=verdict.value, reason=reason
+            RecordKind.NAME,
+            entry="dns",
+            target=f"dns://{query.name}",
+            method=kind,
+            verdict=verdict.value,
+            reason=reason,
         )
     )
 

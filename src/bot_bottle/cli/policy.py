@@ -92,7 +92,10 @@ def explain_(request: tuple[str, ...], bottles: tuple[str, ...], agent: str, as_
 @click.argument("label")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def reload(label: str, as_json: bool) -> None:
-    """Give the running bottle LABEL its bottle files as they are now; flows that they no longer allow end."""
+    """Give the running bottle LABEL its bottle files as they are now; flows that they no longer allow end.
+
+    Only routes change: a port that no route named at the start stays closed, mounts and limits stay as they are.
+    """
     from bot_bottle.bottles import control
 
     home = locate(os.environ)

@@ -129,7 +129,7 @@ class RouteLimits(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults
 
     request_bytes: Annotated[Size, _text("Largest body of one request.", "size")] | UnsetType = UNSET
     bottle_bytes: Annotated[Size, _text("Bytes up over the life of the bottle.", "size")] | UnsetType = UNSET
-    requests_per_minute: Annotated[int, _text("Requests in any minute.", ge=1)] | UnsetType = UNSET
+    requests_per_minute: Annotated[int, _text("Requests in any minute.", ge=1, le=1_000_000)] | UnsetType = UNSET
 
 
 class RouteTimeouts(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):

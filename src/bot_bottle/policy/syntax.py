@@ -52,6 +52,11 @@ def auth_scheme(text: str) -> tuple[str, str]:
     return scheme, name
 
 
+def _size(text: str) -> None:
+    if size(text) >= 2**53:
+        raise ValueError("a size is less than 9000 TB")
+
+
 def _name(text: str) -> None:
     if not is_name(text):
         raise ValueError("a name is lower case letters, digits and hyphens, at most 64, and starts with a letter")
@@ -113,6 +118,6 @@ CHECKS: dict[str, Callable[[str], object]] = {
     "model": _model,
     "mount-path": _mount_path,
     "name": _name,
-    "size": size,
+    "size": _size,
     "variable": _variable,
 }

@@ -104,7 +104,7 @@ class Walk:
 
     def _literal(self, node: Scalar, kind: inspect.LiteralType, where: str) -> Any:
         value = node.value() if any(isinstance(one, int) for one in kind.values) else node.text
-        if value not in kind.values or type(value) is bool:
+        if value not in kind.values or type(value) not in (str, int):
             known = [str(one) for one in kind.values]
             hint = nearest(node.text, known) or f"one of {', '.join(known)}"
             self.add("bad-value", f"{where}: {node.text!r} is not known here", node.line, hint)

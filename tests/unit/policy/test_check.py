@@ -1,12 +1,17 @@
 """policy.check: every problem at once, at its line, with the nearest key; and the examples of the documentation."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot_bottle.base.errors import ManifestFault, Problem
 from bot_bottle.policy.check import check_agent, check_bottle
+from bot_bottle.policy.decide import compile, decide
+from bot_bottle.policy.effective import Policy
 from bot_bottle.policy.frontmatter import MAX_BYTES
+from bot_bottle.policy.merge import effective, merge
+from bot_bottle.policy.verdict import Request, Target
 
 EXAMPLE = b"""---
 version: 1
@@ -238,6 +243,12 @@ def test_a_variable_has_one_source(front: str) -> None:
     assert [one.slug for one in problems(front)] == ["manifest.bad-value"]
 
 
+@pytest.mark.parametrize("front", ["version: 1.0", "version: 2", "version: true", "version: '1'", "limits: {memory: 9999TB}", "limits: {disk: 999999999999999TB}",
+    "egress: {routes: [{host: a.com, limits: {requests_per_minute: 9999999999999999999}}]}"])  # fmt: skip
+def test_numbers_have_bounds_and_types(front: str) -> None:
+    assert [one.slug for one in problems(front)] == ["manifest.bad-value"]
+
+
 @pytest.mark.parametrize("source", ["/", "~", "~/", "tools", "/a/../etc", "~/../x"])
 def test_mount_paths(source: str) -> None:
     assert problems(f"workspace: {{mounts: [{{source: '{source}'}}]}}")[0].slug == "manifest.bad-value"
@@ -314,3 +325,49 @@ def test_any_text_is_in_order_or_has_problems_with_a_line(text: str) -> None:
         except ManifestFault as fault:
             assert all(one.what and one.line >= 1 and one.slug.startswith("manifest.") for one in fault.problems)
             assert "\u202e" not in str(fault)
+
+
+TEXTS = st.sampled_from(["a.com", "*.b.com", "10.0.0.1", "2001:4860:4860::8888", "::1", "/v1/", "/a%2Fb", "/A%20b/", "(a|b)*", "[", "x-y", "GET", "bearer",
+    "header:x-key", "query:k", "127.0.0.1:80", "[::1]:443", "10MB", "9TB", "5m", "99999d", "s1", "ca.pem", "exact", "prefix", "regex"])  # fmt: skip
+NUMBERS = st.sampled_from([0, 1, 80, 443, 65535, 65536, 2**31, 2**53, 2**63, -1, 1.5])
+
+
+def maybe(**fields: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+CONDITIONS = maybe(
+    paths=st.lists(st.fixed_dictionaries({"type": st.sampled_from(["exact", "prefix", "regex"]), "value": TEXTS}), max_size=2),
+    methods=st.lists(st.sampled_from(["GET", "POST", "M-SEARCH"]), max_size=2),
+    headers=st.lists(st.fixed_dictionaries({"name": TEXTS, "type": st.sampled_from(["exact", "prefix", "regex"]), "value": TEXTS}), max_size=1),
+)  # fmt: skip
+WRITTEN = st.tuples(
+    st.sampled_from(["a.com", "*.b.com", "8.8.8.8", "10.0.0.1"]),
+    maybe(
+        scheme=st.sampled_from(["https", "http"]),
+        ports=st.lists(NUMBERS, max_size=2),
+        protocols=st.lists(st.sampled_from(["http1", "websocket"]), max_size=2),
+        matches=st.lists(CONDITIONS, max_size=2),
+        action=st.sampled_from(["allow", "ask", "deny"]),
+        auth=st.fixed_dictionaries({"scheme": TEXTS, "secret": st.just("s1")}),
+        agent_credentials=st.sampled_from(["allow", "remove"]),
+        address=TEXTS,
+        limits=maybe(request_bytes=TEXTS, bottle_bytes=NUMBERS, requests_per_minute=NUMBERS),
+        timeouts=maybe(idle=TEXTS, total=TEXTS),
+    ),
+).map(lambda pair: {"host": pair[0], **pair[1]})
+
+
+@given(st.lists(WRITTEN, min_size=1, max_size=2))
+def test_what_is_in_order_makes_a_policy_that_decides_and_travels(written: list[dict[str, object]]) -> None:
+    raw = b"---\n" + msgspec.json.encode({"egress": {"routes": written}}) + b"\n---\n"
+    try:
+        file = check_bottle(raw, "x", "x.md")
+    except ManifestFault as fault:
+        assert all(one.line >= 1 for one in fault.problems)
+        return
+    policy = effective(merge([file]), "x")
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(policy), type=Policy) == policy
+    known = compile(policy)
+    for host in ("a.com", "x.b.com", "8.8.8.8"):
+        decide(known, Request(Target("https", host, 443), "GET", "/v1/"))

@@ -4,6 +4,8 @@ Two links. launcher <-> keeper: one per bottle, a socketpair; its end is a lifel
 control socket of one bottle (0600, same uid). No secret travels here but one that a bottle shows anyway.
 """
 
+from msgspec import field
+
 from bot_bottle.egress.messages import Counters, Frame, Identity, Limits
 from bot_bottle.policy.effective import Policy
 
@@ -24,9 +26,9 @@ class Open(Frame, tag="open"):
     home: str
     runtime: str
     secrets: tuple[str, ...] = ()
-    placeholders: dict[str, str] = {}
-    visible: dict[str, str] = {}
-    facts: dict[str, str] = {}
+    placeholders: dict[str, str] = field(default_factory=dict[str, str])
+    visible: dict[str, str] = field(default_factory=dict[str, str])
+    facts: dict[str, str] = field(default_factory=dict[str, str])
     trust: str = ""
     upstream_proxy: str = ""
     sync_each: bool = False
@@ -67,7 +69,7 @@ class Recovered(Frame, tag="recovered"):
     """runs: what was sealed. kept: run -> why it could not be."""
 
     runs: tuple[str, ...]
-    kept: dict[str, str] = {}
+    kept: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class Opened(Frame, tag="opened"):
@@ -79,7 +81,7 @@ class Opened(Frame, tag="opened"):
     authority: str
     confinement: str
     log: str
-    visible: dict[str, str] = {}
+    visible: dict[str, str] = field(default_factory=dict[str, str])
 
     def __repr__(self) -> str:
         return f"Opened({self.log!r}, visible={sorted(self.visible)})"

@@ -82,7 +82,7 @@ def plan_run(wanted: Wanted, facts: Facts) -> Plan:
     if not fitted.argv:
         raise UsageFault(
             "plan.no-command",
-            f"{wanted.harness.harness.title} needs a command, and none was given.",
+            f"The agent {wanted.agent.name} runs a command, and none was given.",
             "Write it after --, like: bot-bottle run -- make test",
         )
     policy = _policy(wanted, facts, fitted)

@@ -126,7 +126,7 @@ def test_the_plan_of_an_empty_bottle() -> None:
 def test_a_plan_without_a_command_is_refused() -> None:
     asked = wanted()
     empty = msgspec.structs.replace(HARNESS, headless=msgspec.structs.replace(HARNESS.headless, argv=("{argv}",)))
-    with pytest.raises(UsageFault, match="needs a command"):
+    with pytest.raises(UsageFault, match="runs a command"):
         plan_run(replace(asked, harness=Loaded(empty, "x")), facts(asked))
 
 

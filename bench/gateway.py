@@ -99,7 +99,7 @@ def choose(names: list[str]) -> tuple[list[peers.Peer], list[str]]:
 def root(peer: peers.Peer, children: dict[str, subprocess.Popen[bytes]]) -> int:
     """The process whose tree is measured: for ours the gateway alone, not the stand-in for keeper and launcher."""
     if peer.name.startswith("ours-"):
-        return int((setup.WORK / f"{peer.name}.pid").read_text())
+        return peers.gateway_pid(peer)
     return children[peer.name].pid
 
 

@@ -140,7 +140,9 @@ def main() -> None:
     port, count = int(sys.argv[1]), int(sys.argv[2])
     stand = Stand(port, count)
     stand.start()
-    Path(setup.WORK / f"ours-{count}.pid").write_text(str(stand.pid))
+    path = Path(setup.WORK / f"ours-{count}.pid")
+    path.with_suffix(".new").write_text(str(stand.pid))
+    path.with_suffix(".new").rename(path)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         _, status = os.waitpid(stand.pid, 0)

@@ -111,8 +111,18 @@ class Peer:
 
 def ours(count: int) -> Peer:
     """The real gateway holding `count` secrets."""
+    (WORK / f"ours-{count}.pid").unlink(missing_ok=True)
     argv = [sys.executable, str(setup.HERE / "gateway_ours.py"), str(9900 + count), str(count)]
     return Peer(f"ours-{count}", argv, 9900 + count, f"ours-{count}.pem", version="this checkout")
+
+
+def gateway_pid(peer: Peer) -> int:
+    """The gateway that the stand-in started; it writes the number once the gateway serves."""
+    path = WORK / f"{peer.name}.pid"
+    deadline = time.monotonic() + 20
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return int(path.read_text())
 
 
 def nginx() -> Peer | None:

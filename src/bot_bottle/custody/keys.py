@@ -111,7 +111,7 @@ class SystemdCreds:
 
 
 class Passphrase:
-    """scrypt (N=2^17, r=8, p=1: 128 MB, RFC 7914) of what the person types. ask: returns the phrase; a new file asks twice."""
+    """scrypt (N=2^17, r=8, p=1: 128 MB, RFC 7914) of a typed phrase. ask: gives it, twice for a new file."""
 
     word = "passphrase"
 

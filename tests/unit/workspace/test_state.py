@@ -101,6 +101,35 @@ def concluded(at: Stage, wish: str, person: Person, name: str = "new.txt") -> ch
 
 
 @pytest.mark.bottle
+def test_ignored_files_are_left_behind_but_tracked_ones_are_not(at: Stage) -> None:
+    repository(at.source, **{".gitignore": "build/\n*.log\n", "a": "a\n", "sub/.gitignore": "here\n"})
+    (at.source / ".git/info/exclude").write_text("private\n")
+    (at.source / "kept.log").write_text("1\n")
+    git(at.source, "add", "-f", "kept.log")
+    git(at.source, "commit", "-qm", "tracked although ignored")
+    (at.source / "old.log").write_text("1\n")
+
+    def work(tree: Path) -> None:
+        (tree / "build").mkdir()
+        for name in ("build/o", "x.log", "kept.log", "old.log", "sub/here", "private", "a", "new"):
+            (tree / name).write_text("2\n")
+        with (tree / ".gitignore").open("a") as file:
+            file.write("a\nnew\n")  # a rule of the agent hides nothing that was tracked
+
+    _, taken = at.worked(work)
+    assert [c.path for c in taken.changes] == [".gitignore", "a", "kept.log"]
+    assert taken.ignored == 6
+
+
+def test_a_socket_left_behind_does_not_keep_the_label(at: Stage) -> None:
+    prepared = at.prepare()
+    os.mkfifo(f"{prepared.workspace}/pipe")
+    person = Person()
+    done = choice.conclude(prepared, at.collect(prepared), "keep", person.confirm, person.heard.append)
+    assert done.done == "nothing" and person.heard == ["left out: pipe: a fifo"] and os.listdir(at.state) == []
+
+
+@pytest.mark.bottle
 def test_a_person_applies(at: Stage) -> None:
     person = Person(True)
     assert concluded(at, "ask", person).done == "applied"

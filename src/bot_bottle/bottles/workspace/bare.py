@@ -80,11 +80,12 @@ def sizes(repository: str, objects: list[str]) -> dict[str, int]:
     return found
 
 
-def write_patch(repository: str, base: str, result: str, path: str) -> None:
-    """The whole difference as a patch that `git apply` takes, binary files included."""
+def write_patch(repository: str, base: str, result: str, path: str, binary: bool = True) -> None:
+    """The whole difference as a patch that `git apply` takes; binary: with the content of binary files."""
+    content = ("--binary",) if binary else ()
     with open(path, "wb") as file:
         hostgit.run_to(
-            ["diff-tree", "-r", "-p", "--binary", "--full-index", *DIFF, "--end-of-options", base, result],
+            ["diff-tree", "-r", "-p", *content, "--full-index", *DIFF, "--end-of-options", base, result],
             repository, file.fileno(),
         )  # fmt: skip
 

@@ -20,6 +20,8 @@ from bot_bottle.bottles.workspace.reach import Tree, remove
 from bot_bottle.bottles.workspace.sealedgit import RunSealed
 from bot_bottle.bottles.workspace.snapshot import Mark, Snapshot
 
+PATCH_BYTES = 256_000_000
+
 
 class Change(msgspec.Struct, frozen=True):
     """status: A | M | D | T (another type). Modes as in git trees, "000000" where a side is absent; old, new: blobs.
@@ -115,9 +117,9 @@ def _take(prepared: Prepared, found: Candidates, at: str, run_sealed: RunSealed)
     _import(repository, os.path.join(at, "out"), (base, result))
     raw = bare.raw_changes(repository, base, result)
     _check_base(raw, os.path.join(at, "in", "base"))
-    patch = prepared.path("changes/changes.patch")
-    bare.write_patch(repository, base, result, patch)
     changes = tuple(_describe(repository, base, result, raw, found))
+    patch = prepared.path("changes/changes.patch")
+    bare.write_patch(repository, base, result, patch, sum(change.size for change in changes) < PATCH_BYTES)
     return Changes(prepared.mode, prepared.digest, changes, repository, base, result, patch)
 
 

@@ -41,13 +41,13 @@ def conclude(
 
     Never raises a BottleError: what fails leaves the state for `bot-bottle changes`, and says why.
     """
-    if changes.mode == "none" or changes.is_empty():
-        discard(prepared.state)
-        return Concluded("nothing")
     for line in lines(changes):
         say(line)
     if changes.mode == "bind":
         return Concluded("nothing", notes=changes.violations)
+    if not changes.changes:
+        discard(prepared.state)
+        return Concluded("nothing")
     if wish == "discard":
         discard(prepared.state)
         return Concluded("discarded")
@@ -105,7 +105,8 @@ def lines(changes: Changes) -> Iterator[str]:
     if len(changes.changes) > MOST_LINES:
         yield f"  and {len(changes.changes) - MOST_LINES} more files"
     files, added, removed = changes.counts()
-    yield f"{files} files, {added} lines added, {removed} removed"
+    if files:
+        yield f"{files} files, {added} lines added, {removed} removed"
     yield from _looks(looked)
     for path, why in sorted(changes.left_out.items())[:10]:
         yield f"left out: {visible(path, 200)}: {why}"

@@ -67,6 +67,10 @@ class SourceFacts(msgspec.Struct, frozen=True):
                 "Use `workspace: {mode: copy}`, or break the links.",
             )
         notes = list(self.findings)
+        if mode == "bind":
+            notes.append(
+                "the agent writes into the directory itself; protected names are read-only or covered meanwhile"
+            )
         if mode == "overlay":
             notes.append(
                 f"{self.files} files, {human(self.size)}: an overlay instead of a copy; "

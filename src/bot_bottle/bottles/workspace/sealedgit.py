@@ -82,7 +82,7 @@ def drop_ignored(prepared: Prepared, found: Candidates, at: str, run_sealed: Run
     environment = _environment()
     del environment["GIT_LITERAL_PATHSPECS"]  # this command refuses it; "./" keeps a name from being magic
     done = run_sealed(
-        ("/usr/bin/git", "check-ignore", "--no-index", "-z", "--stdin"),
+        (_git_inside(), "check-ignore", "--no-index", "-z", "--stdin"),
         (Mount(os.path.join(at, "in"), "/in"),),
         b"".join(b"./" + os.fsencode(path) + b"\0" for path in asked),
         TIMEOUT,
@@ -119,6 +119,14 @@ def build(prepared: Prepared, found: Candidates, at: str, run_sealed: RunSealed)
     if done.status or len(words) != 2 or not all(bare.is_object(word) for word in words):
         raise _failed("the changes", done)
     return words[0], words[1]
+
+
+def _git_inside() -> str:
+    """A bottle sees the host's /usr: git must lie in it. Raises HostFault."""
+    found = hostgit.program()
+    if not found.startswith("/usr/"):
+        raise HostFault("host.git-place", f"git is {found}, which a bottle cannot see.", "Install git below /usr.")
+    return found
 
 
 def _environment() -> dict[str, str]:

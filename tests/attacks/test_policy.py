@@ -401,6 +401,20 @@ def test_d21_a_repository_brings_no_bottles(library: Library) -> None:
     assert library.resolve(["rich"]).routes  # control: from the home it would be power
 
 
+@pytest.mark.parametrize("folder", ["bottles", "agents"])
+def test_d21_a_link_from_the_home_into_the_workspace_gives_no_power(library: Library, folder: str) -> None:
+    planted = Path(library.repository, "planted.md")
+    planted.write_text("---\nversion: 1\n---\n")
+    link = Path(library.home.root, folder, "work.md")
+    link.symlink_to(planted)
+    load = library.bottle if folder == "bottles" else library.agent
+    with pytest.raises(ManifestFault, match="lies in the workspace"):
+        load("work")
+    link.unlink()
+    link.write_text(planted.read_text())
+    assert load("work").name == "work"  # control: the same file in the home is believed
+
+
 @pytest.mark.parametrize("name", ["claude", "mine"])
 def test_d21_a_repository_takes_no_name_that_exists(library: Library, name: str) -> None:
     Path(library.home.agents, "mine.md").write_text("Mine.")

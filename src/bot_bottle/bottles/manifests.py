@@ -77,6 +77,7 @@ class Library:
             path = os.path.join(folder, f"{name}.md")
             raw = read_home(path) if is_name(name) else None
             if raw is not None:
+                self._check_place(path)
                 shown = path if folder != SHIPPED else f"shipped/{name}.md"
                 return _with_authorities(check_bottle(raw, name, shown), folder)
         hint = nearest(name, self.bottle_names()) or f"Known: {', '.join(self.bottle_names())}."
@@ -96,6 +97,7 @@ class Library:
             what = f"the repository brings an agent {name!r}, but that is the name of {owner}"
             raise ManifestFault([Problem("manifest.name-clash", what, self._repository_path(name))])
         if mine is not None:
+            self._check_place(home)
             return self._from_home(check_agent(mine, name, home), mine)
         if theirs is not None:
             return self._from_repository(name, theirs)
@@ -119,6 +121,13 @@ class Library:
         """Every manifest of the home, the shipped ones and the repository, each with its problems."""
         found = [self._listed(name, "bottle", lambda name: self.resolve([name])) for name in self.bottle_names()]
         return found + [self._listed(name, "agent", self.agent) for name in self.agent_names()]
+
+    def _check_place(self, path: str) -> None:
+        """D21: a link from the home into the workspace would let an agent write its own power for the next start."""
+        root = os.path.realpath(self.repository) if self.repository else ""
+        if root and os.path.realpath(path).startswith(root.rstrip("/") + "/"):
+            what = "lies in the workspace, where an agent can change it"
+            raise ManifestFault([Problem("manifest.in-workspace", what, path, 0, "copy it to the home")])
 
     def _listed(self, name: str, kind: str, load: Callable[[str], object]) -> Listed:
         try:

@@ -12,6 +12,7 @@ import msgspec
 from bot_bottle.base.sizes import human
 from bot_bottle.base.text import visible
 from bot_bottle.bottles.plan import Limit, Plan
+from bot_bottle.policy import ties
 from bot_bottle.policy.effective import Match, Policy, Route
 
 Line = tuple[int, str]
@@ -106,7 +107,8 @@ def _policy_lines(policy: Policy) -> Iterator[Line]:
         yield 3, f"from {route.origin}"
         if route.replaced:
             yield 3, f"replaces {', '.join(route.replaced)}"
-    yield from ((depth + 1, line) for depth, line in _block("notes", list(policy.notes)))
+    notes = [*policy.notes, *ties.sentences(policy.routes)]
+    yield from ((depth + 1, line) for depth, line in _block("notes", notes))
 
 
 def _variable(plan: Plan, name: str) -> str:

@@ -20,7 +20,7 @@ from bot_bottle.bottles.registries import Registries
 from bot_bottle.harnesses.fit import Choice, Fitted, choose_credential, fit
 from bot_bottle.harnesses.load import Loaded
 from bot_bottle.harnesses.model import Harness, Mode
-from bot_bottle.policy import merge, model
+from bot_bottle.policy import merge, model, ties
 from bot_bottle.policy.effective import Policy
 
 DEFAULT_LIMITS = {"memory": 4_000_000_000, "pids": 512, "disk": 10_000_000_000}
@@ -226,4 +226,5 @@ def _power_warnings(
         out.append(f"the bottle replaces the routes of {wanted.harness.harness.title} and none of them gives its key")
     hosts = {route.host for route in policy.routes if route.host.startswith("*.") and route.action != "deny"}
     out += [f"{host} covers names that its owner may create at any time" for host in sorted(hosts)]
+    out += ties.sentences(policy.routes)
     return [*out, *facts.registries.warnings, *facts.workspace.findings]

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator
 
 from msgspec import UNSET
 
-from bot_bottle.policy import model
+from bot_bottle.policy import model, ties
 from bot_bottle.policy.addresses import classify
-from bot_bottle.policy.arms import Arm, arms_of
 from bot_bottle.policy.hosts import canonical_pattern, is_address
 from bot_bottle.policy.regex import compile_regex
 from bot_bottle.policy.routes import effective_route, path_value, route_name
@@ -39,30 +38,20 @@ def env_finding(name: str, source: model.EnvSource) -> Finding | None:
 def pair_findings(routes: list[model.Route], report: Callable[[int, Finding], None]) -> None:
     """Two routes of one file: the same name, or equal match sets with different power."""
     names: dict[str, int] = {}
-    arms: dict[tuple[object, ...], tuple[int, Arm]] = {}
     for index, route in enumerate(routes):
         name = route_name(route)
         if name in names:
             report(index, ("duplicate-route", f"two routes have the name or content {name!r}", ""))
         names.setdefault(name, index)
-        for key, arm in _match_keys(route, index):
-            other, known = arms.setdefault(key, (index, arm))
-            if other != index and known.action == arm.action == "allow" and known.power != arm.power:
-                what = f"routes {route_name(routes[other])} and {name} match the same requests with different power"
-                report(index, ("equal-routes", what, "give both the same auth, address and ca, or other matches"))
-                break
+    lowered = [effective_route(route, "", "", _authority(route)) for route in routes]
+    for one, two in ties.pairs(lowered):
+        names_of_both = f"{route_name(routes[one])} and {route_name(routes[two])}"
+        what = f"routes {names_of_both} match the same requests with different power"
+        report(two, ("equal-routes", what, "give both the same auth, address and ca, or other matches"))
 
 
-def _match_keys(route: model.Route, index: int) -> Iterator[tuple[tuple[object, ...], Arm]]:
-    """One key per concrete set of requests of each arm: what has an equal key matches equally."""
-    lowered = effective_route(route, "", "", ca=route.tls.ca if route.tls is not UNSET else "")
-    conditions = [(match, path) for match in route.matches or [model.Condition()] for path in match.paths or [None]]
-    for (match, path), arm in zip(conditions, arms_of(lowered, index), strict=True):
-        where = (path.type, path_value(path.type, path.value)) if path else ("", "")
-        heads = frozenset((head.name.lower(), head.type, head.value) for head in match.headers)
-        for port in arm.ports or (0,):
-            for protocol in arm.protocols:
-                yield (arm.host, arm.scheme, port, protocol, where, frozenset(match.methods), heads), arm
+def _authority(route: model.Route) -> str:
+    return route.tls.ca if route.tls is not UNSET else ""
 
 
 def _pin_findings(route: model.Route) -> Iterator[Finding]:

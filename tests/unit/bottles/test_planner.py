@@ -182,6 +182,17 @@ def test_b61_a_mount_shows_no_secret_and_covers_no_part_of_the_seal(source: str,
     assert planned("workspace: {mounts: [{source: ~/x, target: /home/me/x}]}").mounts[-1].target == "/home/me/x"
 
 
+def test_overlays_whose_routes_tie_are_warned_about() -> None:
+    one, two = (
+        bottle(f"egress: {{routes: [{{name: {name}, host: a.com, auth: {{scheme: bearer, secret: {name}}}}}]}}", name)
+        for name in ("one", "two")
+    )
+    asked = replace(wanted(), bottles=merge([one, two]))
+    plan = plan_run(asked, facts(asked))
+    assert "one/one and two/two match the same requests with different power: those are refused" in plan.warnings
+    assert not [warning for warning in planned().warnings if "different power" in warning]
+
+
 def test_a_mount_that_is_not_there_is_named() -> None:
     asked = wanted()
     with pytest.raises(OperatorFault, match="mounts /srv/data, which is not there"):

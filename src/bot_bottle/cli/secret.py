@@ -1,5 +1,6 @@
 """`bot-bottle secret`: set, list, test, remove. A value comes from standard input, never from an argument (B47)."""
 
+import contextlib
 import json
 import os
 import sys
@@ -8,12 +9,13 @@ from typing import BinaryIO
 import click
 
 from bot_bottle.api.wiring import Host
-from bot_bottle.base.errors import OperatorFault, UsageFault
-from bot_bottle.base.home import locate
+from bot_bottle.base.errors import BottleError, OperatorFault, UsageFault
+from bot_bottle.base.home import Home, locate
 from bot_bottle.base.ids import is_name
 from bot_bottle.bottles.control import renew_everywhere
 from bot_bottle.custody.check import acceptable, weakness
 from bot_bottle.custody.open import Custody, open_custody
+from bot_bottle.policy.model import Bottle
 
 LIMIT = 65536
 
@@ -49,15 +51,17 @@ def set_(ctx: click.Context, name: str) -> None:
 @command.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def list_(as_json: bool) -> None:
-    """List the names of all secrets and the store that gives each. Values are not shown."""
+    """List the names of all secrets, the store that gives each, and what uses it. Values are not read."""
     opened = custody()
-    rows = [{"name": name, "store": kind} for name, kind in opened.located().items()]
+    stores, uses = opened.located(), users(locate(os.environ))
+    names = sorted({*stores, *(name for name, by in uses.items() if any(user.startswith("bottle ") for user in by))})
+    rows = [{"name": name, "store": stores.get(name), "used_by": uses.get(name, [])} for name in names]
     if as_json:
         click.echo(json.dumps({"secrets": rows, "protection": opened.protection()}))
         return
-    width = max((len(row["name"]) for row in rows), default=0)
-    for row in rows:
-        click.echo(f"{row['name']:<{width}}  {row['store']}")
+    width = max(map(len, names), default=0)
+    for name in names:
+        click.echo(f"{name:<{width}}  {stores.get(name, 'not set'):<11}  {', '.join(uses.get(name, []))}".rstrip())
     if not rows:
         click.echo("No secret is set. Set one: bot-bottle secret set anthropic", err=True)
     for sentence in opened.protection():
@@ -86,6 +90,31 @@ def remove(name: str) -> None:
     if not custody().remove(name):
         raise OperatorFault("custody.unset", f"The secret {name} is not set.", "See: bot-bottle secret list")
     click.echo(f"{name} is removed.", err=True)
+
+
+def users(home: Home) -> dict[str, list[str]]:
+    """Secret name -> ``bottle NAME`` and ``harness NAME`` that name it. Files that are broken are left out."""
+    from bot_bottle.bottles.manifests import Library
+    from bot_bottle.harnesses.load import load_all
+
+    found: dict[str, list[str]] = {}
+    harnesses = load_all(home.root).harnesses
+    library = Library(home, os.environ.get("HOME", ""), harnesses=tuple(harnesses))
+    for name in library.bottle_names():
+        with contextlib.suppress(BottleError):
+            for secret in named_secrets(library.bottle(name).bottle):
+                found.setdefault(secret, []).append(f"bottle {name}")
+    for name, loaded in sorted(harnesses.items()):
+        for credential in loaded.harness.credentials:
+            found.setdefault(credential.secret, []).append(f"harness {name}")
+    return found
+
+
+def named_secrets(bottle: Bottle) -> list[str]:
+    """What this bottle's routes inject and its environment shows, sorted."""
+    routes = (route.auth.secret for route in bottle.egress.routes if route.auth)
+    variables = (value.secret for value in bottle.env.values() if not isinstance(value, str) and value.secret)
+    return sorted({*routes, *variables})
 
 
 def custody() -> Custody:

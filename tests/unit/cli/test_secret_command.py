@@ -25,7 +25,9 @@ def test_set_list_test_remove(home: Path) -> None:
     assert command(home, "set", "anthropic", stdin=f"{VALUE}\n").returncode == 0
     listed = command(home, "list", "--json")
     told = json.loads(listed.stdout)
-    assert told["secrets"] == [{"name": "anthropic", "store": "file"}]
+    (row,) = told["secrets"]
+    assert (row["name"], row["store"]) == ("anthropic", "file")
+    assert "harness claude" in row["used_by"]
     assert "0600" in told["protection"][0]
     tested = command(home, "test", "anthropic")
     assert (tested.returncode, tested.stdout) == (0, "anthropic is set and readable (file).\n")
@@ -39,10 +41,23 @@ def test_set_list_test_remove(home: Path) -> None:
 
 def test_the_environment_is_listed_with_its_store(home: Path) -> None:
     listed = command(home, "list", BOT_BOTTLE_SECRET_OPENAI=VALUE)
-    assert listed.stdout.split() == ["openai", "environment"]
+    assert listed.stdout.split()[:2] == ["openai", "environment"]
     removed = command(home, "remove", "openai", BOT_BOTTLE_SECRET_OPENAI=VALUE)
     assert removed.returncode == 3
     assert "comes from the environment" in removed.stderr
+
+
+def test_what_a_bottle_needs_is_listed_before_it_is_set(home: Path) -> None:
+    (home / "bottles").mkdir()
+    (home / "bottles/dev.md").write_text(
+        "---\nversion: 1\nenv: {TOKEN: {secret: shown-key, visible: true}}\negress:\n  routes:\n"
+        "    - {host: api.example.com, auth: {scheme: bearer, secret: example}}\n---\n"
+    )
+    (home / "bottles/broken.md").write_text("---\nversion: 9\n---\n")
+    rows = {row["name"]: row for row in json.loads(command(home, "list", "--json").stdout)["secrets"]}
+    assert rows["example"] == {"name": "example", "store": None, "used_by": ["bottle dev"]}
+    assert rows["shown-key"]["used_by"] == ["bottle dev"]
+    assert "example    not set" in command(home, "list").stdout
 
 
 @pytest.mark.parametrize(

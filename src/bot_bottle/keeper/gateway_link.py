@@ -47,11 +47,22 @@ class GatewayLink:
         loop.read(sock.fileno(), self._heard)
 
     def tell(self, message: KeeperToGateway, fds: tuple[int, ...] = ()) -> None:
-        """Sends; a gateway that is gone is noticed here or at its end of file."""
+        """Sends; a gateway that is gone, or that does not read, is noticed here or at its end of file."""
         try:
             if self.open:
                 self._channel.send(message, fds)
         except ChannelClosed:
+            self._last_words()
+
+    def _last_words(self) -> None:
+        """It does not read any more; what it said before still counts."""
+        self._channel.sock.setblocking(False)
+        try:
+            while self.open:
+                self._channel.fill()
+                while self.open and (found := self._channel.next()) is not None:
+                    self._take(found[0])
+        except (ChannelClosed, BlockingIOError, msgspec.MsgspecError):
             self._ended()
 
     def status(self, then: Callable[[], None]) -> None:

@@ -42,8 +42,20 @@ class Show:
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def head(self, text: str) -> None:
+        """A heading; a rule across the window where there is one."""
         self.line()
-        self.line(text, "bold")
+        if self.console.is_terminal:
+            self.console.rule(f"[bold]{text}[/]", align="left", style="dim")
+        else:
+            self.line(text)
+
+    def row(self, row: judge.Row) -> None:
+        """One way out, in two lines."""
+        from rich.text import Text
+
+        verdict = ("held", "bold green") if row.held else ("OUT ", "bold white on red")
+        self.console.print(Text.assemble((f" {row.number:>2} ", "dim"), verdict, f"  {row.title}"), soft_wrap=True)
+        self.line(f"          {row.met}", "dim")
 
 
 @click.command(name="demo")
@@ -156,10 +168,7 @@ def tell(show: Show, event: dict[str, Any]) -> None:
         case "way":
             row = judge.claimed(len(show.rows) + 1, event)
             show.rows.append(row)
-            show.line(
-                f" {row.number:>2} {'held' if row.held else 'OUT '}  {row.title}", "green" if row.held else "bold red"
-            )
-            show.line(f"          {row.met}", "dim")
+            show.row(row)
         case _:
             pass
 

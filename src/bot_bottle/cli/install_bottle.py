@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+from importlib.util import find_spec
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from bot_bottle.api.bottles import Prepared, choose_backend
 from bot_bottle.api.request import Request
 from bot_bottle.api.wiring import Host, make_plan
-from bot_bottle.base.errors import OperatorFault
+from bot_bottle.base.errors import HostFault, OperatorFault
 from bot_bottle.bottles.crew import Crew
 from bot_bottle.bottles.manifests import Library
 from bot_bottle.bottles.plan import Mount, Plan, Workspace
@@ -124,9 +125,10 @@ def _pip(argv: list[str], cwd: str) -> tuple[list[str], tuple[Mount, ...]]:
     """Our own pip, run by the interpreter that it installs for."""
     python = argv[argv.index("--python") + 1]
     rest = [one.replace(cwd, INSIDE) for one in argv[argv.index("install") :]]
-    import pip
-
-    package = os.path.dirname(os.path.abspath(pip.__file__))
+    found = find_spec("pip")
+    if found is None or not found.origin:
+        raise HostFault("harness.no-pip", "This installation of bot-bottle has no pip.", "Run scripts/setup again.")
+    package = os.path.dirname(os.path.abspath(found.origin))
     more = tuple(Mount(source, target, "ro", "Python") for source, target in python_mounts(python))
     return [python, "-I", "-c", _BOOT, *rest], (Mount(package, f"{PIP}/pip", "ro", "pip"), *more)
 

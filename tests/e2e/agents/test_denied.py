@@ -1,4 +1,7 @@
-"""Each harness gives up within seconds where its model host is denied, and shows our sentence (facts: agents 4)."""
+"""Each harness gives up within seconds where its model host is denied, and shows our sentence (facts: agents 4).
+
+Measured alone: claude 2 s, codex 4 s, pi 2 s, mini 12 s; the limits below leave room for a busy machine.
+"""
 
 import json
 import time
@@ -9,7 +12,7 @@ import pytest
 from e2e.agents.person import MODEL_HOST, Person
 
 pytestmark = [pytest.mark.bottle, pytest.mark.agents, pytest.mark.slow, pytest.mark.timeout(600)]
-SECONDS = {"claude": 10, "codex": 15, "pi": 10, "mini": 30}
+SECONDS = {"claude": 15, "codex": 20, "pi": 15, "mini": 45}
 
 
 @pytest.mark.parametrize("name", sorted(SECONDS))

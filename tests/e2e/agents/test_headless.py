@@ -1,11 +1,13 @@
 """Acceptance 2: the real agents write a file in a sealed bottle with a placeholder; the model demands the real key."""
 
 import json
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from bot_bottle.harnesses import load
+from bot_bottle.harnesses import load, placement
 from e2e.agents.evidence import SCRIPT, holders
 from e2e.agents.person import Person
 
@@ -60,3 +62,20 @@ def test_codex_over_a_websocket_route(person: Callable[..., Person]) -> None:
     assert "ws-upgrade" in kinds and "ws:response.create" in kinds
     assert {str(one["host"]) for one in somebody.model.asked()} == {"api.openai.com"}
     assert holders(somebody.key, somebody.folder) == []
+
+
+def test_the_hosts_own_copy_works_as_well(person: Callable[..., Person], cache: Path) -> None:
+    somebody = person("claude")
+    (somebody.home / "harnesses").unlink()
+    tools = somebody.folder / ".local" / "bin"
+    tools.mkdir(parents=True)
+    entry = placement.entry_file(load.shipped()["claude"])
+    (tools / "claude").symlink_to(cache / "harnesses" / "claude" / load.shipped()["claude"].install.version / entry)
+    somebody.env["PATH"] = f"{tools}:{somebody.env['PATH']}"
+    chosen = subprocess.run(
+        somebody.command("harness", "install", "claude", "--host"), env=somebody.env, capture_output=True, text=True
+    )
+    assert chosen.returncode == 0, chosen.stderr
+    done = somebody.start("--apply", prompt="Create hello.txt")
+    assert done.returncode == 0, done.stderr
+    assert (somebody.project / "hello.txt").exists()

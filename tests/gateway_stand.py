@@ -108,44 +108,46 @@ class Wire:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.buffer = b""
+        self.buffer = bytearray()
 
     def until(self, mark: bytes) -> bytes:
-        while mark not in self.buffer:
-            data = self.sock.recv(65536)
-            if not data:
-                raise EOFError(self.buffer)
-            self.buffer += data
-        end = self.buffer.index(mark) + len(mark)
-        found, self.buffer = self.buffer[:end], self.buffer[end:]
-        return found
+        """Bytes up to and with the mark. Raises EOFError with what came instead."""
+        while (at := self.buffer.find(mark)) < 0:
+            self._more()
+        return self._take(at + len(mark))
 
     def exactly(self, count: int) -> bytes:
         while len(self.buffer) < count:
-            data = self.sock.recv(65536)
-            if not data:
-                raise EOFError(self.buffer)
-            self.buffer += data
-        found, self.buffer = self.buffer[:count], self.buffer[count:]
-        return found
+            self._more()
+        return self._take(count)
 
     def rest(self) -> bytes:
         """Everything up to the end."""
         while data := self.sock.recv(65536):
             self.buffer += data
-        found, self.buffer = self.buffer, b""
+        return self._take(len(self.buffer))
+
+    def _more(self) -> None:
+        data = self.sock.recv(262144)
+        if not data:
+            raise EOFError(bytes(self.buffer))
+        self.buffer += data
+
+    def _take(self, count: int) -> bytes:
+        found = bytes(self.buffer[:count])
+        del self.buffer[:count]
         return found
 
     def body(self, head: bytes) -> bytes:
         low = head.lower()
         if b"transfer-encoding: chunked" in low:
-            whole = b""
+            whole: list[bytes] = []
             while size := int(self.until(b"\r\n"), 16):
-                whole += self.exactly(size)
+                whole.append(self.exactly(size))
                 self.until(b"\r\n")
             while self.until(b"\r\n") != b"\r\n":
                 pass
-            return whole
+            return b"".join(whole)
         if b"content-length:" in low:
             return self.exactly(int(low.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0]))
         return b""

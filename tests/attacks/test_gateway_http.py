@@ -82,8 +82,8 @@ def test_p06_bytes_behind_the_connect_head_reach_tls(stand: Stand, upstream: Ups
     assert client.until(b"\r\n\r\n").startswith(b"HTTP/1.1 200")
     while True:
         try:
-            incoming.write(client.buffer or client.sock.recv(65536))
-            client.buffer = b""
+            incoming.write(bytes(client.buffer) or client.sock.recv(65536))
+            client.buffer.clear()
             tls.do_handshake()
             break
         except ssl.SSLWantReadError:

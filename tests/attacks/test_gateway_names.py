@@ -350,3 +350,13 @@ def test_b04_b78_d08_without_keeper_or_launcher_everything_is_closed(stand: Stan
     assert stand.bottle.wait(10) == -9
     with contextlib.suppress(OSError):
         assert client.rest() == b""
+
+
+def test_d09_b23_names_below_a_wildcard_are_few_and_hold_no_data(start: Start) -> None:
+    budget = "import bot_bottle.egress.limits as l\nl.Wildcards.__init__.__defaults__ = (2,)\n"
+    stand = start(routes=(Route(rule="dev/any", host="*.wild.test"),), weaken=budget + lookups("10.0.0.1"))
+    data = "6578666c747261746564206461746120686572652121"
+    names = ["a.wild.test", "b.wild.test", "c.wild.test", f"{data}.wild.test", "a.wild.test"]
+    reasons = [str(stand.connect(name).ask(get("/", name)).json["reason"]) for name in names]
+    assert reasons == ["address.private", "address.private", "name.budget", "name.encoded", "address.private"]
+    assert [line.split()[1] for line in stand.errors.read_text().splitlines()] == [names[0], names[1], names[0]]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bot_bottle.audit.record import Kind as RecordKind
 from bot_bottle.egress import answer
 from bot_bottle.egress.exchange import Exchange
+from bot_bottle.egress.limits import Over
 from bot_bottle.egress.prepare import Prepared, prepare
 from bot_bottle.egress.resolve import public_only
 from bot_bottle.egress.session import Session
@@ -150,41 +151,28 @@ class Flow:
     # endings
 
     def _within_limits(self, session: Session, exchange: Exchange) -> bool:
-        prepared = exchange.prepared
+        """Limits of the route, before any record; an excess is a denial with its own reason."""
+        prepared, gateway = exchange.prepared, self.gateway
         route = prepared.route
         assert route is not None
-        limits, gateway = route.limits, self.gateway
-        if limits.requests_per_minute or limits.bottle_bytes:
-            spent = exchange.spent = gateway.rules.usage(route)
-            if not spent.rate.take(gateway.loop.now):
-                return self._over(
-                    session,
-                    prepared,
-                    "limit.requests",
-                    f"Rule {route.rule} allows {limits.requests_per_minute} requests a minute.",
-                    429,
-                )
-            if limits.bottle_bytes and spent.bytes >= limits.bottle_bytes:
-                return self._over(
-                    session,
-                    prepared,
-                    "limit.bottle-bytes",
-                    f"Rule {route.rule} has used its bytes for this bottle.",
-                    403,
-                )
+        limits, over = route.limits, None
         allowed = limits.request_bytes or gateway.limits.request_bytes
+        if limits.requests_per_minute or limits.bottle_bytes:
+            exchange.spent = gateway.rules.usage(route)
+            over = exchange.spent.refuses(limits, route.rule, gateway.loop.now)
         if allowed and prepared.head.framing > allowed:
-            return self._over(
-                session, prepared, "limit.request-bytes", f"The request is longer than {allowed} bytes.", 413
-            )
-        return True
+            over = Over("limit.request-bytes", f"The request is longer than {allowed} bytes.", 413)
+        if route.host[0] == "*":
+            over = over or gateway.wildcards.refuses(prepared.key[1])
+        if over is not None:
+            self._over(session, prepared, over)
+        return over is None
 
-    def _over(self, session: Session, prepared: Prepared, slug: str, what: str, status: int) -> bool:
-        verdict = deny(slug, what, prepared.verdict.rule)
-        facts = {**prepared.facts, "verdict": Kind.DENY.value, "reason": slug}
-        error = (status, slug, what) if status != 403 else None
+    def _over(self, session: Session, prepared: Prepared, over: Over) -> None:
+        verdict = deny(over.slug, over.what, prepared.verdict.rule)
+        facts = {**prepared.facts, "verdict": Kind.DENY.value, "reason": over.slug}
+        error = (over.status, over.slug, over.what) if over.status != 403 else None
         self._deny(session, prepared._replace(verdict=verdict, facts=facts, error=error))
-        return False
 
     def body_too_long(self, exchange: Exchange) -> bool:
         """Whether the upload passed its limit; then the exchange is over."""

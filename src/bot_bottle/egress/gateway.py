@@ -7,7 +7,7 @@ from typing import Protocol
 from bot_bottle.audit.record import Kind as RecordKind
 from bot_bottle.egress.flow import Flow
 from bot_bottle.egress.leaves import Leaves, Trust
-from bot_bottle.egress.limits import Gauges, Spent
+from bot_bottle.egress.limits import Gauges, Spent, Wildcards
 from bot_bottle.egress.loop import Loop
 from bot_bottle.egress.messages import Configure, Counters, Frozen, GatewayToKeeper, Mint, Secrets
 from bot_bottle.egress.names import SyntheticNames
@@ -62,6 +62,7 @@ class Gateway:
         self.pool = Pool(loop)
         self.names = SyntheticNames()
         self.connects: dict[bytes, Site] = {}
+        self.wildcards = Wildcards()
         self.asked: set[tuple[str, str]] = set()
         self.clients: set[Client] = set()
         self.flow = Flow(self)

@@ -3,7 +3,14 @@
 Excess is never recorded one by one: it is counted and written once a second and cause.
 """
 
+import re
+from typing import NamedTuple
+
 from bot_bottle.egress.messages import Limits
+from bot_bottle.policy.verdict import RouteLimits
+
+_ENCODED = re.compile("[a-z0-9]{32}")
+"""A run that no word has: hexadecimal digests, base32; hyphens and underscores end it."""
 
 
 class Bucket:
@@ -50,6 +57,14 @@ class Gauges:
         return excess
 
 
+class Over(NamedTuple):
+    """What is too much: reason slug, a sentence, the status of the answer."""
+
+    slug: str
+    what: str
+    status: int = 403
+
+
 class Spent:
     """What one route used so far in this bottle."""
 
@@ -58,3 +73,31 @@ class Spent:
     def __init__(self, requests_per_minute: int) -> None:
         self.rate = Bucket(requests_per_minute / 60, max(1, requests_per_minute))
         self.bytes = 0
+
+    def refuses(self, limits: RouteLimits, rule: str, now: float) -> Over | None:
+        """Why one more request is too much, or None; then it is counted."""
+        if not self.rate.take(now):
+            what = f"Rule {rule} allows {limits.requests_per_minute} requests a minute."
+            return Over("limit.requests", what, 429)
+        if limits.bottle_bytes and self.bytes >= limits.bottle_bytes:
+            return Over("limit.bottle-bytes", f"Rule {rule} has used its bytes for this bottle.")
+        return None
+
+
+class Wildcards:
+    """Names below wildcards: whoever owns the zone reads them, so they are few and hold no encoded data (D09, B23)."""
+
+    def __init__(self, budget: int = 200) -> None:
+        self._names: set[str] = set()
+        self._budget = budget
+
+    def refuses(self, host: str) -> Over | None:
+        """Why this name is not to be resolved, or None; then it is counted."""
+        if host in self._names:
+            return None
+        if _ENCODED.search(host.partition(".")[0]):
+            return Over("name.encoded", "The name's first label looks like encoded data.")
+        if len(self._names) >= self._budget:
+            return Over("name.budget", f"This bottle has used {self._budget} different names below wildcards.")
+        self._names.add(host)
+        return None

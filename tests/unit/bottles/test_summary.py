@@ -1,0 +1,53 @@
+"""The five lines, with names that an agent chose."""
+
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot_bottle.bottles.outcome import Outcome
+from bot_bottle.bottles.summary import lines
+from bot_bottle.egress.messages import Counters
+
+
+def outcome(**counters: object) -> Outcome:
+    return Outcome(
+        "ok", 0, "one", "run", "b", "a", "h", log="/log", checkpoint="bot-bottle/run/x\n7\nROOT=\n\n- sig\n",
+        records=7, sealed=True, counters=Counters(**counters),  # pyright: ignore
+    )  # fmt: skip
+
+
+def test_the_five_lines_and_the_checkpoint() -> None:
+    found = lines(
+        outcome(
+            allowed=3,
+            denied=2,
+            hosts={"a.example": 2, "b.example": 1},
+            denied_hosts={"e.example": 2},
+            secrets={"key": 3},
+        )
+    )
+    assert found == [
+        "allowed   3  a.example x2, b.example x1  0 B up, 0 B down",
+        "asked     0",
+        "denied    2  e.example x2",
+        "secrets   key x3",
+        "record    /log  7 records, sealed",
+        "          checkpoint 7 ROOT=",
+    ]
+
+
+@given(st.dictionaries(st.text(max_size=300), st.integers(0, 10**9), max_size=10))
+def test_b73_names_that_an_agent_chose_cannot_add_lines_or_drive_the_terminal(names: dict[str, int]) -> None:
+    found = lines(outcome(denied_hosts=names, hosts=names, secrets={}))
+    assert len(found) == 6
+    for line in found:
+        assert "\n" not in line
+        assert not any(unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") for c in line)
+        assert len(line) < 400
+
+
+def test_a_log_that_is_not_sealed_is_said_loudly() -> None:
+    one = outcome()
+    one.sealed = False
+    assert "NOT SEALED" in lines(one)[4]

@@ -41,10 +41,16 @@ def list_(as_json: bool) -> None:
 
 @command.command()
 @click.argument("name")
+@click.option("--file", "source", is_flag=True, help="The file itself, to copy into ~/.bot-bottle/contrib.")
 @AS_JSON
-def show(name: str, as_json: bool) -> None:
+def show(name: str, source: bool, as_json: bool) -> None:
     """Show NAME: commands, routes, what may be denied, what stops code of a repository."""
     loaded = load.load_all(locate(os.environ).root).get(name)
+    if source:
+        path = os.path.join(load.DATA, f"{name}.toml") if loaded.origin == "shipped" else loaded.origin
+        with open(path, encoding="utf-8") as file:
+            click.echo(file.read(), nl=False)
+        return
     if as_json:
         document: dict[str, Any] = msgspec.to_builtins(loaded.harness)
         click.echo(json.dumps({**document, "origin": loaded.origin, "digest": loaded.digest}))

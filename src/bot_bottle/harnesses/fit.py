@@ -136,21 +136,34 @@ class _Filled:
 
     def argv(self, command: Command) -> tuple[str, ...]:
         """The command with optional parts spliced in where there is something to say."""
-        values = self.values
+        values = self._values(command)
         parts = {
             "entry": self.choice.entry or (self.harness.install.command,),
             "argv": self.choice.argv,
-            "prompt": self._part(command.prompt, values["prompt"]),
-            "model": self._part(command.model, values["model"]),
-            "instructions": self._part(command.instructions, values["instructions"]),
+            "prompt": self._part(command.prompt, values, "prompt"),
+            "model": self._part(command.model, values, "model"),
+            "instructions": self._part(command.instructions, values, "instructions"),
             "credential": tuple(self.text(one) for one in self.credential.argv) if self.credential else (),
         }
         own = {name: value for name, value in values.items() if name not in ("prompt", "instructions")}
         base = [fill(one, own, {}) if one[1:-1] not in parts else one for one in command.argv]
         return splice(base, parts)
 
-    def _part(self, template: tuple[str, ...], value: str) -> tuple[str, ...]:
-        return tuple(self.text(one) for one in template) if value else ()
+    def _values(self, command: Command) -> dict[str, str]:
+        """The values; an agent's instructions are put before the task where the harness takes none, never dropped."""
+        values = self.values
+        if command.instructions or not values["instructions"]:
+            return values
+        if not values["prompt"] or "{prompt}" not in command.argv:
+            raise UsageFault(
+                "harness.no-instructions",
+                f"{self.harness.title} takes an agent's instructions only together with a task.",
+                "Give one with --prompt, or use another harness for this agent.",
+            )
+        return {**values, "prompt": f"{values['instructions']}\n\n{values['prompt']}", "instructions": ""}
+
+    def _part(self, template: tuple[str, ...], values: dict[str, str], name: str) -> tuple[str, ...]:
+        return tuple(fill(one, values, self.choice.placeholders) for one in template) if values[name] else ()
 
     def env(self) -> dict[str, str]:
         """Variables of the harness: CA bundle, its own, its mode's, and the credential's placeholder."""

@@ -6,8 +6,8 @@ B70). Nothing here runs; `fit` turns a harness and a person's choices into the p
 
 Templates. As whole elements of argv: ``{entry} {prompt} {model} {instructions} {credential} {argv}``, spliced, and
 dropped where empty. Inside text: ``{workspace} {home} {ca} {model} {prompt} {instructions} {now}``,
-``{placeholder:NAME}``, ``{placeholder_tail20:NAME}`` and ``{json:workspace}``, ``{json:home}`` (a quoted string for
-JSON and TOML). All else in braces stays as it is.
+``{placeholder:NAME}``, ``{placeholder_tail20:NAME}`` and ``{json:WORD}`` (the same as a quoted string for JSON and
+TOML). All else in braces stays as it is.
 """
 
 from typing import Literal
@@ -40,7 +40,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 class Command(Part, frozen=True):
     """argv: the template. model, prompt, instructions: what stands at ``{model}`` etc. when there is one.
 
-    An empty argv means that the harness has no such mode.
+    An empty argv: the harness has no such mode. Without `instructions` an agent's text goes before the task.
     """
 
     argv: tuple[str, ...] = ()

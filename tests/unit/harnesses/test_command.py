@@ -85,3 +85,10 @@ def test_the_hosts_copy_must_exist(home: Path, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("PATH", "/nonexistent")
     result = call("install", name, "--host")
     assert "no " + name in str(result.exception)
+
+
+def test_a_shipped_file_can_be_copied_and_changed(home: Path) -> None:
+    text = call("show", "codex", "--file").stdout
+    (home / "contrib").mkdir()
+    (home / "contrib" / "mycodex.toml").write_text(text.replace('name = "codex"', 'name = "mycodex"'))
+    assert "mycodex" in call("list").stdout and call("check", "mycodex").exit_code == 0

@@ -122,3 +122,17 @@ def test_codex_names_its_provider_on_the_command_line() -> None:
     table = tomllib.loads(provider)["model_providers"]["bottle"]
     assert table["base_url"] == "https://api.openai.com/v1" and table["supports_websockets"] is False
     assert "model_provider=bottle" in settings
+
+
+def test_an_agents_instructions_are_never_dropped() -> None:
+    for name in AGENTS:
+        argv = fit(load.shipped()[name], replace(CHOICE, instructions='be "brief"')).argv
+        assert any("brief" in one for one in argv), name
+    assert fit(load.shipped()["mini"], replace(CHOICE, instructions="be brief")).argv[-1] == "be brief\n\ndo it"
+    with pytest.raises(UsageFault, match="only together with a task"):
+        fit(load.shipped()["mini"], replace(CHOICE, mode="interactive", prompt="", instructions="be brief"))
+
+
+def test_a_template_word_in_a_prompt_stays_text() -> None:
+    argv = fit(load.shipped()["claude"], replace(CHOICE, prompt="{placeholder:anthropic} {workspace}")).argv
+    assert argv[-1] == "{placeholder:anthropic} {workspace}"

@@ -63,8 +63,10 @@ def test_d04_git_works_in_bind(at: Stage) -> None:
     repository(at.source)
     prepared = at.prepare("bind")
     script = "echo more >> a.txt && git -c user.name=a -c user.email=a@x commit -qam second && git gc -q"
-    assert in_bind(at, prepared, script) == 0
+    assert in_bind(at, prepared, script + " && git add -A && git status --short > status") == 0
     assert git(at.source, "log", "-1", "--format=%s") == "second"
+    assert (at.source / "status").read_text() == "?? status\n", "the empty places are not added"
+    (at.source / "status").unlink()
     taken = at.collect(prepared)
     assert not taken.violations
     assert [c.path for c in taken.changes] == ["a.txt"]
@@ -177,6 +179,14 @@ def test_d05_a_gitfile_to_another_repository_brings_nothing(at: Stage) -> None:
             assert not os.path.lexists(f"{prepared.workspace}/.git")
         else:
             assert f"{at.source}/.git" in prepared.masks
+
+
+def test_d05_the_worktree_of_another_place_is_refused(at: Stage) -> None:
+    private = repository(at.top / "private", secret=TOKEN)
+    git(private, "worktree", "add", "-q", str(at.top / "side"))
+    shutil.copy(at.top / "side" / ".git", at.source / ".git")
+    assert TOKEN in git(at.source, "log", "-p"), "control"
+    assert at.look().git.kind == "refused"
 
 
 def test_d05_a_forged_worktree_link_is_refused(at: Stage) -> None:

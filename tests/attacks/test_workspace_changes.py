@@ -236,6 +236,24 @@ def test_d05_f22_f24_a_lying_second_bottle_is_refused(at: Stage, change: Callabl
     assert at.collect(prepared, forged(lambda _: "")).changes, "control: the true output is taken"
 
 
+def test_d05_control_without_the_checks_hostile_objects_come_in(at: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = hostgit.feed
+
+    def lax(arguments: list[str], *more: Any) -> None:
+        if arguments[0] == "index-pack":
+            real(["index-pack", "--stdin"], *more)
+
+    def unchecked() -> tuple[str, ...]:
+        return tuple(setting for setting in hostgit.NEUTRAL if "fsck" not in setting.lower())
+
+    monkeypatch.setattr(hostgit, "NEUTRAL", unchecked())
+    monkeypatch.setattr(hostgit, "feed", lax)
+    prepared = at.prepare()
+    (Path(prepared.workspace) / "a.txt").write_text("changed\n")
+    hostile = one_file(".gitmodules", data=b'[submodule "a"]\n\tpath = -x\n\turl = --upload-pack=x\n')
+    assert at.collect(prepared, forged(hostile)).changes[0].path == ".gitmodules"
+
+
 def test_d05_only_objects_of_the_pack_count(at: Stage) -> None:
     prepared = at.prepare()
     (Path(prepared.workspace) / "a.txt").write_text("changed\n")
@@ -274,12 +292,12 @@ def test_d05_hostile_names_do_not_stop_the_rest(at: Stage) -> None:
         ):
             (Path(os.fsdecode(os.fsencode(tree) + b"/" + name))).write_text("x")
         (tree / "sub" / ".git").write_text("gitdir: /elsewhere\n")
-        (tree / ":(top)magic").write_text("x")
+        (tree / ":(glob)magic").write_text("x")
         (tree / "-rf").write_text("x")
         (tree / "good").write_text("x")
 
     _, taken = at.worked(work)
-    assert {c.path for c in taken.changes} == {":(top)magic", "-rf", "good"}
+    assert {c.path for c in taken.changes} == {":(glob)magic", "-rf", "good"}
     assert len(taken.left_out) == 8
 
 

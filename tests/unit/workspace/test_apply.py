@@ -224,6 +224,19 @@ def test_a_failure_at_any_step_puts_everything_back(
     assert step >= 5 or not (tmp_path / "n").exists()
 
 
+def test_b65_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "old").write_text("x")
+    tree_path = tmp_path / "tree"
+    tree_path.mkdir()
+    (tree_path / "link").symlink_to("../outside")
+    with Tree(str(tree_path)) as tree:
+        for write in (Write("link/new", b"x"), Write("link/old", None), Write("link/deep/er", b"x")):
+            with pytest.raises(OperatorFault):
+                write_all(tree, [write])
+    assert picture(tmp_path / "outside") == {"old": ("file", b"x")}
+
+
 def test_an_edit_between_decision_and_write_stops_it(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     with Tree(str(tmp_path)) as tree:

@@ -58,6 +58,7 @@ def guard(workspace: Workspace, git: GitFacts, state: str) -> Guarded:
         work.root_names(tree)
     for git_dir in work.git_dirs:
         work.protect_git(git_dir)
+    work.hide_covered(git)
     if git.kind == "refused":
         work.mask(os.path.join(workspace.source, ".git"))
     return work.result()
@@ -205,6 +206,21 @@ class _Guarding:
             gitcopy.write_config(tree, place)
         self.files[path] = place
         self._remember(path)
+
+    def hide_covered(self, git: GitFacts) -> None:
+        """git inside ignores the empty places, or `git add -A` would commit them; the file of the source stays."""
+        exclude = os.path.join(git.common or git.git_dir, "info", "exclude")
+        if git.kind in ("", "refused") or not os.path.isfile(exclude) or os.path.islink(exclude):
+            return
+        covered = [os.path.relpath(p, self.root) for p, g in self.guards.items() if g.digest == "absent"]
+        with Tree(os.path.dirname(exclude)) as tree:
+            rules = tree.read("exclude", 1_000_000).rstrip(b"\n")
+        lines = [rules, *(os.fsencode(f"/{path}") for path in covered if not path.startswith((".git/", "../")))]
+        place = os.path.join(self.state, "gitexclude")
+        if os.path.lexists(place):
+            os.unlink(place)
+        _create(place, b"\n".join(lines) + b"\n")
+        self.files[exclude] = place
 
     def pin_parents(self, path: str) -> None:
         at = os.path.dirname(path)

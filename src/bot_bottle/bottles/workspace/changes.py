@@ -19,6 +19,7 @@ from bot_bottle.bottles.workspace.rawdiff import NONE, RawChange
 from bot_bottle.bottles.workspace.reach import Tree, remove
 from bot_bottle.bottles.workspace.sealedgit import RunSealed
 from bot_bottle.bottles.workspace.snapshot import Mark, Snapshot
+from bot_bottle.bottles.workspace.treenames import refused_name
 
 PATCH_BYTES = 256_000_000
 
@@ -171,6 +172,8 @@ def _describe(repository: str, base: str, result: str, raw: list[RawChange], fou
     out: list[Change] = []
     for c in raw:
         path = os.fsdecode(c.path)
+        if refused_name(path):  # git checked it, too
+            raise AgentFault("workspace.name", "The second bottle named a path that never leaves a bottle.")
         added, removed = counts.get(c.path, (0, 0))
         status = "M" if path in found.lost and c.status == "A" else c.status
         target = bare.blob(repository, c.new, 4096).decode("utf-8", "replace") if c.new_mode == "120000" else ""

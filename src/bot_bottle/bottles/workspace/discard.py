@@ -6,7 +6,16 @@ from bot_bottle.bottles.workspace import binding
 from bot_bottle.bottles.workspace.reach import remove
 
 PARTS = ("tree", "base", "cow", "changes", "desk", "skills")
-FILES = ("start.marks", "source.marks", "start.index", "start.exclude", "created", "commondir", "workspace.json")
+FILES = (
+    "start.marks",
+    "source.marks",
+    "start.index",
+    "start.exclude",
+    "created",
+    "commondir",
+    "gitexclude",
+    "workspace.json",
+)
 
 
 def discard(state: str) -> None:

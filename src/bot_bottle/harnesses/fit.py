@@ -152,9 +152,9 @@ class _Filled:
     def _values(self, command: Command) -> dict[str, str]:
         """The values; an agent's instructions are put before the task where the harness takes none, never dropped."""
         values = self.values
-        if command.instructions or not values["instructions"]:
+        if command.instructions or not values["instructions"] or "{prompt}" not in command.argv:
             return values
-        if not values["prompt"] or "{prompt}" not in command.argv:
+        if not values["prompt"]:
             raise UsageFault(
                 "harness.no-instructions",
                 f"{self.harness.title} takes an agent's instructions only together with a task.",

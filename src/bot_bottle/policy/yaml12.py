@@ -1,6 +1,7 @@
 """YAML 1.2 core schema on parser events: every node keeps its line, and what makes YAML surprising is refused.
 
-Refused: tags, anchors, aliases, directives, several documents, duplicate or non-text keys, more than 32 levels.
+Refused: tags, anchors, aliases, directives, several documents, duplicate or non-text keys, more than 32 levels or
+10,000 values.
 A bare ``no`` or ``1_000`` is text; ``012`` is twelve; what a scalar means is decided by the field that it fills.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 
 MAX_DEPTH = 32
+MAX_NODES = 10_000
 _INT = re.compile(r"[-+]?[0-9]{1,19}\Z")
 _HEX = re.compile(r"0(?:x[0-9a-fA-F]{1,15}|o[0-7]{1,20})\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?\Z")
@@ -73,7 +75,7 @@ def parse(text: str) -> Node:
     """The one document in a text; an empty text is an empty mapping. Raises YamlFault."""
     ruamel: Any = import_module("ruamel.yaml")  # 200 ms cold: only commands that read manifests pay
     try:
-        return _document(iter(ruamel.YAML(typ="safe", pure=True).parse(text)))
+        return _document(_counted(ruamel.YAML(typ="safe", pure=True).parse(text)))
     except ruamel.error.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise YamlFault(f"YAML: {error.problem or error.context}", mark.line + 1 if mark else 1) from None
@@ -81,6 +83,14 @@ def parse(text: str) -> Node:
         raise YamlFault(
             f"YAML: {str(error).splitlines()[0]}", _line_of(text, getattr(error, "position", 0))
         ) from None
+
+
+def _counted(events: Iterator[Any]) -> Iterator[Any]:
+    """The events of a document of bounded size: two for each mapping and sequence, one for each value."""
+    for number, event in enumerate(events):
+        if number > 2 * MAX_NODES:
+            raise YamlFault(f"the block holds more than {MAX_NODES} values", _line(event))
+        yield event
 
 
 def _line_of(text: str, position: object) -> int:

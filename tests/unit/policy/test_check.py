@@ -206,6 +206,11 @@ def test_files_that_are_no_manifests() -> None:
     assert "more than one" in problems("version: 1\n--- {version: 1}")[0].what
 
 
+def test_a_block_of_many_values_is_refused_at_once() -> None:
+    assert "10000 values" in problems("extends: [" + "a, " * 30_000 + "b]")[0].what
+    assert "10000 values" in problems("env: {" + ", ".join(f"A{n}: x" for n in range(15_000)) + "}")[0].what
+
+
 def test_a_bare_no_is_text_and_other_yaml_1_2_rules() -> None:
     front = "env: {A: no, B: 012, C: 1_000, D: off, E: '', F: true, G: 0x1f, H: 1.50, I: y}\negress: {log: off}"
     bottle = check_bottle(f"---\n{front}\n---\n".encode(), "x", "x.md").bottle

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot_bottle.audit import compare, export, levels, sealer
+from bot_bottle.audit import compare, export, hostlog, levels, sealer
 from bot_bottle.audit.checkpoint import HOST, run_origin
 from bot_bottle.audit.encode import MAX_LINE, decode, encode
 from bot_bottle.audit.hostlog import HostLog
@@ -325,6 +325,29 @@ def test_d17_a_host_log_put_back_under_a_live_keeper_is_refused(tmp_path: Path) 
     assert "went back" in fault.value.what
 
 
+@pytest.mark.parametrize("defended", [True, False])
+def test_d17_a_longer_log_in_place_of_the_one_we_know_is_refused(
+    defended: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signed by the same key, longer, in another segment: only the root of what we knew gives it away."""
+    monkeypatch.setattr(hostlog, "SEGMENT", 2000)
+    key, place = LogKey.generate(), str(tmp_path / "host")
+    keeper, other = HostLog.open(place, key), HostLog.open(str(tmp_path / "other"), key)
+    for number in range(3):
+        keeper.append(record("start", run="two", request=number))
+    for number in range(40):
+        other.append(record("policy", run="x", request=number))
+    shutil.rmtree(place)
+    shutil.copytree(tmp_path / "other", place)
+    if not defended:
+        keeper._sealer.head = sealer.Checkpoint(HOST, 0, keeper.head.root)
+        keeper.append(record("stop", run="two"))
+        return
+    with pytest.raises(AuditFault) as fault:
+        keeper.append(record("stop", run="two"))
+    assert "exchanged" in fault.value.what
+
+
 def test_d17_an_orphan_that_was_shortened_is_not_sealed(tmp_path: Path) -> None:
     """The crash leaves a consistent shorter log with its older checkpoint; the host log remembers more."""
     home, _ = home_with_runs(tmp_path, "one")
@@ -413,6 +436,31 @@ def test_d18_no_field_of_a_stranger_makes_a_long_line(monkeypatch: pytest.Monkey
     monkeypatch.setattr("bot_bottle.audit.encode.cut", lambda text, limit: text)
     with pytest.raises(AssertionError):
         assert "…#" in decode(encode(record(path="/" + "x" * 9000))).path
+
+
+@pytest.mark.parametrize("reserve", [True, False])
+def test_d18_a_full_disk_still_takes_the_last_records(
+    reserve: bool, tmp_path: Path, key: LogKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever fills the disk keeps nobody from ending the log: a reserve is given back for the last records."""
+    directory, real = str(tmp_path / RUN), os.write
+    log = write_log(directory, key, close=False, count=10)
+    if not reserve:
+        os.unlink(f"{directory}/reserve")
+
+    def full(descriptor: int, data: bytes) -> int:
+        if not reserve or os.path.exists(f"{directory}/reserve"):
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", full)
+    if reserve:
+        log.close(record("stop"))
+        assert verify(directory, key.fingerprint).state == "sealed"
+        return
+    with pytest.raises(AuditFault):
+        log.close(record("stop"))
+    log.abandon()
 
 
 def test_b73_no_line_of_the_log_drives_a_terminal() -> None:

@@ -6,6 +6,8 @@ Everything that a stranger wrote goes through `base.text.visible` before a perso
 import os
 import sys
 import time
+from collections import deque
+from collections.abc import Iterable
 
 import click
 import msgspec
@@ -57,15 +59,15 @@ def tail(log: str, follow: bool, lines: int, as_json: bool) -> None:
     """Show the newest records of LOG."""
     directory, _ = directory_of(locate(os.environ), log)
     reader = LogReader(directory)
-    newest = [(number, line) for start, batch in reader.batches() for number, line in enumerate(batch, start)]
-    _show(newest[len(newest) - lines :] if lines < len(newest) else newest, as_json)
+    newest = deque(((at, line) for start, batch in reader.batches() for at, line in enumerate(batch, start)), lines)
+    _show(newest, as_json)
     while follow:
         time.sleep(0.2)
         for start, batch in reader.batches():
-            _show(list(enumerate(batch, start)), as_json)
+            _show(enumerate(batch, start), as_json)
 
 
-def _show(numbered: list[tuple[int, bytes]], as_json: bool) -> None:
+def _show(numbered: Iterable[tuple[int, bytes]], as_json: bool) -> None:
     for number, line in numbered:
         click.echo(line.decode("ascii", "backslashreplace").rstrip("\n") if as_json else one_line(number, line))
     sys.stdout.flush()

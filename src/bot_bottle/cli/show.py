@@ -54,6 +54,6 @@ def work(outcome: Outcome) -> list[str]:
         "applied": "changes   applied to the workspace",
         "kept": f"changes   in the branch {outcome.branch}",
         "discarded": "changes   thrown away (--apply or --keep would have kept them)",
-        "waiting": f"changes   wait: bot-bottle changes {label}, then apply {label}, keep {label} or discard {label}",
+        "waiting": f"changes   wait: bot-bottle changes show {label}, then apply {label}, keep {label} or discard {label}",
     }
     return [where[outcome.done]] if outcome.done in where else []

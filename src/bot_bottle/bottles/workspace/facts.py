@@ -154,7 +154,7 @@ class _Look:
         self.files += 1
         if entry.kind == "dir":
             return
-        if names.looks_secret(entry.path) and not names.is_kept(entry.path, self.keep) and not _public(tree, entry):
+        if is_hidden(tree, entry.path, entry.stat.st_size, self.keep):
             self.masked.append(entry.path)
             return
         if entry.kind == "file":
@@ -176,11 +176,16 @@ class _Look:
             self.findings.append(f"{visible(entry.path)} holds what looks like {_SHAPE_NAMES[found.lastindex - 1]}")
 
 
-def _public(tree: Tree, entry: Entry) -> bool:
-    if entry.kind != "file" or not entry.path.lower().endswith(".pem") or entry.stat.st_size > 4_000_000:
+def is_hidden(tree: Tree, path: str, size: int, keep: tuple[str, ...]) -> bool:
+    """Whether a file or link is masked: its name says credential, nothing keeps it, it is no CA file."""
+    return names.looks_secret(path) and not names.is_kept(path, keep) and not _public(tree, path, size)
+
+
+def _public(tree: Tree, path: str, size: int) -> bool:
+    if not path.lower().endswith(".pem") or size > 4_000_000:
         return False
     try:
-        return names.is_public_certificate(tree.read(entry.path, 4_000_000))
+        return names.is_public_certificate(tree.read(path, 4_000_000))
     except (OSError, AgentFault):
         return False
 
@@ -194,6 +199,6 @@ def credentials_in(mount: Mount) -> tuple[str, ...]:
     with Tree(mount.source) as tree, contextlib.suppress(AgentFault, OSError):
         for entry in tree.walk(Limits(entries=100_000, seconds=5), lambda e: e.path.count("/") < 2, closed=[]):
             secret = entry.kind == "file" and names.looks_secret(f"{prefix}/{entry.path}")
-            if secret and not _public(tree, entry):
+            if secret and not _public(tree, entry.path, entry.stat.st_size):
                 found.append(os.path.join(mount.target, entry.path))
     return tuple(found)

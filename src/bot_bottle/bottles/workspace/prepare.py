@@ -138,9 +138,9 @@ def _save(prepared: Prepared) -> Prepared:
 
 def _copy(workspace: Workspace, git: gitlink.GitFacts, state: str) -> Prepared:
     tree, base = os.path.join(state, "tree"), os.path.join(state, "base")
+    workspace = _remember_source(workspace, state)  # before the copy: what changes meanwhile counts as changed since
     _fresh(tree)
     try:
-        _remember_source(workspace, state)  # before the copy: what changes meanwhile counts as changed since
         done = _copy_workspace(workspace, git, tree)
         kept_base = _copy_base(tree, base, done)
     except BaseException:
@@ -199,9 +199,16 @@ def _mark(tree: str) -> Snapshot:
     return Snapshot.take(tree, LIMITS, lambda entry: not is_git_dir(entry))
 
 
-def _remember_source(workspace: Workspace, state: str) -> None:
+def _remember_source(workspace: Workspace, state: str) -> Workspace:
+    """Marks of the source, and the plan's masks with those of files that came since the plan was made."""
     marks = mark_source(workspace.source, workspace.masked)
-    marks.save(os.path.join(state, "source.marks"))
+    with Tree(workspace.source) as tree:
+        came = tuple(
+            path for path, mark in marks.marks.items()
+            if mark.kind in ("file", "link") and facts.is_hidden(tree, path, mark.size, workspace.keep)
+        )  # fmt: skip
+    marks.without(frozenset(came)).save(os.path.join(state, "source.marks"))
+    return msgspec.structs.replace(workspace, masked=(*workspace.masked, *came))
 
 
 def _digest(state: str) -> str:
@@ -229,7 +236,7 @@ def _overlay(workspace: Workspace, git: gitlink.GitFacts, state: str) -> Prepare
     _fresh(os.path.join(state, "cow"))
     os.mkdir(upper, 0o700)
     os.mkdir(work, 0o700)
-    _remember_source(workspace, state)
+    workspace = _remember_source(workspace, state)
     masks = overlay.populate(workspace, git, upper)
     _mark(upper).save(os.path.join(state, "start.marks"))
     return Prepared(
@@ -239,7 +246,7 @@ def _overlay(workspace: Workspace, git: gitlink.GitFacts, state: str) -> Prepare
 
 
 def _bind(workspace: Workspace, git: gitlink.GitFacts, state: str) -> Prepared:
-    _remember_source(workspace, state)
+    workspace = _remember_source(workspace, state)
     guarded = binding.guard(workspace, git, state)
     return Prepared(
         state, workspace.source, "bind", git, workspace=workspace.source, masks=guarded.masks, files=guarded.files,

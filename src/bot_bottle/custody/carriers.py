@@ -20,7 +20,7 @@ _HEADERS = frozenset(
         """
         authorization authentication xauthorization xforwardedauthorization xoriginalauthorization
         xserverlessauthorization proxyauthorization cookie cookie2 xauth xauthkey xauthuser xauthemail xkey key secret
-        xsecret password xpassword credentials xcredentials xapp sessionid xsessionid xsignature signature
+        xsecret password xpassword credentials xcredentials xsessionid xsignature signature
         xhubsignature xsentryauth xdroneauth xamzcredential xamzsignature bearer xbearer
         """
     )

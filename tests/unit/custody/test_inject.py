@@ -86,11 +86,25 @@ def test_ordinary_fields_are_kept_in_order(fields: list[tuple[str, str]]) -> Non
     assert prepared(agent, "", None)[0] == kept
 
 
-@pytest.mark.parametrize(
-    "name", ["idempotency-key", "sec-websocket-key", "anthropic-version", "content-type", "if-none-match"]
-)
+HARMLESS = """
+idempotency-key sec-websocket-key sec-websocket-version anthropic-version anthropic-beta content-type if-none-match
+x-app x-stainless-lang x-stainless-retry-count x-client-request-id user-agent accept session_id conversation_id
+chatgpt-account-id openai-organization openai-project openai-beta originator x-goog-api-client git-protocol
+npm-command npm-session npm-auth-type x-github-api-version x-amz-date x-amz-target x-requested-with cache-control
+"""
+
+
+@pytest.mark.parametrize("name", HARMLESS.split())
 def test_what_is_no_credential_is_kept(name: str) -> None:
+    """Headers that real agents and package clients need (facts/agents.md, measured)."""
     assert not carriers.is_header(name.encode())
+
+
+@pytest.mark.parametrize(
+    "key", ["page_token", "next_page_token", "pageToken", "beta", "q", "sort", "state", "keyword", "tokens"]
+)
+def test_ordinary_query_keys_are_kept(key: str) -> None:
+    assert not carriers.is_query(key)
 
 
 def test_a_key_in_a_websocket_subprotocol_is_a_credential() -> None:

@@ -9,7 +9,7 @@ from bot_bottle.egress.gateway import Gateway
 from bot_bottle.egress.leg import Leg
 from bot_bottle.egress.loop import IN
 
-_BATCH = 32
+_REST = 0.1
 
 
 class Doors:
@@ -30,23 +30,26 @@ class Doors:
                 self._gateway.loop.watch(fd, IN, lambda _mask, d=door, k=kind: self._accept(d, k))
 
     def _accept(self, door: socket.socket, kind: str) -> None:
+        """One connection a turn: the loop is level-triggered, and a second accept would mostly find nothing."""
         gateway = self._gateway
-        for _ in range(_BATCH):
-            try:
-                sock, _ = door.accept()
-            except BlockingIOError:
-                return
-            except OSError:
-                gateway.gauges.refuse("accept")
-                return
-            if len(gateway.clients) >= gateway.limits.connections:
-                gateway.gauges.refuse("connections")
-                gateway.counters.limited += 1
-                sock.close()
-                continue
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._admit(sock, kind)
+        try:
+            sock, _ = door.accept()
+        except BlockingIOError:
+            return
+        except OSError:  # no descriptor is left: the door stays readable, so it rests instead of spinning
+            gateway.gauges.refuse("accept")
+            fd = door.fileno()
+            gateway.loop.change(fd, 0)
+            gateway.loop.later(_REST, lambda: gateway.loop.resume(fd))
+            return
+        if len(gateway.clients) >= gateway.limits.connections:
+            gateway.gauges.refuse("connections")
+            gateway.counters.limited += 1
+            sock.close()
+            return
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._admit(sock, kind)
 
     def _admit(self, sock: socket.socket, kind: str) -> None:
         """The bottle is known by the door; the destination by the socket's own name."""

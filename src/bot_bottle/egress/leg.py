@@ -184,7 +184,7 @@ class Leg:
         """Closes now; `ended` is not called."""
         if not self.closed:
             self.closed = True
-            self.loop.forget(self.fd)
+            self.loop.dropped(self.fd)
             self.sock.close()
             self.queue.clear()
             self.queued = 0

@@ -85,7 +85,7 @@ class Spent:
 
 
 class Wildcards:
-    """Names below wildcards: whoever owns the zone reads them, so they are few and hold no encoded data (D09, B23)."""
+    """Names below wildcards: whoever owns the zone reads them, so few, and no encoded data (D09, B23)."""
 
     def __init__(self, budget: int = 200) -> None:
         self._names: set[str] = set()

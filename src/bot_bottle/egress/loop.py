@@ -77,6 +77,11 @@ class Loop:
         if not self.frozen or fd in self._control:
             self._epoll.modify(fd, mask)
 
+    def resume(self, fd: int) -> None:
+        """Reads again from a descriptor that rested, if it is still watched."""
+        if fd in self._handlers:
+            self.change(fd, IN)
+
     def forget(self, fd: int) -> None:
         """Before the descriptor is closed."""
         if self._handlers.pop(fd, None) is None:
@@ -85,6 +90,11 @@ class Loop:
         if not self.frozen or fd in self._control:
             self._epoll.unregister(fd)
         self._control.discard(fd)
+
+    def dropped(self, fd: int) -> None:
+        """The descriptor, which has no duplicate, is closed right now: the kernel then forgets it by itself."""
+        if self._handlers.pop(fd, None) is not None:
+            del self._masks[fd]
 
     def later(self, seconds: float, call: Call) -> Timer:
         """Runs call once, `seconds` from the start of this turn."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bot_bottle.base.errors import HostFault
 from bot_bottle.base.text import visible
 from bot_bottle.harnesses.demo import evidence, judge, stage
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 WATCHED = ("~/.ssh", "/etc/cron.d", "/usr/bin/thief")
 PROGRAM = [sys.executable, "-I", "-m", "bot_bottle.cli.main"]
 PATIENCE = 120
+UNWANTED = frozenset(["HTTPS_PROXY", "https_proxy", "BOT_BOTTLE_PASSPHRASE"])
+"""The scripted model is on this host, and the demo's home has a key of its own."""
 
 
 @dataclass(slots=True)
@@ -115,22 +118,38 @@ def canaries_hear(set_up: stage.Stage) -> bool:
 
 
 def run_agent(show: Show, set_up: stage.Stage) -> dict[str, Any]:
-    """`secret set`, then `start rogue --headless`; the agent's lines are shown as they come. The result file."""
-    environ = {**os.environ, "BOT_BOTTLE_HOME": set_up.home}
-    for name in ("HTTPS_PROXY", "https_proxy", "BOT_BOTTLE_PASSPHRASE"):
-        environ.pop(name, None)
-    subprocess.run(
+    """`secret set`, then `start rogue --headless`. The result file; raises HostFault where no bottle could be had."""
+    environ = {name: value for name, value in os.environ.items() if name not in UNWANTED}
+    environ["BOT_BOTTLE_HOME"] = set_up.home
+    kept = subprocess.run(
         [*PROGRAM, "secret", "set", stage.SECRET],
-        input=set_up.key.encode(),
+        input=set_up.key,
         env=environ,
-        check=True,
+        check=False,
         capture_output=True,
+        text=True,
     )
+    if kept.returncode:
+        raise not_possible("The key of the scripted model could not be kept", kept.stderr)
     result = os.path.join(set_up.folder, "result.json")
     argv = ["start", "rogue", "--bottle", "demo", "--headless", "--prompt", stage.TASK, "--result", result]
+    status = watch(show, [*PROGRAM, *argv], set_up.project, environ)
+    if status and not show.output:
+        raise not_possible("The bottle could not be started", "".join(show.told))
+    return read_result(result)
+
+
+def not_possible(what: str, told: str) -> HostFault:
+    """What a command of ours said, as the demo's own fault."""
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    return HostFault("demo.failed", f"{what}: {visible(' '.join(lines[:3]), 600)}", "Ask: bot-bottle doctor")
+
+
+def watch(show: Show, argv: list[str], project: str, environ: dict[str, str]) -> int:
+    """Runs to the end; the agent's lines are shown as they come. The exit status."""
     with subprocess.Popen(
-        [*PROGRAM, *argv],
-        cwd=set_up.project,
+        argv,
+        cwd=project,
         env=environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -140,9 +159,8 @@ def run_agent(show: Show, set_up: stage.Stage) -> dict[str, Any]:
     ) as process:
         clock = threading.Timer(PATIENCE, process.kill)
         clock.start()
-        said: list[str] = []
         assert process.stdout is not None and process.stderr is not None
-        reader = threading.Thread(target=said.extend, args=(process.stderr,), daemon=True)
+        reader = threading.Thread(target=show.told.extend, args=(process.stderr,), daemon=True)
         reader.start()
         show.head("The task")
         for line in process.stdout:
@@ -150,8 +168,7 @@ def run_agent(show: Show, set_up: stage.Stage) -> dict[str, Any]:
             tell(show, judge.event(line))
         reader.join(10)
         clock.cancel()
-    show.told = said
-    return read_result(result)
+        return process.wait()
 
 
 def tell(show: Show, event: dict[str, Any]) -> None:

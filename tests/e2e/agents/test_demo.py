@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bot_bottle.base.errors import HostFault
 from bot_bottle.cli import demo
 from bot_bottle.harnesses.demo import judge, stage
 from e2e.agents.person import PROGRAM
@@ -87,3 +88,10 @@ def test_the_canaries_hear(tmp_path: Path) -> None:
         assert set_up.evidence.arrived == []
     finally:
         set_up.close()
+
+
+def test_a_host_that_makes_no_bottle_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = stage.bottle_file
+    monkeypatch.setattr(stage, "bottle_file", lambda *given: real(*given).replace("version: 1", "version: 9"))
+    result = CliRunner().invoke(demo.command, [])
+    assert isinstance(result.exception, HostFault) and "version" in result.exception.what

@@ -16,6 +16,7 @@ SIOCSIFFLAGS, IFF_UP_RUNNING = 0x8914, 0x41
 RTM_NEWROUTE, NLM_CREATE_EXCL_ACK = 24, 0x605
 TABLE_MAIN, PROTO_STATIC, TYPE_LOCAL, SCOPE_HOST = 254, 4, 2, 254
 RTA_OIF = 4
+LO_INDEX = 1  # of every network namespace
 IP_PKTINFO, IPV6_RECVPKTINFO, IPV6_FREEBIND = 8, 49, 78
 
 
@@ -37,7 +38,7 @@ def every_address_is_local(family: socket.AddressFamily) -> None:
     """`ip route add local default dev lo` as one netlink message (rtnetlink(7))."""
     scope = SCOPE_HOST if family == socket.AF_INET else 0
     body = struct.pack("BBBBBBBBI", family, 0, 0, 0, TABLE_MAIN, PROTO_STATIC, scope, TYPE_LOCAL, 0)
-    body += struct.pack("HHI", 8, RTA_OIF, socket.if_nametoindex("lo"))
+    body += struct.pack("HHI", 8, RTA_OIF, LO_INDEX)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as sock:
         sock.bind((0, 0))
         sock.send(struct.pack("IHHII", 16 + len(body), RTM_NEWROUTE, NLM_CREATE_EXCL_ACK, 1, 0) + body)

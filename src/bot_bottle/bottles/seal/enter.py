@@ -16,9 +16,9 @@ import msgspec
 from bot_bottle.base.errors import SealFault
 from bot_bottle.bottles.seal import kernel, processes, seccomp
 from bot_bottle.bottles.seal.bottle import SIGNALLED, kill
-from bot_bottle.bottles.seal.helper import arm, arm_first, failure, limits, own_session, take
+from bot_bottle.bottles.seal.helper import arm, arm_first, failure, join_cgroups, limits, own_session, take
 from bot_bottle.bottles.seal.spec import Ceilings
-from bot_bottle.bottles.seal.start import HANDSHAKE_SECONDS, join_cgroups, refused
+from bot_bottle.bottles.seal.start import HANDSHAKE_SECONDS, refused
 
 ALL = kernel.NEWUSER | kernel.NEWNS | kernel.NEWPID | kernel.NEWNET | kernel.NEWIPC | kernel.NEWUTS
 DIAL_SECONDS = 5.0

@@ -16,12 +16,13 @@ from typing import NoReturn
 
 from bot_bottle.base.errors import BottleError
 from bot_bottle.bottles.seal import doors, kernel, layout, staging, which
-from bot_bottle.bottles.seal.ids import Ids, put
+from bot_bottle.bottles.seal.ids import Ids, namespace, put, reap_sleepers
 from bot_bottle.bottles.seal.spec import Ceilings, Spec
 
 STDIN, STDOUT, STDERR, GO, READY, CHANNEL = range(6)  # where `take` puts the descriptors
 TIOCSCTTY = 0x540E
 OOM_FIRST = "500"
+FIRST_REALTIME_SIGNAL = 32
 
 
 def helper(spec: Spec, ids: Ids, bwrap: which.Found, launcher: int, fds: tuple[int, ...]) -> NoReturn:
@@ -34,6 +35,7 @@ def helper(spec: Spec, ids: Ids, bwrap: which.Found, launcher: int, fds: tuple[i
             build(spec, ids, bwrap, launcher, channel)
         except BaseException as error:
             channel.send(failure(error))
+            reap_sleepers()
     finally:
         os._exit(0)
 
@@ -43,10 +45,9 @@ def build(spec: Spec, ids: Ids, bwrap: which.Found, launcher: int, channel: sock
     authority = read(spec.authority)
     binary = staging.binary(bwrap)
     sources = staging.clone_sources(spec, ids, binary)  # 4: with all of root's powers still
-    kernel.unshare(kernel.NEWUSER | kernel.NEWNS | kernel.NEWNET | kernel.NEWPID)  # 5
-    channel.send(b"maps")
-    if channel.recv(16) != b"ok":  # 6: the launcher has written the id maps and moved us into the cgroups
-        os._exit(1)
+    join_cgroups(spec.cgroups)  # 5: before there are children, so that all of them are born there
+    kernel.setns(namespace(ids), kernel.NEWUSER)  # 6: only the agent's ids exist from here on
+    kernel.unshare(kernel.NEWNS | kernel.NEWNET | kernel.NEWPID)
     staging.no_propagation()  # 7
     staging.open_sources(spec, sources, binary)
     become_agent(ids, launcher)  # 8
@@ -66,6 +67,13 @@ def build(spec: Spec, ids: Ids, bwrap: which.Found, launcher: int, channel: sock
     message = json.dumps({"pid": pid, "kinds": [kind for kind, _ in sockets], "meters": len(meters)}).encode()
     socket.send_fds(channel, [message], [pidfd, *(sock.fileno() for _, sock in sockets), *meters])  # 13
     channel.close()  # the launcher goes on; our own end is not waited for
+    reap_sleepers()
+
+
+def join_cgroups(groups: tuple[str, ...], pid: int = 0) -> None:
+    """Moves a process, 0 being ourselves."""
+    for group in groups:
+        put(f"{group}/cgroup.procs", str(pid))
 
 
 def arm(launcher: int) -> None:
@@ -158,7 +166,7 @@ def own_session(terminal: bool) -> None:
     kernel.own_session_keyring()
     if terminal:
         fcntl.ioctl(STDIN, TIOCSCTTY, 0)
-    for number in signal.valid_signals():
+    for number in range(1, FIRST_REALTIME_SIGNAL):
         if signal.getsignal(number) == signal.SIG_IGN:  # only this outlives an exec
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])

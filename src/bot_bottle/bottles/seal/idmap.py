@@ -6,14 +6,14 @@ import os
 
 from bot_bottle.base.errors import HostFault
 from bot_bottle.bottles.seal import kernel
-from bot_bottle.bottles.seal.ids import Ids, put
+from bot_bottle.bottles.seal.ids import Ids, user_namespace
 from bot_bottle.bottles.seal.spec import Bind
 
 Tree = int
 
 
 class Tables:
-    """One user namespace per owner, shared by all mounts of one bottle: each costs a fork."""
+    """One user namespace per owner, shared by all mounts of one bottle."""
 
     def __init__(self, ids: Ids) -> None:
         self._ids = ids
@@ -51,25 +51,7 @@ def without_map(bind: Bind, ids: Ids, error: OSError) -> None:
 
 def ownership_table(owner: os.stat_result, ids: Ids) -> int:
     """A user namespace that only says: this owner is the agent. Its descriptor."""
-    ready_r, ready_w = os.pipe()
-    hold_r, hold_w = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(hold_w)
-        made = kernel.libc.unshare(kernel.NEWUSER) == 0
-        os.write(ready_w, b"x" if made else b"-")
-        os.read(hold_r, 1)  # also ends when the helper dies
-        os._exit(0)
-    try:
-        if os.read(ready_r, 1) != b"x":
-            raise OSError("no user namespace for the id map")
-        put(f"/proc/{pid}/uid_map", f"{owner.st_uid} {ids.uid} 1")
-        put(f"/proc/{pid}/gid_map", f"{owner.st_gid} {ids.gid} 1")
-        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-    finally:
-        for fd in (hold_w, hold_r, ready_r, ready_w):
-            os.close(fd)
-        os.waitpid(pid, 0)
+    return user_namespace(f"{owner.st_uid} {ids.uid} 1", f"{owner.st_gid} {ids.gid} 1")
 
 
 def give_away(path: str, ids: Ids) -> None:

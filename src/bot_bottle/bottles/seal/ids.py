@@ -7,16 +7,20 @@ only itself.
 
 import contextlib
 import fcntl
+import itertools
 import os
+import signal
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bot_bottle.base.errors import HostFault
+from bot_bottle.bottles.seal import kernel
 
 NOBODYS = range(0x70000000, 0x78000000)
 INSIDE = 1000
 SLOTS = 4096
+ATTEMPTS = 10
 LOCKS = ("/run/bot-bottle/uids", "/var/lib/bot-bottle/uids")
 
 
@@ -64,9 +68,8 @@ def mapped_uids(path: str = "/proc/self/uid_map", host: bool | None = None) -> l
 def free_range(mapped: Iterable[range], subids: tuple[str, ...] = ("/etc/subuid", "/etc/subgid")) -> range:
     """SLOTS consecutive uids that are mapped and that no account and no subordinate range owns (D16)."""
     taken = list(owned(subids))
-    wanted = [range(s, s + SLOTS) for s in range(NOBODYS.start, NOBODYS.stop, SLOTS)]
-    wanted += [range(s, s + SLOTS) for s in range(60000 - SLOTS, 20000, -SLOTS)]  # in a container of 65536 ids
-    for candidate in wanted:
+    starts = (range(NOBODYS.start, NOBODYS.stop, SLOTS), range(60000 - SLOTS, 20000, -SLOTS))  # a container has 65536
+    for candidate in (range(first, first + SLOTS) for first in itertools.chain(*starts)):
         inside = any(candidate.start in have and candidate[-1] in have for have in mapped)
         if inside and not any(overlaps(candidate, other) for other in taken):
             return candidate
@@ -110,14 +113,46 @@ def allocate(uids: range, directory: str) -> tuple[int, int]:
     raise HostFault("host.no-uids", f"All {len(uids)} user ids for bottles are in use.", "Stop some bottles.")
 
 
-def write_maps(pid: int, ids: Ids) -> None:
-    """Done by the launcher for its helper: only it may map ids that are not the helper's own."""
-    if ids.by == "self":
-        put(f"/proc/{pid}/setgroups", "deny")
-    put(f"/proc/{pid}/uid_map", f"{ids.inside} {ids.uid} 1")
-    put(f"/proc/{pid}/gid_map", f"{ids.inside} {ids.gid} 1")
+def namespace(ids: Ids) -> int:
+    """A descriptor of a user namespace in which only the agent's ids exist; made with our own rights outside it."""
+    return user_namespace(f"{ids.inside} {ids.uid} 1", f"{ids.inside} {ids.gid} 1", deny=ids.by == "self")
+
+
+def user_namespace(uids: str, gids: str, *, deny: bool = False) -> int:
+    """A user namespace with these maps, user_namespaces(7). deny: no setgroups, as an ordinary user must say.
+
+    The sleeper may be gone before a busy machine lets us use it: then once more.
+    """
+    for _ in range(ATTEMPTS - 1):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            return mapped_sleeper(uids, gids, deny)
+    return mapped_sleeper(uids, gids, deny)
+
+
+def mapped_sleeper(uids: str, gids: str, deny: bool) -> int:
+    pid, stack = kernel.sleeper(kernel.NEWUSER)
+    try:
+        if deny:
+            put(f"/proc/{pid}/setgroups", "deny")
+        put(f"/proc/{pid}/uid_map", uids)
+        put(f"/proc/{pid}/gid_map", gids)
+        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.kill(pid, signal.SIGKILL)  # it never runs again, so its stack may go; reaped by `reap_sleepers`
+        del stack
+
+
+def reap_sleepers() -> None:
+    """Waits for the children that `user_namespace` killed; not where anybody waits for us."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
 
 
 def put(path: str, text: str) -> None:
-    with open(path, "w") as file:
-        file.write(text)
+    """One write(2), as the files of /proc and of control groups want it."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)

@@ -11,7 +11,7 @@ import struct
 
 NEWNS, NEWCGROUP, NEWUTS, NEWIPC = 0x20000, 0x02000000, 0x04000000, 0x08000000
 NEWUSER, NEWPID, NEWNET = 0x10000000, 0x20000000, 0x40000000
-CLONE_PARENT, CLONE_PIDFD = 0x8000, 0x1000
+CLONE_VM, CLONE_PARENT, CLONE_PIDFD = 0x100, 0x8000, 0x1000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_SLAVE = 1, 2, 4, 8, 0x1000, 0x4000, 0x80000
 AT_FDCWD, AT_EMPTY_PATH = -100, 0x1000
 OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC = 1, 0x80000
@@ -22,6 +22,7 @@ PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 SECCOMP_MODE_FILTER = 2
 KEYCTL_JOIN_SESSION_KEYRING = 1
 LAST_CAPABILITY = 63
+SLEEPER_STACK, SLEEPER_MICROSECONDS = 65536, 200_000
 
 _NUMBERS = {
     "x86_64": {"clone": 56, "keyctl": 250, "capset": 126},
@@ -98,6 +99,20 @@ def attach_tree(tree: int, target: str) -> None:
     """A detached mount becomes visible at `target` (move_mount)."""
     result = libc.syscall(_MOVE_MOUNT, tree, b"", AT_FDCWD, target.encode(), MOVE_MOUNT_FROM_EMPTY)
     check(result, f"move_mount {target}")
+
+
+def sleeper(flags: int) -> tuple[int, object]:
+    """A child in new namespaces that never runs our code: it sleeps on a stack of its own in our memory.
+
+    Neither a copy of our page tables nor a turn on the processor is needed before it can be used. Its pid, and its
+    stack, which must be kept until it has been killed. By itself it ends after a fifth of a second, so that a caller
+    that is killed leaves nothing behind.
+    """
+    stack = ctypes.create_string_buffer(SLEEPER_STACK)
+    top = ctypes.c_void_p((ctypes.addressof(stack) + SLEEPER_STACK) & ~0xF)
+    program = ctypes.cast(libc.usleep, ctypes.c_void_p)
+    how = ctypes.c_int(CLONE_VM | flags | signal.SIGCHLD)
+    return check(libc.clone(program, top, how, ctypes.c_void_p(SLEEPER_MICROSECONDS)), "clone"), stack
 
 
 def sibling() -> tuple[int, int]:

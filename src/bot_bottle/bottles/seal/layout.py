@@ -38,9 +38,9 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 def memfd(data: bytes) -> int:
     """An inheritable descriptor with these bytes."""
     fd = os.memfd_create("seal", 0)
-    with open(fd, "wb", closefd=False) as file:
-        file.write(data)
-    os.lseek(fd, 0, os.SEEK_SET)
+    at = 0
+    while at < len(data):
+        at += os.pwrite(fd, data[at:], at)  # the position stays at the start
     return fd
 
 

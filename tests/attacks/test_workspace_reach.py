@@ -154,38 +154,33 @@ def test_d22_removing_a_link_removes_the_link(tree: Path) -> None:
     assert not os.path.lexists(tree / "linked") and os.listdir(tree.parent / "elsewhere") == ["file"]
 
 
-def test_d22_removal_while_links_are_swapped_in(tmp_path: Path) -> None:
-    keep = tmp_path / "keep"
+@pytest.mark.parametrize("act", ["remove", "walk"])
+def test_d22_a_link_swapped_in_after_the_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    """The worst moment, made certain: the directory becomes a link between lstat and open."""
+    keep, tree = tmp_path / "keep", tmp_path / "tree"
     keep.mkdir()
-    for number in range(20):
-        (keep / f"f{number}").touch()
-    trap = tmp_path / "trap"
-    trap.symlink_to(keep)
-    stop = threading.Event()
-    for turn in range(20):
-        tree = tmp_path / f"t{turn}"
-        (tree / "d").mkdir(parents=True)
-        for number in range(30):
-            (tree / "d" / f"f{number}").touch()
-        stop.clear()
+    (keep / "f").touch()
+    (tree / "d").mkdir(parents=True)
+    real = os.stat
 
-        def swap(tree: Path = tree) -> None:
-            while not stop.is_set():
-                with contextlib.suppress(OSError):
-                    os.rename(tree / "d", tree / "e")
-                    os.rename(trap, tree / "d")
-                    os.rename(tree / "d", trap)
-                    os.rename(tree / "e", tree / "d")
+    def then_swap(path: object, **more: object) -> os.stat_result:
+        found = real(path, **more)  # type: ignore[arg-type]
+        if path == "d" and not os.path.islink(tree / "d"):
+            os.rename(tree / "d", tree / "e")
+            os.symlink(keep, tree / "d")
+        return found
 
-        thread = threading.Thread(target=swap)
-        thread.start()
-        with contextlib.suppress(OSError):
+    monkeypatch.setattr(reach.os, "stat", then_swap)
+    seen: list[str] = []
+    with contextlib.suppress(OSError):
+        if act == "remove":
             remove(str(tree))
-        stop.set()
-        thread.join()
-        if not os.path.lexists(trap):
-            trap.symlink_to(keep)
-    assert len(os.listdir(keep)) == 20
+        else:
+            with Tree(str(tree)) as opened:
+                seen += [entry.path for entry in opened.walk()]
+    monkeypatch.undo()
+    assert os.path.islink(tree / "d"), "control: the swap took place"
+    assert os.listdir(keep) == ["f"] and "d/f" not in seen
 
 
 def deep(top: Path, levels: int) -> None:

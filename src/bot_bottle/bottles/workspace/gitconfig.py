@@ -84,7 +84,7 @@ def render(pairs: Iterable[Pair]) -> bytes:
         subsection, dot, name = rest.rpartition(".")
         head = f'[{section} "{_escape(subsection)}"]' if dot else f"[{section}]"
         lines.append(f"{head}\n\t{name}" + (f' = "{_escape(value)}"' if value is not None else ""))
-    return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
 
 
 def _escape(text: str) -> str:

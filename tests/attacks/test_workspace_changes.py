@@ -313,11 +313,22 @@ def test_b47_d03_the_second_bottle_gets_nothing_of_the_environment(
         assert b"canary" not in more.stdout
         return run_sealed(argv, mounts, stdin, timeout, **options)
 
+    real, environments = subprocess.run, list[Any]()
+
+    def spy(arguments: list[str], **more: Any) -> Any:
+        environments.append(more["env"])
+        return real(arguments, **more)
+
+    monkeypatch.setattr(hostgit.subprocess, "run", spy)
     prepared = at.prepare()
     (Path(prepared.workspace) / "new").write_text("x")
     assert at.collect(prepared, run).changes
+    monkeypatch.setattr(hostgit.subprocess, "run", real)
     assert len(seen) == 2 and "canary-value" not in repr(seen)
-    assert "canary-value" not in repr(hostgit.environment())
+    assert len(environments) > 5 and "canary-value" not in repr(environments)
+    for environment in environments:  # F20: each of these alone keeps the person's configuration out
+        assert environment["GIT_CONFIG_NOSYSTEM"] == "1" and environment["GIT_CONFIG_GLOBAL"] == "/dev/null"
+        assert not os.path.exists(environment["HOME"])
     assert b"canary" in subprocess.run(["env"], capture_output=True, check=True).stdout, "control"
 
 

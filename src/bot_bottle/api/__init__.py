@@ -14,6 +14,7 @@ from bot_bottle.api.bottles import (
     start,
     stop,
     thaw,
+    verify,
 )
 from bot_bottle.api.request import Request
 from bot_bottle.api.wiring import Host
@@ -36,4 +37,5 @@ __all__ = [
     "start",
     "stop",
     "thaw",
+    "verify",
 ]

@@ -6,6 +6,7 @@
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bot_bottle.api.request import Request
 from bot_bottle.api.wiring import Host, choose_backend, make_plan, new_run
@@ -19,6 +20,9 @@ from bot_bottle.bottles.ports import Backend
 from bot_bottle.bottles.run import Run, Step, Wishes
 from bot_bottle.bottles.streams import Pipes, Streams
 from bot_bottle.keeper.messages import Facts
+
+if TYPE_CHECKING:
+    from bot_bottle.audit.whole import Whole
 
 
 def nothing(_name: str, _run: Run) -> None:
@@ -54,6 +58,7 @@ class Prepared:
             at_end=Finish(self.host.home, self.request.at_end, self.host.confirm, self.host.say, look),
             environ=self.host.environ,
             crew=self.crew,
+            say=self.host.say,
             step=step,
         )
         return Run(self.plan, self.host.home, wishes).go()
@@ -64,7 +69,7 @@ def prepare(request: Request, host: Host | None = None, survey: bool = False) ->
     host = host or Host()
     backend = choose_backend()
     with contextlib.ExitStack() as undo:
-        crew = Crew(host.environ)
+        crew = Crew(host.environ, terminal=host.terminal)
         undo.callback(crew.close)
         plan = make_plan(host, request, crew, backend, survey)
         undo.pop_all()
@@ -130,7 +135,7 @@ def cleanup(host: Host | None = None) -> dict[str, list[str]]:
 
     host = host or Host()
     orphans = reap(host.home)
-    crew = Crew(host.environ, gateway=False)
+    crew = Crew(host.environ, gateway=False, terminal=host.terminal)
     try:
         recovered = crew.recover(host.home)
     finally:
@@ -139,6 +144,15 @@ def cleanup(host: Host | None = None) -> dict[str, list[str]]:
         leases.forget(host.home, held.label)
     unsealed = [f"{run}: {why}" for run, why in recovered.kept.items()]
     return {"labels": [held.label for held in orphans], "sealed": list(recovered.runs), "unsealed": unsealed}
+
+
+def verify(host: Host | None = None, fingerprint: str = "") -> "Whole":
+    """Proves the host log and every run's log. fingerprint: of the key to trust; default: the pinned one."""
+    from bot_bottle.audit import keys
+    from bot_bottle.audit.whole import verify_home
+
+    home = (host or Host()).home
+    return verify_home(home, fingerprint or keys.pinned(home.keys))
 
 
 def execute(label: str, argv: tuple[str, ...], terminal: bool = False, host: Host | None = None) -> int:

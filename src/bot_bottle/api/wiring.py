@@ -33,11 +33,12 @@ Confirm = Callable[[str], bool]
 @dataclass(slots=True)
 class Host:
     """This host and this person. environ: variables; confirm: asks a yes/no question, no by default.
-    say: one line for the person, at the end of a run."""
+    say: one line for the person, at the end of a run. terminal: descriptor of theirs, -1 for none."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     confirm: Confirm = lambda _question: False
     say: Callable[[str], None] = lambda _line: None
+    terminal: int = -1
     home: Home = field(init=False)
 
     def __post_init__(self) -> None:

@@ -30,9 +30,13 @@ _PATIENCE = 30.0
 
 
 class Crew:
-    """keeper, gateway: the processes. keeper_link, gateway_link: what we say to them."""
+    """keeper, gateway: the processes. keeper_link, gateway_link: what we say to them.
 
-    def __init__(self, environ: Mapping[str, str], gateway: bool = True) -> None:
+    terminal: descriptor of the person's terminal, which the keeper may borrow to ask for a passphrase; -1 for none.
+    """
+
+    def __init__(self, environ: Mapping[str, str], gateway: bool = True, terminal: int = -1) -> None:
+        self._terminal = (terminal,) if terminal >= 0 else ()
         ours, theirs = socket.socketpair()
         self.keeper_link = KeeperLink(ours, KeeperToLauncher)  # pyright: ignore[reportArgumentType]
         with theirs:
@@ -67,7 +71,7 @@ class Crew:
     def _asked(self, question: Survey | Recover) -> KeeperToLauncher:
         self.keeper_link.sock.settimeout(_PATIENCE)
         try:
-            self.keeper_link.send(question)
+            self.keeper_link.send(question, self._terminal)
             answer, _ = self.keeper_link.receive()
         except (ChannelClosed, OSError) as error:
             raise OurFault("keeper.ended", "The keeper did not answer.", "Run bot-bottle doctor.") from error
@@ -81,7 +85,7 @@ class Crew:
         """The keeper's order, with its end of the socketpair to the gateway."""
         assert self._between is not None
         with self._between as between, contextlib.suppress(ChannelClosed):
-            self.keeper_link.send(order, (between.fileno(),))
+            self.keeper_link.send(order, (between.fileno(), *self._terminal))
         self._between = None
 
     def close(self, patience: float = 2.0) -> None:

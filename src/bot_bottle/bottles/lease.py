@@ -4,6 +4,7 @@ The lock is an open-file-description lock on `<label>.lock`: the kernel drops it
 dies, and asking about it does not take it. The facts lie beside it in `<label>.json`, replaced by rename.
 """
 
+import errno
 import fcntl
 import os
 import struct
@@ -173,10 +174,28 @@ def _path(home: Home, label: str, kind: str) -> str:
 
 
 def _write(path: str, data: bytes) -> None:
+    """By rename; on a full disk in place where the new text is no longer than the old: `kept` must be sayable."""
     part = f"{path}.{os.getpid()}"
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(data)
-    os.replace(part, path)
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(data)
+        os.replace(part, path)
+    except OSError as error:
+        _remove(part)
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not _fits(path, data):
+            raise
+
+
+def _fits(path: str, data: bytes) -> bool:
+    try:
+        with open(path, "r+b") as file:
+            size = os.fstat(file.fileno()).st_size
+            if len(data) > size:
+                return False
+            file.write(data + b" " * (size - len(data)))
+    except OSError:
+        return False
+    return True
 
 
 def _remove(path: str) -> None:

@@ -63,7 +63,7 @@ class Live:
         self._bottle: Started | None = None
         self.heard = Heard()
         self.ending: Ending | None = None
-        self.on_hold: Callable[[bool], None] = lambda _: None
+        self.on_hold: Callable[[str], None] = lambda _: None
         loop.read(keeper.fileno(), self._keeper_spoke)
         loop.read(gateway.fileno(), self._gateway_spoke)
 
@@ -156,16 +156,16 @@ class Live:
             case Halt():
                 self.end(halted(message))
             case Hold():
-                self._freeze(True)
+                self._freeze(message.reason or "asked")
             case Resume():
-                self._freeze(False)
+                self._freeze("")
             case _:
                 pass
 
-    def _freeze(self, frozen: bool) -> None:
+    def _freeze(self, reason: str) -> None:
         if self._bottle is not None:
-            self._bottle.freeze() if frozen else self._bottle.thaw()
-        self.on_hold(frozen)
+            self._bottle.freeze() if reason else self._bottle.thaw()
+        self.on_hold(reason)
 
     def _gateway_spoke(self) -> None:
         try:

@@ -18,6 +18,7 @@ import msgspec
 
 from bot_bottle.base.errors import SealFault
 from bot_bottle.base.home import Home
+from bot_bottle.base.text import visible
 from bot_bottle.bottles import lease as leases
 from bot_bottle.bottles.crew import Crew
 from bot_bottle.bottles.furnish import furnish, stock
@@ -57,7 +58,7 @@ class Wishes:
     """What a run needs besides its plan. run: the run id. at_end: what happens to the changes (step 11).
 
     environ: this host's variables, of which our processes get a listed few. crew: keeper and gateway, where they
-    were started ahead of the plan.
+    were started ahead of the plan. terminal: see Crew. say: one line for the person while it runs.
     """
 
     run: str
@@ -66,6 +67,8 @@ class Wishes:
     at_end: AtEnd
     environ: Mapping[str, str]
     crew: Crew | None = None
+    terminal: int = -1
+    say: Callable[[str], None] = lambda _line: None
     detached: bool = False
     step: Step = lambda _name, _run: None
     ready: Callable[["Run"], None] = lambda _run: None
@@ -134,12 +137,13 @@ class Run:
     def _processes(self, undo: contextlib.ExitStack) -> None:
         """2, 3: both are exec'd at once (or were already), so that they come up while the workspace is made."""
         self._at("keeper")
-        crew = self.wishes.crew or Crew(self.wishes.environ)
+        crew = self.wishes.crew or Crew(self.wishes.environ, terminal=self.wishes.terminal)
         undo.callback(crew.close)
         self.crew = crew
         self._at("gateway")
         assert crew.gateway_link is not None
         self.live = Live(self.loop, crew.keeper_link, crew.gateway_link)
+        self.live.on_hold = self._held
         recover = tuple(held.run for held in self.orphans)
         crew.open(order(self.plan, self.home, self.wishes.run, self.wishes.environ, recover))
         self._note_processes()
@@ -209,6 +213,12 @@ class Run:
             what = f"The seal is not tight: {'; '.join(found[:5])}."
             raise SealFault("seal.open", what, "Nothing was started. Run bot-bottle doctor.")
 
+    def _held(self, reason: str) -> None:
+        """The gateway froze the bottle, or a person did: whoever looks at a still screen should know why."""
+        label = self.plan.label
+        text = f"frozen: {visible(reason, 200)}; bot-bottle thaw {label} or stop {label}" if reason else "thawed"
+        self.wishes.say(f"\rbot-bottle: {label} is {text}.\r")
+
     # ---- 8 to 12
 
     def _release(self) -> Ending:
@@ -228,7 +238,8 @@ class Run:
         self.bottle.stop()
         status = self.bottle.wait(0)
         self.wishes.streams.close()
-        self.lease.update(state="ending")
+        with contextlib.suppress(OSError):  # a full disk must not stop the stop
+            self.lease.update(state="ending")
         facts = {"status": ending.status, "exit": str(status if status is not None else -1)}
         breach = self.bottle.breach()
         if ending.status == "ok" and breach:

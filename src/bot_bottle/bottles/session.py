@@ -16,7 +16,6 @@ from bot_bottle.bottles.backends.bubblewrap import Bubblewrap
 from bot_bottle.bottles.finish import Finish
 from bot_bottle.bottles.live import as_error
 from bot_bottle.bottles.outcome import Outcome
-from bot_bottle.bottles.plan import Plan
 from bot_bottle.bottles.run import Run, Wishes
 from bot_bottle.bottles.session_messages import Begin, Begun, NotBegun
 from bot_bottle.bottles.spawn import spawn
@@ -33,11 +32,11 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     link = _Child(socket.socket(fileno=3), Begin)
     try:
-        order, _ = link.receive()
+        order, fds = link.receive()
     except ChannelClosed:
         return 1
     try:
-        outcome = serve(order, link)
+        outcome = serve(order, link, fds[0] if fds else -1)
     except BottleError as error:
         tell(link, NotBegun(type(error).__name__, error.slug, error.what, error.hint))
         return error.exit_code
@@ -47,7 +46,7 @@ def main() -> int:
     return outcome.exit_code
 
 
-def serve(order: Begin, link: _Child) -> Outcome:
+def serve(order: Begin, link: _Child, terminal: int) -> Outcome:
     """Runs the bottle to its end; whoever is attached then hears how it went."""
     home = Home(order.home, order.runtime)
     label = order.plan.label
@@ -60,6 +59,7 @@ def serve(order: Begin, link: _Child) -> Outcome:
         at_end=Finish(home, order.at_end, lambda _question: False),
         environ=dict(os.environ),
         detached=True,
+        terminal=terminal,
         ready=lambda run: tell(link, Begun(run.plan.label)),
     )
     outcome = Run(order.plan, home, wishes).go()
@@ -91,14 +91,14 @@ def write_result(path: str, outcome: Outcome) -> None:
     os.replace(part, path)
 
 
-def begin(plan: Plan, home: Home, run: str, at_end: str, result: str, environ: dict[str, str]) -> str:
+def begin(order: Begin, environ: dict[str, str], terminal: int = -1) -> str:
     """The command line's side: starts a session, waits until its bottle runs; the label. Raises what stopped it."""
     ours, theirs = socket.socketpair()
     with theirs:
         child = spawn("bot_bottle.bottles.session", [theirs.fileno()], environ, quiet=True)
     link = _Parent(ours, Answer)  # pyright: ignore[reportArgumentType]
     try:
-        link.send(Begin(plan, home.root, home.runtime, run, at_end, result))
+        link.send(order, (terminal,) if terminal >= 0 else ())
         answer, _ = link.receive()
     except ChannelClosed as error:
         raise OurFault(

@@ -12,7 +12,7 @@ from bot_bottle.bottles.summary import lines
 
 def host(ask: bool) -> Host:
     """This host; ask: a person is at the terminal and can answer."""
-    return Host(dict(os.environ), confirm=question if ask else refuse, say=tell)
+    return Host(dict(os.environ), confirm=question if ask else refuse, say=tell, terminal=0 if os.isatty(0) else -1)
 
 
 def refuse(_question: str) -> bool:
@@ -54,6 +54,6 @@ def work(outcome: Outcome) -> list[str]:
         "applied": "changes   applied to the workspace",
         "kept": f"changes   in the branch {outcome.branch}",
         "discarded": "changes   thrown away (--apply or --keep would have kept them)",
-        "waiting": f"changes   wait: bot-bottle changes show {label}, then apply {label}, keep {label} or discard {label}",
+        "waiting": f"changes   wait: bot-bottle changes show {label}; then apply, keep or discard {label}",
     }
     return [where[outcome.done]] if outcome.done in where else []

@@ -113,12 +113,15 @@ def detached(prepared: "Prepared", result: str, as_json: bool) -> int:
     from bot_bottle.api.wiring import new_run
     from bot_bottle.bottles.crew import session_environment
     from bot_bottle.bottles.session import begin
+    from bot_bottle.bottles.session_messages import Begin
 
     prepared.close()
     path = os.path.abspath(result) if result else ""
     environ = session_environment(prepared.host.environ)
     at_end = "keep" if prepared.request.at_end == "ask" else prepared.request.at_end
-    label = begin(prepared.plan, prepared.host.home, new_run(), at_end, path, environ)
+    home = prepared.host.home
+    order = Begin(prepared.plan, home.root, home.runtime, new_run(), at_end, path)
+    label = begin(order, environ, prepared.host.terminal)
     print(f'{{"label": "{label}"}}' if as_json else label)
     return 0
 

@@ -9,10 +9,11 @@ import socket
 import sys
 import traceback
 
-from bot_bottle.base.errors import BottleError, OperatorFault, OurFault
+from bot_bottle.base.errors import BottleError, OurFault
 from bot_bottle.base.home import Home
 from bot_bottle.custody.open import Custody, open_custody
 from bot_bottle.egress.channel import ChannelClosed
+from bot_bottle.keeper.asking import asker
 from bot_bottle.keeper.authority import Authority
 from bot_bottle.keeper.control import bounded
 from bot_bottle.keeper.hardening import harden
@@ -50,10 +51,10 @@ def converse(launcher: Launcher, authority: Authority) -> int:
     while True:
         message, fds = launcher.receive()
         try:
-            if isinstance(message, Open) and len(fds) == 1:
-                session(launcher, authority, message, fds[0]).serve()
+            if isinstance(message, Open) and fds:
+                session(launcher, authority, message, *fds[:2]).serve()
                 return 0
-            reply = answered(message)
+            reply = answered(message, *fds[:1])
         except BottleError as error:
             reply = Refused(type(error).__name__, error.slug, error.what, error.hint)
         except OSError as error:
@@ -73,11 +74,11 @@ def bug(error: Exception) -> Refused:
     return Refused("OurFault", "keeper.bug", what, "Please report this line.")
 
 
-def answered(message: LauncherToKeeper) -> KeeperToLauncher:
+def answered(message: LauncherToKeeper, terminal: int = -1) -> KeeperToLauncher:
     """The questions that need no bottle."""
     match message:
         case Survey():
-            return Surveyed(custody_of(message.home, message.runtime).names())
+            return Surveyed(custody_of(message.home, message.runtime, terminal).names())
         case Recover():
             sealed, kept = recover(Home(message.home, message.runtime), message.runs)
             return Recovered(sealed, kept)
@@ -85,25 +86,17 @@ def answered(message: LauncherToKeeper) -> KeeperToLauncher:
             raise OurFault("keeper.protocol", "The keeper was asked out of turn.")
 
 
-def session(launcher: Launcher, authority: Authority, order: Open, gateway: int) -> Session:
+def session(launcher: Launcher, authority: Authority, order: Open, gateway: int, terminal: int = -1) -> Session:
     """4: everything that this bottle needs, chosen here and nowhere else."""
     if order.recover:
         recover(Home(order.home, order.runtime), order.recover)
-    outside = Outside(custody_of(order.home, order.runtime), open_log, trust, authority)
+    outside = Outside(custody_of(order.home, order.runtime, terminal), open_log, trust, authority)
     return Session(launcher, Loop(), order, socket.socket(fileno=gateway), outside)
 
 
-def custody_of(home: str, runtime: str) -> Custody:
-    """The person's stores. We have no terminal, so a passphrase cannot be asked for here."""
-    return open_custody(Home(home, runtime), os.environ, no_terminal)
-
-
-def no_terminal() -> str:
-    raise OperatorFault(
-        "custody.passphrase",
-        "The secrets file is locked with a passphrase, which a running bottle cannot ask for.",
-        "Choose the keyring or the key file in secrets/config.toml.",
-    )
+def custody_of(home: str, runtime: str, terminal: int) -> Custody:
+    """The person's stores; a passphrase is asked for at the lent terminal."""
+    return open_custody(Home(home, runtime), os.environ, asker(terminal))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from bot_bottle.policy.effective import Policy
 
 
 class Open(Frame, tag="open"):
-    """Start one bottle; carries the keeper's end of the gateway's socketpair.
+    """Start one bottle; carries the keeper's end of the gateway's socketpair, then a terminal where a person is.
 
     home, runtime: as in base.home. secrets: names that must exist before anything starts. placeholders: secret name
     -> lookalike. visible: secret name -> variable of the bottle. facts: for the start record (plan and harness

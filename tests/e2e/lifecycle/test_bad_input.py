@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,42 @@ def test_a_full_disk(world: World, small_disk: Path) -> None:
     world.cli("cleanup")
     assert "bad" not in world.verify().stdout
     world.home = old
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small file system needs root; CI is root")
+def test_d17_b78_a_disk_that_fills_up_while_the_agent_talks_sends_nothing_unlogged(
+    world: World, small_disk: Path
+) -> None:
+    """No record, no request: the bottle ends with a sentence, and every request that left has its intent."""
+    world.env["BOT_BOTTLE_HOME"] = str(small_disk / "home")
+    world.home = small_disk / "home"
+    world.home.mkdir(mode=0o700)
+    world.bottle()
+    world.secret()
+    script = f"while :; do curl -s -m 5 https://{HOST}/chatter/$(head -c 600 /dev/zero | tr '\\0' a) >/dev/null; done"
+    child = world.begin("run", "--no-workspace", "--bottle", "b", "--label", "one", "--", "sh", "-c", script)
+    deadline = time.monotonic() + 30
+    while len(world.upstream.seen) < 5 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file, pytest.raises(OSError):
+        while child.poll() is None:
+            try:
+                file.write(bytes(4096))
+            except OSError:
+                if child.poll() is not None or time.monotonic() > deadline + 30:
+                    raise
+        raise OSError
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == 7, errors
+    assert "The log cannot be written" in errors
+    assert world.quiet() == []
+    sent = len(world.upstream.seen)
+    filler.unlink()
+    assert world.cli("cleanup").returncode == 0
+    assert world.intents() >= sent
+    assert world.run("curl", "-sS", f"https://{HOST}/after").stdout == "hello\n"
+    assert world.verify().returncode == 0
 
 
 def test_a_read_only_log_directory(world: World) -> None:

@@ -144,3 +144,23 @@ def test_the_terminal_is_given_back_when_the_bottle_is_stopped(world: World) -> 
     assert status == 143
     assert b"\x1b[?1049l" in rest
     assert b"Stopped" in rest
+
+
+def test_a_passphrase_is_asked_by_the_keeper_and_echoed_nowhere(world: World) -> None:
+    """The launcher lends its terminal and never sees the phrase; without a terminal it is one sentence."""
+    phrase = b"correct horse battery staple"
+    (world.home / "secrets" / "secrets.enc").unlink()
+    (world.home / "secrets" / "config.toml").write_text('key = "passphrase"\n')
+    child = terminal(world, "secret", "set", "example")
+    while (index := child.expect([rb"Passphrase[^:]*: $", rb": $", pexpect.EOF])) < 2:
+        child.sendline((phrase, b"sk-real-lifecycle-secret-0123456789")[index])
+    child.close()
+    child = terminal(world, "run", "-q", "--bottle", "b", "--", "sh", "-c", "echo up")
+    child.expect(rb"Passphrase of the bot-bottle secrets: ")
+    child.sendline(phrase)
+    seen, status = ended(child)
+    assert (status, b"up" in seen) == (0, True), seen
+    assert b"horse" not in seen
+    done = world.run("true")
+    assert done.returncode == 3
+    assert "passphrase" in done.stderr

@@ -184,6 +184,15 @@ def test_conflicts_name_the_file_and_write_nothing(at: Stage, theirs: bytes | No
     assert picture(at.source) == before
 
 
+def test_a_source_that_is_gone(at: Stage) -> None:
+    prepared = at.prepare()
+    (Path(prepared.workspace) / "f").touch()
+    taken = offline(prepared)
+    at.source.rmdir()
+    with pytest.raises(OperatorFault, match="no directory any more"):
+        apply(prepared, taken)
+
+
 def test_merge_file(tmp_path: Path) -> None:
     assert merge_file(b"a\n", b"a\n", b"b\n", str(tmp_path)) == b"b\n"
     assert merge_file(b"c\n", b"a\n", b"a\n", str(tmp_path)) == b"c\n"

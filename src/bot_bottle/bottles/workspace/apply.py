@@ -38,6 +38,10 @@ def apply(prepared: Prepared, changes: Changes, accept: frozenset[str] = frozens
             "workspace.nothing-to-apply", "This bottle worked in the workspace itself.", "Nothing to do."
         )
     chosen = gate(changes, accept, skip)
+    if not os.path.isdir(prepared.source):
+        raise OperatorFault(
+            "workspace.gone", f"{prepared.source} is no directory any more.", "Put it back, or keep the patch."
+        )
     with tempfile.TemporaryDirectory(dir=prepared.state) as scratch, Tree(prepared.source) as tree:
         decided = merge.decide(tree, chosen, changes.repository, scratch)
         if not decided.conflicts:
@@ -62,8 +66,3 @@ def gate(changes: Changes, accept: frozenset[str], skip: bool) -> tuple[Change, 
             "`bot-bottle changes show LABEL` says why; take them with --accept PATH or --accept-all, or --skip them.",
         )
     return tuple(change for change in changes.changes if change.path not in stopped)
-
-
-def source_exists(prepared: Prepared) -> bool:
-    """Whether the person's tree is still where it was."""
-    return os.path.isdir(prepared.source)

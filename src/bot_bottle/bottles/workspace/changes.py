@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from bot_bottle.base.errors import AgentFault, OperatorFault
+from bot_bottle.base.errors import AgentFault, HostFault, OperatorFault
 from bot_bottle.bottles.workspace import bare, binding, listing, sealedgit
 from bot_bottle.bottles.workspace.listing import Candidates
 from bot_bottle.bottles.workspace.prepare import Prepared, mark_source
@@ -74,6 +74,15 @@ class Changes(msgspec.Struct, frozen=True):
 
 def collect(prepared: Prepared, run_sealed: RunSealed) -> Changes:
     """Takes the changes out of the bottle's tree. The bottle must be dead. Raises BottleError."""
+    try:
+        return _collect(prepared, run_sealed)
+    except OSError as error:
+        raise HostFault(
+            "workspace.io", f"The changes could not be read: {error.strerror or error}.", "The bottle's tree is kept."
+        ) from None
+
+
+def _collect(prepared: Prepared, run_sealed: RunSealed) -> Changes:
     if prepared.mode == "none":
         return _save(prepared, Changes("none", ""))
     if prepared.mode == "bind":

@@ -39,7 +39,7 @@ def conclude(
 ) -> Concluded:
     """Carries out `wish`: ask | apply | keep | discard. confirm: a yes/no question; say: one line for the person.
 
-    Never raises a BottleError: what fails leaves the state for `bot-bottle changes`, and says why.
+    Never raises: what fails leaves the state for `bot-bottle changes`, and says why.
     """
     for line in lines(changes):
         say(line)
@@ -76,7 +76,7 @@ def _apply(
 ) -> Concluded:
     try:
         applied = apply(prepared, changes, accept, skip)
-    except BottleError as error:
+    except (BottleError, OSError) as error:
         return Concluded("waiting", patch=changes.patch, notes=(str(error),))
     notes = tuple(f"{visible(path, 200)}: {why}" for path, why in applied.conflicts.items())
     if applied.conflicts:
@@ -91,7 +91,7 @@ def _apply(
 def _keep(prepared: Prepared, changes: Changes, accept: frozenset[str] = frozenset()) -> Concluded:
     try:
         kept = keep(prepared, changes, accept=accept)
-    except BottleError as error:
+    except (BottleError, OSError) as error:
         return Concluded("waiting", patch=changes.patch, notes=(str(error),))
     notes = tuple(f"{visible(path, 200)} is not in the branch: {why}" for path, why in kept.skipped.items())
     return Concluded("kept", kept.branch, changes.patch, notes=notes)

@@ -59,6 +59,7 @@ class Prepared:
             environ=self.host.environ,
             crew=self.crew,
             say=self.host.say,
+            work=self.request.at_end != "discard",
             step=step,
         )
         return Run(self.plan, self.host.home, wishes).go()
@@ -130,8 +131,9 @@ def thaw(label: str, host: Host | None = None) -> None:
 
 
 def cleanup(host: Host | None = None) -> dict[str, list[str]]:
-    """Ends and removes what killed runs left; seals their logs. labels: freed; sealed, unsealed: runs."""
-    from bot_bottle.bottles.reap import reap
+    """Ends and removes what killed runs left; seals their logs. labels: freed; kept: labels whose
+    work waits for `apply` or `discard`; sealed, unsealed: runs."""
+    from bot_bottle.bottles.reap import has_work, reap, settle
 
     host = host or Host()
     orphans = reap(host.home)
@@ -140,10 +142,11 @@ def cleanup(host: Host | None = None) -> dict[str, list[str]]:
         recovered = crew.recover(host.home)
     finally:
         crew.close()
-    for held in orphans:
-        leases.forget(host.home, held.label)
+    kept = [held.label for held in orphans if has_work(host.home, held)]
+    settle(host.home, orphans)
     unsealed = [f"{run}: {why}" for run, why in recovered.kept.items()]
-    return {"labels": [held.label for held in orphans], "sealed": list(recovered.runs), "unsealed": unsealed}
+    freed = [held.label for held in orphans if held.label not in kept]
+    return {"labels": freed, "kept": kept, "sealed": list(recovered.runs), "unsealed": unsealed}
 
 
 def verify(host: Host | None = None, fingerprint: str = "") -> "Whole":

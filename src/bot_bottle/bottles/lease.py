@@ -30,8 +30,9 @@ class Process(msgspec.Struct, frozen=True):
 class Held(msgspec.Struct):
     """What the lease of a label says. state: starting | running | ending | kept. started: wall clock ns.
 
-    handle: how another process of this user enters the bottle (exec, forward). env: of the agent, for exec;
-    placeholders only: what a bottle file shows with ``visible: true`` is left out, no key lies on the disk.
+    work: whether its changes matter when its launcher dies (not where they are thrown away anyway). handle: how
+    another process of this user enters the bottle (exec, forward). env: of the agent, for exec; placeholders only:
+    what a bottle file shows with ``visible: true`` is left out, so that no key lies on the disk.
     """
 
     label: str
@@ -43,6 +44,7 @@ class Held(msgspec.Struct):
     started: int
     state: str = "starting"
     detached: bool = False
+    work: bool = False
     log: str = ""
     backend: str = "bubblewrap"
     processes: tuple[Process, ...] = ()
@@ -142,6 +144,13 @@ def leases(home: Home) -> list[tuple[Held, bool]]:
     labels = [name[:-5] for name in names if name.endswith(".json") and is_label(name[:-5])]
     found = [(held, alive(home, label)) for label in labels if (held := read(home, label))]
     return sorted(found, key=lambda pair: pair[0].started)
+
+
+def mark_kept(home: Home, held: Held) -> None:
+    """The holder died, but the agent's work lies there: the label keeps it until somebody applies or discards it."""
+    if not alive(home, held.label):
+        kept = msgspec.structs.replace(held, state="kept", processes=(), handle=None, env={})
+        _write(_path(home, held.label, "json"), msgspec.json.encode(kept))
 
 
 def forget(home: Home, label: str) -> None:

@@ -10,21 +10,39 @@ import time
 from bot_bottle.base.home import Home
 from bot_bottle.bottles import lease as leases
 from bot_bottle.bottles.workspace.discard import discard
+from bot_bottle.bottles.workspace.prepare import RECORD
 from bot_bottle.bottles.workspace.reach import remove
 
 GRACE_SECONDS = 3.0
 
 
 def reap(home: Home) -> list[leases.Held]:
-    """Ends the processes of dead leases and removes what lies on the disk, but for kept changes.
+    """Ends the processes of dead leases and removes what lies on the disk; work that matters becomes kept changes.
 
-    The leases themselves stay until `forget`, because their logs are not sealed yet. Returns them.
+    The leases themselves stay until `settle`, because their logs are not sealed yet. Returns them.
     """
     orphans = [held for held, lives in leases.leases(home) if not lives and held.state != "kept"]
     for held in orphans:
         end_processes(held.processes)
-        remove_state(home, held.label)
+        if has_work(home, held):
+            remove_sockets(home, held.label)
+        else:
+            remove_state(home, held.label)
     return orphans
+
+
+def settle(home: Home, orphans: list[leases.Held]) -> None:
+    """After their logs are sealed: labels are free again, or hold the work that was found."""
+    for held in orphans:
+        if has_work(home, held):
+            leases.mark_kept(home, held)
+        else:
+            leases.forget(home, held.label)
+
+
+def has_work(home: Home, held: leases.Held) -> bool:
+    """A killed launcher must not cost what the agent did."""
+    return held.work and held.state in ("running", "ending") and os.path.exists(f"{home.state(held.label)}/{RECORD}")
 
 
 def end_processes(known: tuple[leases.Process, ...], grace: float = GRACE_SECONDS) -> None:
@@ -44,9 +62,14 @@ def remove_state(home: Home, label: str) -> None:
     state = home.state(label)
     if os.path.isdir(state):
         discard(state)
-    for path in (state, home.sockets(label)):
-        if os.path.lexists(path):
-            remove(path)
+    if os.path.lexists(state):
+        remove(state)
+    remove_sockets(home, label)
+
+
+def remove_sockets(home: Home, label: str) -> None:
+    if os.path.lexists(home.sockets(label)):
+        remove(home.sockets(label))
 
 
 def _lives(process: leases.Process) -> bool:

@@ -27,7 +27,7 @@ from bot_bottle.bottles.order import identity, order
 from bot_bottle.bottles.outcome import Outcome
 from bot_bottle.bottles.plan import Plan
 from bot_bottle.bottles.ports import Backend, Layout, Started
-from bot_bottle.bottles.reap import reap, remove_state
+from bot_bottle.bottles.reap import has_work, reap, remove_state, settle
 from bot_bottle.bottles.streams import Streams
 from bot_bottle.bottles.workspace.prepare import Prepared, prepare
 from bot_bottle.keeper.loop import Loop
@@ -59,6 +59,7 @@ class Wishes:
 
     environ: this host's variables, of which our processes get a listed few. crew: keeper and gateway, where they
     were started ahead of the plan. terminal: see Crew. say: one line for the person while it runs.
+    work: whether the changes matter, should we be killed.
     """
 
     run: str
@@ -70,6 +71,7 @@ class Wishes:
     terminal: int = -1
     say: Callable[[str], None] = lambda _line: None
     detached: bool = False
+    work: bool = False
     step: Step = lambda _name, _run: None
     ready: Callable[["Run"], None] = lambda _run: None
 
@@ -112,6 +114,8 @@ class Run:
         self._at("lease")
         self.orphans = reap(self.home)
         plan = self.plan
+        if any(has_work(self.home, held) for held in self.orphans if held.label == plan.label):
+            raise leases.busy(plan.label, msgspec.structs.replace(self.orphans[0], state="kept"))
         held = leases.Held(
             label=plan.label,
             run=self.wishes.run,
@@ -121,6 +125,7 @@ class Run:
             workspace=plan.workspace.source,
             started=time.time_ns(),
             detached=self.wishes.detached,
+            work=self.wishes.work and plan.workspace.mode in ("copy", "overlay"),
             log=self.home.run_log(self.wishes.run),
             processes=(leases.process("launcher", os.getpid()),),
         )
@@ -130,7 +135,9 @@ class Run:
     def _free_label(self) -> None:
         """Last of all: the state is removed and the label free, unless changes wait there."""
         assert self.lease is not None
-        if not self.kept:
+        if self.kept:
+            self.lease.update(state="kept", processes=(), handle=None, env={})
+        else:
             remove_state(self.home, self.plan.label)
         self.lease.release(keep=self.kept)
 
@@ -170,9 +177,7 @@ class Run:
         self.prepared = prepare(self.plan, state)
         self.plan = stock(self.prepared.extend(self.plan), self.home)
         opened = self.live.wait_opened(READY_SECONDS)
-        for held in self.orphans:
-            if held.label != self.plan.label:
-                leases.forget(self.home, held.label)
+        settle(self.home, [held for held in self.orphans if held.label != self.plan.label])
         if opened.visible:
             self.plan = msgspec.structs.replace(self.plan, env={**self.plan.env, **opened.visible})
         return furnish(self.plan, self.home, self.prepared, opened.authority)
@@ -268,16 +273,16 @@ class Run:
     def _changes(self, outcome: Outcome) -> None:
         """11: what the agent changed, looked at in a second sealed bottle without a door (D05, D13, D22)."""
         assert self.prepared is not None
+        self.kept = self.wishes.work  # whatever interrupts us from here on, the work stays
         self._at("changes")
         self.wishes.at_end(self.prepared, self.plan, outcome)
+        self.kept = False
 
     def _outcome(self, outcome: Outcome) -> Outcome:
         """12: the label stays with its changes, or is freed by what `go` undoes."""
         assert self.lease is not None
         self._at("outcome")
-        if outcome.kept:
-            self.kept = True
-            self.lease.update(state="kept", processes=())
+        self.kept = outcome.kept
         return outcome
 
     def _at(self, step: str) -> None:

@@ -60,6 +60,7 @@ def serve(order: Begin, link: _Child, terminal: int) -> Outcome:
         environ=dict(os.environ),
         detached=True,
         terminal=terminal,
+        work=order.at_end != "discard",
         ready=lambda run: tell(link, Begun(run.plan.label)),
     )
     outcome = Run(order.plan, home, wishes).go()

@@ -139,7 +139,12 @@ def waiting(label: str) -> tuple[Any, Any]:
     from bot_bottle.bottles.workspace import changes, prepare
 
     prepared = prepare.load(state_of(label))
-    return prepared, changes.load(prepared)
+    try:
+        return prepared, changes.load(prepared)
+    except OperatorFault:  # its launcher was killed before it could look
+        from bot_bottle.bottles.seal.offline import run_sealed
+
+        return prepared, changes.collect(prepared, run_sealed)
 
 
 def accepted(paths: tuple[str, ...], everything: bool) -> frozenset[str]:

@@ -20,6 +20,8 @@ def command(context: click.Context, as_json: bool) -> None:
     else:
         for label in done["labels"]:
             print(f"removed {label}")
+        for label in done["kept"]:
+            print(f"kept {label}: bot-bottle changes show {label}")
         for run in done["sealed"]:
             print(f"sealed {run}")
         for line in done["unsealed"]:

@@ -100,3 +100,28 @@ def test_a_death_of_one_bottle_leaves_another_working(world: World) -> None:
     assert done.stdout == "hello\n", done.stderr
     assert world.cli("stop", "other").returncode == 0
     settled(world)
+
+
+def test_a_killed_launcher_does_not_cost_the_agents_work(world: World) -> None:
+    """The next start and `cleanup` keep it under its label; it is looked at and applied like any other."""
+    for step in ("relay", "changes"):
+        script = "echo work > made.txt; echo up; sleep 60"
+        child = world.begin("run", "--keep", "--bottle", "b", "--label", "one", "--", "sh", "-c", script)
+        assert child.stdout is not None
+        assert child.stdout.readline() == "up\n"
+        if step == "changes":
+            child.terminate()
+            time.sleep(0.05)
+        child.kill()
+        child.communicate(timeout=30)
+        assert world.quiet() == []
+        done = world.run("true")
+        assert done.returncode == 0, done.stderr
+        assert world.cli("run", "--label", "one", "--", "true").returncode == 6
+        shown = world.cli("changes", "show", "one")
+        assert "made.txt" in shown.stdout, shown.stderr
+        done = world.cli("apply", "one")
+        assert done.returncode == 0, done.stderr
+        assert (world.project / "made.txt").read_text() == "work\n"
+        (world.project / "made.txt").unlink()
+    settled(world)

@@ -407,6 +407,21 @@ def test_d07_credential_shapes_are_named(at: Stage) -> None:
     assert not [f for f in at.look().findings if "plain.py" in f]
 
 
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("AKIA" + "A1" * 8, "AWS"), ("github_pat_" + "a1" * 30, "GitHub"), ("glpat-" + "a1" * 10, "GitLab"),
+        ("sk-ant-api03-" + "a1" * 20, "Anthropic"), ("sk-proj-" + "a1" * 20, "OpenAI"), ("xoxb-" + "1" * 20, "Slack"),
+        ("npm_" + "a1" * 18, "npm"), ("AIza" + "a" * 35, "Google"), ("-----BEGIN EC PRIVATE KEY-----\nx", "private key"),
+        ("postgres://user:hunter22@db/x", "password"), ("task-" + "a" * 20, ""), ("https://x/y:z", ""),
+        ("https://user:$PASSWORD@host", ""),
+    ],
+)  # fmt: skip
+def test_d07_shapes_of_credentials(at: Stage, text: str, what: str) -> None:
+    (at.source / "f").write_text(f"x = '{text}'\n")
+    assert [what in finding for finding in at.look().findings] == ([True] if what else [])
+
+
 def test_d07_a_tracked_masked_file_does_not_look_deleted(at: Stage) -> None:
     repository(at.source, **{"a": "a", ".env": TOKEN, "conf/.npmrc": "x"})
     prepared = at.prepare()

@@ -18,19 +18,26 @@ from bot_bottle.bottles.workspace.reach import DEFAULT, Entry, Limits, Tree
 
 COPY_BYTES, COPY_FILES = 2_000_000_000, 200_000
 _SCAN_FILE, _SCAN_TOTAL = 256_000, 24_000_000
-_SHAPES = re.compile(
-    rb"(AKIA[0-9A-Z]{16})|(gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60})|(glpat-[A-Za-z0-9_-]{20})"
-    rb"|(sk-ant-[a-z]+[0-9]{2}-[A-Za-z0-9_-]{40})|(sk-(?:proj-)?[A-Za-z0-9_-]{40})|(xox[abprs]-[A-Za-z0-9-]{20})"
-    rb"|(npm_[A-Za-z0-9]{36})|(AIza[0-9A-Za-z_-]{35})|(-----BEGIN [A-Z ]*PRIVATE KEY-----)"
-    rb"|(https?://[^/\s:@'\"]{1,64}:[^/\s@'\"$<{]{6,256}@)"
+# Each begins with the literal that stands before it, which is looked for first: a hundred times faster.
+_SHAPES = tuple(
+    (literal, re.compile(re.escape(literal) + rest), name)
+    for literal, rest, name in (
+        (b"AKIA", rb"[0-9A-Z]{16}", "an AWS access key"),
+        (b"ghp_", rb"[A-Za-z0-9]{36}", "a GitHub token"),
+        (b"gho_", rb"[A-Za-z0-9]{36}", "a GitHub token"),
+        (b"ghs_", rb"[A-Za-z0-9]{36}", "a GitHub token"),
+        (b"ghu_", rb"[A-Za-z0-9]{36}", "a GitHub token"),
+        (b"github_pat_", rb"[A-Za-z0-9_]{60}", "a GitHub token"),
+        (b"glpat-", rb"[A-Za-z0-9_-]{20}", "a GitLab token"),
+        (b"sk-ant-", rb"[a-z]+[0-9]{2}-[A-Za-z0-9_-]{40}", "an Anthropic key"),
+        (b"sk-", rb"(?:proj-)?[A-Za-z0-9_-]{40}", "an OpenAI key"),
+        (b"xox", rb"[abprs]-[A-Za-z0-9-]{20}", "a Slack token"),
+        (b"npm_", rb"[A-Za-z0-9]{36}", "an npm token"),
+        (b"AIza", rb"[0-9A-Za-z_-]{35}", "a Google API key"),
+        (b"-----BEGIN ", rb"[A-Z ]{0,30}PRIVATE KEY-----\r?\n", "a private key"),
+        (b"://", rb"[^/\s:@'\"]{1,64}:[^/\s@'\"$<{]{6,256}@", "a URL with a password"),
+    )
 )
-# Looked for first: most files hold none of them, and this is a hundred times faster than the expression.
-_MARKS = (b"AKIA", b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_", b"glpat-", b"sk-", b"xox", b"npm_")
-_MARKS_TOO = (b"AIza", b"PRIVATE KEY-----", b"://")
-_SHAPE_NAMES = (
-    "an AWS access key", "a GitHub token", "a GitLab token", "an Anthropic key", "an OpenAI key", "a Slack token",
-    "an npm token", "a Google API key", "a private key", "a URL with a password",
-)  # fmt: skip
 
 
 class SourceFacts(msgspec.Struct, frozen=True):
@@ -171,9 +178,10 @@ class _Look:
             data = tree.read(entry.path, _SCAN_FILE)
         except (OSError, AgentFault):
             return
-        found = _SHAPES.search(data) if any(mark in data for mark in (*_MARKS, *_MARKS_TOO)) else None
-        if found and found.lastindex:
-            self.findings.append(f"{visible(entry.path)} holds what looks like {_SHAPE_NAMES[found.lastindex - 1]}")
+        for literal, shape, name in _SHAPES:
+            if literal in data and shape.search(data):
+                self.findings.append(f"{visible(entry.path)} holds what looks like {name}")
+                return
 
 
 def is_hidden(tree: Tree, path: str, size: int, keep: tuple[str, ...]) -> bool:

@@ -29,9 +29,12 @@ def loopback() -> None:
 
 
 def families() -> tuple[socket.AddressFamily, ...]:
-    """B12: both, wherever the kernel has both."""
-    v6 = os.path.exists("/proc/net/if_inet6")
-    return (socket.AF_INET, socket.AF_INET6) if v6 else (socket.AF_INET,)
+    """B12: both, wherever the kernel has both. Asked by a socket: /proc may be another process's view by now."""
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
+    except OSError:
+        return (socket.AF_INET,)
+    return (socket.AF_INET, socket.AF_INET6)
 
 
 def every_address_is_local(family: socket.AddressFamily) -> None:

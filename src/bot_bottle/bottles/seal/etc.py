@@ -10,18 +10,7 @@ AUTHORITY_PLACES = (
     "/etc/ssl/cert.pem",
     "/etc/pki/tls/certs/ca-bundle.crt",
 )
-NAMES = tuple(
-    f"/etc/{name}"
-    for name in (
-        "passwd",
-        "group",
-        "hosts",
-        "hostname",
-        "host.conf",
-        "resolv.conf",
-        "nsswitch.conf",
-    )
-)
+NAMES = tuple(f"/etc/{name}" for name in ("passwd", "group", "hosts", "resolv.conf", "nsswitch.conf"))
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z")
 
 
@@ -33,8 +22,6 @@ def contents(ids: Ids, home: str, shell: str = "/bin/sh") -> tuple[Content, ...]
         "/etc/passwd": f"root:x:0:0::{nobody}{agent}nobody:x:65534:65534::{nobody}",
         "/etc/group": f"root:x:0:\nagent:x:{ids.inside}:\nnogroup:x:65534:\n",
         "/etc/hosts": "127.0.0.1 localhost bottle\n::1 localhost ip6-localhost\n",
-        "/etc/hostname": "bottle\n",
-        "/etc/host.conf": "multi on\n",
         "/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:2 attempts:1\n",
         "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
     }

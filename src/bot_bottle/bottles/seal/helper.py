@@ -2,7 +2,7 @@
 
 Single-threaded, on a copy of the launcher's memory, numbered; every step can fail and then nothing has started. Order
 matters: bound to the launcher before anything exists (D08), descriptors closed before any mount (D01), root's powers
-gone before the agent's files are touched, doors bound before bubblewrap runs (S06).
+gone before the agent's files are touched, and no `go` before the doors are the launcher's (S06).
 """
 
 import fcntl
@@ -22,7 +22,6 @@ from bot_bottle.bottles.seal.spec import Ceilings, Spec
 STDIN, STDOUT, STDERR, GO, READY, CHANNEL = range(6)  # where `take` puts the descriptors
 TIOCSCTTY = 0x540E
 OOM_FIRST = "500"
-FIRST_REALTIME_SIGNAL = 32
 
 
 def helper(spec: Spec, ids: Ids, bwrap: which.Found, launcher: int, fds: tuple[int, ...]) -> NoReturn:
@@ -54,20 +53,29 @@ def build(spec: Spec, ids: Ids, bwrap: which.Found, launcher: int, channel: sock
     staging.stage(spec)  # 9
     staging.attach(spec, sources, binary)
     staging.mount_overlay(spec, sources)
-    sockets: list[tuple[str, socket.socket]] = []
-    if spec.doors is not None:
-        doors.loopback()  # 10
-        sockets = doors.listeners(spec.doors)
-    options = layout.options(spec, ids, authority, staging.directories(spec))  # 11
+    options = layout.options(spec, ids, authority, staging.directories(spec))  # 10
     command = layout.command(staging.binary_path(bwrap), options)
-    pid, pidfd = kernel.sibling()  # 12
+    pid, pidfd = kernel.sibling()  # 11
     if pid == 0:
         first_process(spec, command)
+    try:
+        sockets = network(spec)  # 12: while bubblewrap starts; the agent waits for `go`, which needs 13
+    except BaseException:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        raise
     meters = staging.meters()
     message = json.dumps({"pid": pid, "kinds": [kind for kind, _ in sockets], "meters": len(meters)}).encode()
     socket.send_fds(channel, [message], [pidfd, *(sock.fileno() for _, sock in sockets), *meters])  # 13
     channel.close()  # the launcher goes on; our own end is not waited for
     reap_sleepers()
+
+
+def network(spec: Spec) -> list[tuple[str, socket.socket]]:
+    """Loopback and the doors; without doors nothing, and every connection is refused."""
+    if spec.doors is None:
+        return []
+    doors.loopback()
+    return doors.listeners(spec.doors)
 
 
 def join_cgroups(groups: tuple[str, ...], pid: int = 0) -> None:
@@ -166,9 +174,7 @@ def own_session(terminal: bool) -> None:
     kernel.own_session_keyring()
     if terminal:
         fcntl.ioctl(STDIN, TIOCSCTTY, 0)
-    for number in range(1, FIRST_REALTIME_SIGNAL):
-        if signal.getsignal(number) == signal.SIG_IGN:  # only this outlives an exec
-            signal.signal(number, signal.SIG_DFL)
+    kernel.default_signals()
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     os.umask(0o022)
     os.chdir("/")

@@ -22,6 +22,7 @@ PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 SECCOMP_MODE_FILTER = 2
 KEYCTL_JOIN_SESSION_KEYRING = 1
 LAST_CAPABILITY = 63
+FIRST_REALTIME_SIGNAL = 32
 SLEEPER_STACK, SLEEPER_MICROSECONDS = 65536, 200_000
 
 _NUMBERS = {
@@ -81,6 +82,12 @@ def die_with_parent() -> None:
 def own_session_keyring() -> None:
     """S09: an empty session keyring instead of the launcher's."""
     libc.syscall(number("keyctl"), KEYCTL_JOIN_SESSION_KEYRING, None)
+
+
+def default_signals() -> None:
+    """What is ignored stays so across an exec; Python ignores SIGPIPE, a caller perhaps SIGHUP."""
+    for number in range(1, FIRST_REALTIME_SIGNAL):
+        libc.signal(number, None)  # SIG_DFL; fails for SIGKILL and SIGSTOP
 
 
 def clone_tree(path: str) -> int:

@@ -8,7 +8,6 @@ import contextlib
 import os
 import re
 import shlex
-from collections.abc import Iterator
 
 from bot_bottle.base.errors import OperatorFault
 from bot_bottle.bottles.seal import etc, seccomp
@@ -24,14 +23,12 @@ HOME = "/home/agent"
 HOST_ETC = (  # copied: small files without a name, key or person in them
     "ld.so.cache",
     "localtime",
-    "mime.types",
     "protocols",
     "services",
     "ssl/openssl.cnf",
-    "timezone",
 )
 HOST_ETC_BOUND = ("alternatives",)
-HIDDEN_PROC = ("keys", "key-users", "kcore", "sysrq-trigger", "timer_list")
+HIDDEN_PROC = ("keys", "key-users", "kcore", "sysrq-trigger")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -79,7 +76,7 @@ def system_tree(authority: bool) -> list[str]:
             out += ["--ro-bind", f"/{name}", f"/{name}"]
     for name in HOST_ETC_BOUND if authority else (*HOST_ETC_BOUND, "ssl/certs"):
         out += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    out += own_files(tuple(Content(path, data) for path, data in host_files()))
+    out += host_files()
     return [*out, "--symlink", "../usr/lib/os-release", "/etc/os-release"]
 
 
@@ -92,10 +89,15 @@ def kernel_views() -> list[str]:
     return [*out, "--perms", "0555", "--size", "4096", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
 
 
-def host_files() -> Iterator[tuple[str, bytes]]:
+def host_files() -> list[str]:
+    """Copies of small files, by a descriptor each; bubblewrap reads them."""
+    out: list[str] = []
     for name in HOST_ETC:
-        with contextlib.suppress(OSError), open(f"/etc/{name}", "rb") as file:
-            yield f"/etc/{name}", file.read()
+        with contextlib.suppress(OSError):
+            fd = os.open(f"/etc/{name}", os.O_RDONLY)
+            os.set_inheritable(fd, True)
+            out += ["--perms", "0444", "--file", str(fd), f"/etc/{name}"]
+    return out
 
 
 def own_files(files: tuple[Content, ...]) -> list[str]:
@@ -131,9 +133,14 @@ def masks(spec: Spec, is_directory: dict[str, bool]) -> list[str]:
 
 
 def authorities(spec: Spec, data: bytes) -> list[str]:
+    """One bundle, and the other names by which programs know it."""
     if not spec.authority:
         return []
-    return own_files(tuple(Content(path, data) for path in etc.AUTHORITY_PLACES))
+    first, *others = etc.AUTHORITY_PLACES
+    out = own_files((Content(first, data),))
+    for place in others:
+        out += ["--symlink", first, place]
+    return out
 
 
 def options(spec: Spec, ids: Ids, authority: bytes, is_directory: dict[str, bool]) -> list[str]:

@@ -7,6 +7,7 @@ TIOCSTI (D15), and no set-id bit on any file, because a workspace file belongs t
 
 import platform
 import struct
+from functools import cache
 
 from bot_bottle.base.errors import HostFault
 from bot_bottle.bottles.seal.seccomp_table import ABSENT, ARCHITECTURES, EXAMINED, MODES, NEWEST, OPENS, REFUSED, Pair
@@ -21,6 +22,7 @@ TIOCSTI, TIOCLINUX, TIOCSETD = 0x5412, 0x541C, 0x5423
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 
 
+@cache
 def program(machine: str = "") -> bytes:
     """The filter for this machine. Raises HostFault for one whose table we do not have."""
     machine = machine or platform.machine()

@@ -19,7 +19,7 @@ import msgspec
 
 from bot_bottle.base.errors import BottleError, HostFault, SealFault
 from bot_bottle.bottles.seal import ids as identity
-from bot_bottle.bottles.seal import which
+from bot_bottle.bottles.seal import seccomp, which
 from bot_bottle.bottles.seal.helper import helper
 from bot_bottle.bottles.seal.ids import Ids
 from bot_bottle.bottles.seal.spec import Spec
@@ -52,6 +52,7 @@ def start(spec: Spec, bwrap: which.Found | None = None) -> Opened:
         raise SealFault("seal.thread", "A bottle was started from a thread.", "Start it from the main thread.")
     bwrap = bwrap or which.bubblewrap()
     raise_own_limit()
+    seccomp.program()  # made once, here: every helper inherits it
     ids = identity.choose()
     try:
         return fork(spec, ids, bwrap)

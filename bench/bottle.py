@@ -4,6 +4,7 @@ Also a whole `bot-bottle run -- true` from a cold process, and the memory of the
 the person who will run bottles: an ordinary user and root differ by the idmapped mounts.
 """
 
+import contextlib
 import os
 import shutil
 import statistics
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bot_bottle.bottles.backends.bubblewrap import Bubblewrap
@@ -26,6 +27,7 @@ from bot_bottle.policy.effective import Policy
 
 ROUNDS = 30
 ALLOWED_RATIO, ALLOWED_RUN_MS = 3.5, 450
+AUTHORITY = "/etc/ssl/certs/ca-certificates.crt"
 ENV = {"PATH": "/usr/bin:/bin"}
 
 
@@ -35,16 +37,29 @@ def timed(action: Callable[[], None]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Before all other work of the machine, where we may; control groups refuse such processes, so not for all rows."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 def close(bottle: Bottle) -> None:
     bottle.stop()
     bottle.close()
     close_all((*bottle.stdio, bottle.pidfd, *(fd for _, fd in bottle.doors)))
 
 
-def seal(top: Path) -> Bottle:
-    """Seal, bubblewrap, twelve sockets and a workspace, to the end of /bin/true."""
-    binds = (Bind(str(top / "work"), "/work", writable=True),)
-    bottle = Bottle(start(Spec(argv=("/bin/true",), env=ENV, cwd="/work", doors=(8443,), binds=binds)))
+def seal(*binds: Bind) -> Bottle:
+    """Seal, bubblewrap and twelve sockets, to the end of /bin/true."""
+    bottle = Bottle(start(Spec(argv=("/bin/true",), env=ENV, doors=(8443,), authority=AUTHORITY, binds=binds)))
     bottle.wait_ready()
     bottle.go()
     assert bottle.wait(10) == 0
@@ -135,21 +150,27 @@ def main() -> None:
     version = programs.version(which.bubblewrap().path)
     user = "root" if os.getuid() == 0 else "an ordinary user"
     print(f"As {user}, bubblewrap {version} ({which.bubblewrap().origin}); {ROUNDS} rounds, interleaved.\n")
-    rows: dict[str, list[float]] = {"plain": [], "seal": [], "product": [], "probed": []}
+    work = Bind(str(top / "work"), "/work", writable=True)
+    actions: dict[str, Callable[[], Bottle]] = {
+        "seal": seal,
+        "workspace": lambda: seal(work),
+        "product": lambda: product(backend, top, probing=False),
+        "probed": lambda: product(backend, top, probing=True),
+    }
+    rows: dict[str, list[float]] = {"plain": [], **{name: [] for name in actions}}
     for _ in range(ROUNDS):
-        rows["plain"].append(timed(plain))
-        for name, action in (
-            ("seal", lambda: seal(top)),
-            ("product", lambda: product(backend, top, probing=False)),
-            ("probed", lambda: product(backend, top, probing=True)),
-        ):
+        with undisturbed():
+            rows["plain"].append(timed(plain))
+        for name, action in actions.items():
             made: list[Bottle] = []
-            rows[name].append(timed(lambda action=action, made=made: made.append(action())))
+            with undisturbed() if name in ("seal", "workspace") else contextlib.nullcontext():
+                rows[name].append(timed(lambda action=action, made=made: made.append(action())))
             close(made[0])
     base = statistics.median(rows["plain"])
     print("| to the end of /bin/true | median ms | min | max | x plain |\n|---|---|---|---|---|")
     show("plain `bwrap --unshare-all`", rows["plain"], base)
-    ratio = show("seal + bubblewrap + 12 sockets + workspace", rows["seal"], base)
+    ratio = show("seal + bubblewrap + 12 sockets", rows["seal"], base)
+    show("with a workspace", rows["workspace"], base)
     show("with control groups, watchdog and bait", rows["product"], base)
     show("and the probe inside (what `run` does)", rows["probed"], base)
     print(f"\nProbe: {statistics.median(probe_ms(backend, top) for _ in range(10)):.1f} ms.")

@@ -99,6 +99,17 @@ def test_b63_the_doors_cannot_be_stolen() -> None:
         assert len(opened(inside("steal", doors=NAMED))) > 3
 
 
+def test_b03_a_relay_inside_reaches_nothing_but_the_gateway() -> None:
+    with bait() as (port, _, fds):
+        sealed = inside("relay", port)
+        assert "GATE 127.0.0.1:3128" in sealed["gateway"]
+        assert sealed["host"] in ("", "ECONNRESET", "EPIPE")
+        assert readable(fds, 0.2) == []
+        with without(NEWNET=0, loopback=nothing, listeners=lambda named: []):
+            inside("relay", port)
+        assert readable(fds, 2) != []
+
+
 def test_b63_two_bottles_do_not_share_a_network() -> None:
     """A sibling's server on its loopback is not ours."""
     serve = "import socket, time; s = socket.create_server(('', 9999)); print(1, flush=True); time.sleep(30)"

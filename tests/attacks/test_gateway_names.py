@@ -326,6 +326,7 @@ def test_b09_no_server_name_at_a_transparent_door_is_refused(start: Start, upstr
     with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
         context.wrap_socket(client.sock)
     no_upstream(upstream)
+    assert stand.wait_record(1, "denied")[0]["reason"] == "target.no-server-name"
 
 
 def test_b41_plain_text_at_a_tls_door_carries_nothing(start: Start, upstream: Upstream) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _MEMO = 64
 _MEMO_HEAD = 2048
+_INTERIM = 100
 _REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 
 
@@ -55,6 +56,7 @@ class Exchange:
     _body: Body | None = None
     _buffer = b""
     _retried = False
+    _interims = 0
     _kept_up = b""
     _kept_down = b""
 
@@ -159,19 +161,24 @@ class Exchange:
             self.fail(502, fault.slug, fault.what)
 
     def _reply_head(self, data: bytes) -> None:
+        """Interim answers are taken in a loop: thousands of them in one read must not nest."""
+        while data:
+            data = self._one_head(data)
+
+    def _one_head(self, data: bytes) -> bytes:
+        """Reads one head; what is left where it was an interim one."""
         limits = self.flow.gateway.limits
         end = head_end(data, limits.head_bytes)
         if end < 0:
             self._buffer = data
-            return
+            return b""
         self._buffer = b""
         raw, method = data[:end], self.prepared.head.method
         planned = self.rules.replies.get(raw) if method != "HEAD" else None
         if planned is None:
             head = parse_response(raw, method, limits.head_fields)
             if head.status < 200:
-                self._interim(head, data[end:])
-                return
+                return self._interim(head, data[end:])
             planned = plan(self.rules, head)
             if method != "HEAD" and end <= _MEMO_HEAD:
                 self._remember(raw, planned)
@@ -180,6 +187,7 @@ class Exchange:
             self._whole(planned, data[end:])
         else:
             self._opened(planned, data[end:])
+        return b""
 
     def _remember(self, raw: bytes, planned: Plan) -> None:
         replies = self.rules.replies
@@ -216,15 +224,20 @@ class Exchange:
             self.link.spoiled = True
         self._pass(start + framed)
 
-    def _interim(self, head: Head, rest: bytes) -> None:
-        """100 goes on to an agent that waits for it; 101 opens a WebSocket that was asked for; others are dropped."""
+    def _interim(self, head: Head, rest: bytes) -> bytes:
+        """100 goes on to an agent that waits for it; 101 opens a WebSocket that was asked for; others are dropped.
+
+        Returns what follows and is to be read as a head. Raises Refused after `_INTERIM` of them.
+        """
         if head.status == 101:
             self._switch(head, rest)
-            return
+            return b""
+        self._interims += 1
+        if self._interims > _INTERIM:
+            raise Refused("reply.interim", f"The upstream sent more than {_INTERIM} interim answers.")
         if head.status == 100 and self.prepared.head.get("expect") and self.session.minor:
             self.session.leg.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if rest:
-            self.reply(rest)
+        return rest
 
     def _switch(self, head: Head, rest: bytes) -> None:
         """A tunnel opens only behind a 101 that proves itself (D24)."""

@@ -17,6 +17,7 @@ from bot_bottle.egress.limits import Over
 from bot_bottle.egress.prepare import Prepared, prepare
 from bot_bottle.egress.resolve import public_only
 from bot_bottle.egress.session import Session
+from bot_bottle.egress.target import Site
 from bot_bottle.egress.upstream import Link
 from bot_bottle.egress.wire.http1 import Malformed
 from bot_bottle.policy.addresses import classify
@@ -248,10 +249,11 @@ class Flow:
 
     def client_refused(self, session: Session, failure: str) -> None:
         """The agent's program refused our certificate, or spoke no TLS that we know; a person should see that."""
-        self._note(session, "tls.client", f"The program in the bottle ended the TLS handshake: {failure}.")
+        self.note(session.site, "tls.client", f"The program in the bottle ended the TLS handshake: {failure}.")
 
-    def _note(self, session: Session, slug: str, what: str, then: Callable[[], None] | None = None) -> bool:
-        gateway, site = self.gateway, session.site
+    def note(self, site: Site, slug: str, what: str, then: Callable[[], None] | None = None) -> bool:
+        """Records that a connection came to nothing; False, and counted only, where there are too many."""
+        gateway = self.gateway
         if not gateway.gauges.denials.take(gateway.loop.now):
             gateway.gauges.refuse("denials")
             return False
@@ -267,7 +269,9 @@ class Flow:
     def _close_with(self, session: Session, status: int, slug: str, what: str) -> None:
         session.hold()
         reply = answer.fault(status, slug, _TITLES.get(status, "Refused"), hint=what)
-        if not getattr(session.leg, "up", True) or not self._note(session, slug, what, lambda: session.answer(reply)):
+        if not getattr(session.leg, "up", True) or not self.note(
+            session.site, slug, what, lambda: session.answer(reply)
+        ):
             session.cut()
 
     def _limited(self, session: Session, cause: str) -> None:

@@ -28,17 +28,19 @@ Choice = tuple[Site, str]
 
 
 class Greeting:
-    """Owner of a leg until its target is known. choose(name or None): a choice, or None to refuse without TLS.
+    """Owner of a leg until its target is known. site: what the door says; its name stands in the record of a refusal.
 
-    plain: the site where the first byte is no TLS handshake, or None where only TLS is spoken.
+    choose(name or None): a choice, or None to refuse without TLS. plain: whether the first byte may be of another
+    protocol than TLS; it is then HTTP for the same target.
     """
 
     def __init__(
-        self, gateway: "Gateway", leg: Leg, choose: Callable[[str | None], Choice | None], plain: Site | None
+        self, gateway: "Gateway", leg: Leg, choose: Callable[[str | None], Choice | None], site: Site, plain: bool
     ) -> None:
         self._gateway = gateway
         self._leg = leg
         self._choose = choose
+        self._site = site
         self._plain = plain
         self._data = b""
         self._since = gateway.loop.now
@@ -70,11 +72,11 @@ class Greeting:
             self._gateway.leaves.get(certified, lambda context: self._begin_tls(site, context))
 
     def _begin_plain(self) -> None:
-        self._gateway.clients.discard(self)
-        if self._plain is None:
-            self._leg.close()
+        if not self._plain:
+            self._refuse(b"")
             return
-        session = Session(self._gateway, self._plain)
+        self._gateway.clients.discard(self)
+        session = Session(self._gateway, self._site._replace(scheme="http"))
         session.attach(self._leg)
         session.received(self._data)
 
@@ -92,9 +94,11 @@ class Greeting:
         session.attach(leg)
         leg.feed(self._data)
 
-    def _refuse(self) -> None:
+    def _refuse(self, alert: bytes = UNRECOGNIZED_NAME) -> None:
         self._gateway.clients.discard(self)
-        self._leg.write(UNRECOGNIZED_NAME)
+        what = "The connection begins with no TLS hello that names a server."
+        self._gateway.flow.note(self._site, "target.no-server-name", what)
+        self._leg.write(alert)
         self._leg.finish()
 
     def ended(self, _clean: bool, /) -> None:

@@ -73,6 +73,7 @@ _OVERRIDES = frozenset(
         "x-sendfile",
     ]
 )
+_OPTIONS = frozenset(("close", "keep-alive", "upgrade"))
 _UNREADABLE = frozenset(("accept-encoding", "range", "if-range", "te", "a-im"))
 _SOCKET = frozenset(("sec-websocket-extensions",))
 
@@ -118,6 +119,8 @@ def prepare(rules: Rules, journal: Journal, site: Site, raw: bytes, max_fields: 
         found = place(site, head)
         if protocol == "websocket" and key_of(head) is None:
             raise Malformed("wire.websocket", "The WebSocket opening handshake is malformed.")
+        if head.dropped & rules.matched - _OPTIONS:
+            raise Malformed("wire.connection", "Connection takes away a header that a rule decides by.")
     except Malformed as fault:
         return _refused(rules, site, head, raw, found, fault.slug, fault.what, 400)
     except Disagreement as fault:
@@ -182,7 +185,7 @@ def _wire(rules: Rules, head: Head, found: Place, route: Route, protocol: str) -
     guarded = rules.guarded
     kept: list[tuple[bytes, bytes]] = []
     for (name, value), written in zip(head.fields, head.names, strict=True):
-        if name in _HOP or name in head.dropped or (guarded and name in _UNREADABLE):
+        if name.replace("_", "-") in _HOP or name in head.dropped or (guarded and name in _UNREADABLE):
             continue
         if name not in named and _is_override(name):
             continue

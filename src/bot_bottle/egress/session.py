@@ -28,7 +28,7 @@ class Session:
     """state: HEAD (between requests), BODY (an upload runs), WAIT (an answer is awaited), DRAIN, LINGER, TUNNEL."""
 
     __slots__ = (
-        "_body", "_buffer", "_left", "_since", "_tunnel", "closing", "drained_bytes", "exchange", "gateway", "leg",
+        "_body", "_buffer", "_held", "_left", "_since", "_tunnel", "closing", "drained_bytes", "exchange", "gateway", "leg",
         "memo", "minor", "owing", "site", "state",
     )  # fmt: skip
 
@@ -44,6 +44,7 @@ class Session:
         self.drained_bytes = 0
         self.owing = False
         self._buffer = b""
+        self._held = False
         self._left = 0
         self._body: Dechunker | None = None
         self._tunnel: Tunnel | None = None
@@ -185,8 +186,20 @@ class Session:
             return
         self.state = HEAD
         self._since = self.gateway.loop.now
+        if self.leg.queued > HIGH:  # who asks and never reads would fill our memory with answers (S12, D18)
+            self._held = True
+            self.leg.pause()
+            return
         if self.leg.paused:
             self.leg.resume()
+        if self._buffer:
+            self._next_head()
+
+    def _go_on(self) -> None:
+        """The agent has read its answers: the next request may come."""
+        self._held = False
+        self._since = self.gateway.loop.now
+        self.leg.resume()
         if self._buffer:
             self._next_head()
 
@@ -218,12 +231,17 @@ class Session:
     def drained(self) -> None:
         if self.exchange is not None:
             self.exchange.client_drained()
+        elif self._held and self.state == HEAD:
+            self._go_on()
 
     def sweep(self, now: float) -> None:
         """Once a second: slow heads, idle connections, lingering ones."""
         limits = self.gateway.limits
         if self.state == LINGER:
             if now - self._since > _LINGER_SECONDS:
+                self.cut()
+        elif self._held:
+            if now - self.leg.active > limits.idle_seconds:
                 self.cut()
         elif self.state == HEAD:
             if self._buffer or not getattr(self.leg, "up", True):

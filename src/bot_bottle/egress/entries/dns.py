@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _BATCH = 64
 _REMEMBERED = 5000
+_HIGH = 65536
 _IP_PKTINFO, _IPV6_RECVPKTINFO, _IPV6_PKTINFO, _IPV6_FREEBIND = 8, 49, 50, 78
 _TYPES = {A: "A", AAAA: "AAAA"}
 
@@ -93,11 +94,13 @@ class _Stream:
     def received(self, data: bytes) -> None:
         self._buffer += data
         try:
-            while (message := unframed(self._buffer)) is not None:
+            while not self.leg.paused and (message := unframed(self._buffer)) is not None:
                 self._since = self._gateway.loop.now
                 reply = answer(self._gateway, message)
                 if reply:
                     self.leg.write(framed(reply))
+                if self.leg.queued > _HIGH:  # who asks and never reads
+                    self.leg.pause()
         except Malformed:
             self.cut()
 
@@ -105,7 +108,9 @@ class _Stream:
         self._gateway.clients.discard(self)
 
     def drained(self) -> None:
-        """Nothing waits for that."""
+        if self.leg.paused:
+            self.leg.resume()
+            self.received(b"")
 
     def sweep(self, now: float) -> None:
         """Idle connections."""

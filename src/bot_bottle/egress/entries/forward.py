@@ -62,7 +62,7 @@ class Forward:
 
     def _connect(self, site: Site, rest: bytes) -> None:
         self._gateway.clients.discard(self)
-        greeting = Greeting(self._gateway, self._leg, lambda name: _choose(site, name), site._replace(scheme="http"))
+        greeting = Greeting(self._gateway, self._leg, lambda name: _choose(site, name), site, plain=True)
         self._leg.write(_ESTABLISHED)
         if rest:
             greeting.received(rest)

@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 def transparent(gateway: "Gateway", leg: Leg, kind: str, address: str, port: int) -> None:
     """A connection at the door `kind` whose original destination was `address`."""
     name = gateway.names.name_of(address) or address
-    plain = Site(kind, "http", name, port)
     if kind == "http":
-        Session(gateway, plain).attach(leg)
+        Session(gateway, Site(kind, "http", name, port)).attach(leg)
         return
     secure = Site(kind, "https", name, port)
-    Greeting(gateway, leg, lambda sni: _choose(secure, sni), plain if kind == "port" else None)
+    Greeting(gateway, leg, lambda sni: _choose(secure, sni), secure, plain=kind == "port")
 
 
 def _choose(site: Site, name: str | None) -> Choice | None:

@@ -28,8 +28,8 @@ class Session:
     """state: HEAD (between requests), BODY (an upload runs), WAIT (an answer is awaited), DRAIN, LINGER, TUNNEL."""
 
     __slots__ = (
-        "_body", "_buffer", "_held", "_left", "_since", "_tunnel", "closing", "drained_bytes", "exchange", "gateway", "leg",
-        "memo", "minor", "owing", "site", "state",
+        "_body", "_buffer", "_held", "_left", "_since", "_tunnel", "closing", "drained_bytes", "exchange", "gateway",
+        "leg", "memo", "minor", "owing", "site", "state",
     )  # fmt: skip
 
     def __init__(self, gateway: "Gateway", site: Site) -> None:

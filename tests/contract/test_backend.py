@@ -152,7 +152,7 @@ def test_execute_runs_beside_the_agent_and_sees_its_files(kind: Backend, tmp_pat
         assert os.read(reader, 100) != b"0\n"
         assert exit_status(pidfd) == 4
         assert (tmp_path / "work/here").exists()
-        with pytest.raises(BottleError, match="not found|No such file"):
+        with pytest.raises(BottleError, match=r"not found|No such file"):
             bottle.execute(["no-such-program"], PATH, (null, null, null), False)
         slow = bottle.execute(["sleep", "30"], PATH, (null, null, null), False)
         began = time.monotonic()

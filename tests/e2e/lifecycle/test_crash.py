@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.bottle, pytest.mark.timeout(3600)]
 KILLER = str(Path(__file__).with_name("killer.py"))
 VICTIMS = ("launcher", "keeper", "gateway", "bottle")
 CHATTER = f"while :; do curl -s -m 5 https://{HOST}/chatter >/dev/null; done"
-KILLS = int(os.environ.get("BOT_BOTTLE_KILLS", "24"))
+KILLS = int(os.environ.get("BOT_BOTTLE_KILLS", "12"))
 
 
 def killed(world: World, step: str, victim: str) -> subprocess.CompletedProcess[str]:

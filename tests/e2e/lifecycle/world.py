@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from bot_bottle.audit.reader import LogReader
 from e2e.traffic.upstream import make_authority
 
 HOST = "api.example.com"
@@ -144,13 +145,14 @@ class World:
         return sorted(path.name for path in (self.home / "log" / "runs").glob("*"))
 
     def records(self) -> list[dict[str, object]]:
-        """All records of all runs."""
-        out: list[dict[str, object]] = []
-        for run in self.runs():
-            done = self.cli("log", "export", run)
-            assert done.returncode == 0, done.stderr
-            out += [json.loads(line) for line in done.stdout.splitlines()]
-        return out
+        """All records of all runs, in order."""
+        lines = [
+            line
+            for run in self.runs()
+            for _, batch in LogReader(str(self.home / "log" / "runs" / run)).batches()
+            for line in batch
+        ]
+        return [json.loads(line) for line in lines]
 
     def intents(self) -> int:
         return sum(record["kind"] == "intent" for record in self.records())

@@ -408,3 +408,10 @@ def test_sse_events_pass_one_by_one(stand: Stand, upstream: Upstream) -> None:
     assert b"data: one\n\n" in client.until(b"one\n\n")
     go.set()
     assert client.until(b"0\r\n\r\n").endswith(b"data: two\n\n\r\n0\r\n\r\n")
+
+
+def test_b29_s12_a_broken_body_behind_a_denied_head_stops_nothing(stand: Stand) -> None:
+    client = stand.connect("evil.test")
+    head = get("/", "evil.test", "Transfer-Encoding: chunked", method="POST")
+    assert client.ask(head + b"zz\r\nabc" + get("/", "evil.test")).status == 403
+    assert stand.connect().ask(get()).status == 200

@@ -11,51 +11,44 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bot_bottle.audit.record import Kind as RecordKind
-from bot_bottle.egress import answer
 from bot_bottle.egress.exchange import Exchange
 from bot_bottle.egress.limits import Over
 from bot_bottle.egress.prepare import Prepared, prepare
+from bot_bottle.egress.refusals import Refusals
 from bot_bottle.egress.resolve import public_only
 from bot_bottle.egress.session import Session
-from bot_bottle.egress.target import Site
 from bot_bottle.egress.upstream import Link
-from bot_bottle.egress.wire.http1 import Malformed
 from bot_bottle.policy.addresses import classify
 from bot_bottle.policy.hosts import bracketed, is_address
-from bot_bottle.policy.verdict import Kind, Verdict, deny
+from bot_bottle.policy.verdict import Kind, deny
 
 if TYPE_CHECKING:
     from bot_bottle.egress.gateway import Gateway
 
 _MEMO = 512
 _MEMO_HEAD = 8192
-_SECRET_HITS = 3
-_TITLES = {
-    400: "Malformed request", 408: "Too slow", 413: "Too large", 429: "Too many requests", 502: "Upstream failed",
-           504: "Upstream too slow"}  # fmt: skip
 
 
-class Flow:
+class Flow(Refusals):
     """Holds no state of a request; that is the exchange's."""
 
     def __init__(self, gateway: "Gateway") -> None:
-        self.gateway = gateway
+        super().__init__(gateway)
         self.open: set[Exchange] = set()
-        self._hits = 0
 
     def handle(self, session: Session, raw: bytes) -> None:
         """One request head, whole. Everything else follows from here."""
         gateway = self.gateway
         # 1 The bottle is the one whose door the connection was accepted on: this gateway has no other.
         if not gateway.gauges.arrivals.take(gateway.loop.now):
-            self._limited(session, "arrivals")
+            self.limited(session, "arrivals")
             return
         # 2, 3, 4 Target, verdict and the agent's own bytes; 8 what will leave. Pure in the bytes, so remembered.
         prepared = session.memo.get(raw)
         if prepared is None:
             prepared = prepare(gateway.rules, gateway.journal, session.site, raw, gateway.limits.head_fields)
             if prepared.verdict.kind is not Kind.ALLOW:
-                self._deny(session, prepared)
+                self.deny(session, prepared)
                 return
             self._remember(session, raw, prepared)
         exchange = Exchange(self, session, prepared, gateway.next_number())
@@ -166,14 +159,8 @@ class Flow:
         if route.host[0] == "*":
             over = over or gateway.wildcards.refuses(prepared.key[1])
         if over is not None:
-            self._over(session, prepared, over)
+            self.over(session, prepared, over)
         return over is None
-
-    def _over(self, session: Session, prepared: Prepared, over: Over) -> None:
-        verdict = deny(over.slug, over.what, prepared.verdict.rule)
-        facts = {**prepared.facts, "verdict": Kind.DENY.value, "reason": over.slug}
-        error = (over.status, over.slug, over.what) if over.status != 403 else None
-        self._deny(session, prepared._replace(verdict=verdict, facts=facts, error=error))
 
     def body_too_long(self, exchange: Exchange) -> bool:
         """Whether the upload passed its limit; then the exchange is over."""
@@ -190,98 +177,12 @@ class Flow:
         exchange.fail(
             403, "custody.secret-sent", what, deny("custody.secret-sent", what, exchange.prepared.verdict.rule)
         )
-        self._secret_hit()
-
-    def _secret_hit(self) -> None:
-        self._hits += 1
-        if self._hits >= _SECRET_HITS:
-            self._hits = 0
-            self.gateway.freeze("The bottle sent a real secret three times.", own=True)
+        self.secret_hit()
 
     def scrubbed(self, exchange: Exchange, names: tuple[str, ...]) -> None:
         """An answer held secrets: they were replaced, and the outcome says so."""
         found = (f"reply.secret:{name}" for name in names)
         exchange.findings = tuple(dict.fromkeys((*exchange.findings, *found)))
-
-    def _deny(self, session: Session, prepared: Prepared) -> None:
-        """Nothing left and nothing will: one record, then our answer."""
-        gateway = self.gateway
-        verdict = prepared.verdict
-        if prepared.leaked:
-            self._secret_hit()
-        if not gateway.gauges.denials.take(gateway.loop.now):
-            self._limited(session, "denials")
-            return
-        number = gateway.next_number()
-        gateway.count_denied(prepared)
-        record = gateway.journal.record(RecordKind.DENIED, **prepared.facts, request=number)
-        status, slug, what = prepared.error or (403, verdict.reason, verdict.hint)
-        reply = self.answer_for(prepared, number, status, slug, what, None if prepared.error else verdict)
-        if prepared.protocol == "websocket" and not prepared.error and not prepared.leaked:
-            reply = answer.upgrade_required(request=f"{gateway.identity.run}/{number}")
-        session.begin(prepared.head, None, drain=True)
-        if prepared.head.get("expect") or (status == 400):
-            session.closing = True
-        gateway.journal.write(record, lambda: session.answer(reply, prepared.head.method))
-
-    def answer_for(
-        self, prepared: Prepared, number: int, status: int, slug: str, what: str, verdict: Verdict | None
-    ) -> answer.Answer:
-        """Our answer in the shape of the host."""
-        shape = self.gateway.rules.shape(prepared.place.target.host) if prepared.place else ""
-        request = f"{self.gateway.identity.run}/{number}"
-        if verdict is not None:
-            return answer.denial(verdict, request=request, shape=shape)
-        title = _TITLES.get(status, "Failed")
-        return answer.fault(status, slug, title, hint=what, rule=prepared.verdict.rule, request=request, shape=shape)
-
-    def refuse(self, session: Session, status: int, slug: str, what: str) -> None:
-        """A connection that never came to a request: recorded, answered, closed."""
-        self._close_with(session, status, slug, what)
-
-    def unreadable(self, session: Session, fault: Malformed) -> None:
-        """A head beyond the limits: recorded, answered, closed."""
-        self._close_with(session, 431, fault.slug, fault.what)
-
-    def too_slow(self, session: Session) -> None:
-        """A head or handshake that does not end (slow loris)."""
-        self._close_with(session, 408, "limit.head-seconds", "The request's head did not arrive in time.")
-
-    def client_refused(self, session: Session, failure: str) -> None:
-        """The agent's program refused our certificate, or spoke no TLS that we know; a person should see that."""
-        self.note(session.site, "tls.client", f"The program in the bottle ended the TLS handshake: {failure}.")
-
-    def note(self, site: Site, slug: str, what: str, then: Callable[[], None] | None = None) -> bool:
-        """Records that a connection came to nothing; False, and counted only, where there are too many."""
-        gateway = self.gateway
-        if not gateway.gauges.denials.take(gateway.loop.now):
-            gateway.gauges.refuse("denials")
-            return False
-        gateway.counters.denied += 1
-        target = f"{site.scheme}://{bracketed(site.host)}:{site.port}" if site.host else ""
-        record = gateway.journal.record(
-            RecordKind.DENIED, request=gateway.next_number(), entry=site.entry, target=target,
-            verdict=Kind.DENY.value, reason=slug, detail={"what": what},
-        )  # fmt: skip
-        gateway.journal.write(record, then)
-        return True
-
-    def _close_with(self, session: Session, status: int, slug: str, what: str) -> None:
-        session.hold()
-        reply = answer.fault(status, slug, _TITLES.get(status, "Refused"), hint=what)
-        if not getattr(session.leg, "up", True) or not self.note(
-            session.site, slug, what, lambda: session.answer(reply)
-        ):
-            session.cut()
-
-    def _limited(self, session: Session, cause: str) -> None:
-        """Too much of everything: counted, answered without a record, closed."""
-        self.gateway.gauges.refuse(cause)
-        self.gateway.counters.limited += 1
-        session.hold()
-        session.answer(
-            answer.fault(429, f"limit.{cause}", "Too many requests", hint="This bottle is over its limit.")
-        )
 
     def settled(self, exchange: Exchange, reason: str) -> None:
         """The outcome is staged."""

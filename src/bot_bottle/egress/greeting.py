@@ -9,9 +9,10 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bot_bottle.egress.leg import Leg, TlsLeg
+from bot_bottle.egress.leg import Leg
 from bot_bottle.egress.session import Session
 from bot_bottle.egress.target import Site
+from bot_bottle.egress.tls import TlsLeg
 from bot_bottle.egress.wire.http1 import Malformed
 from bot_bottle.egress.wire.sni import client_hello, server_name
 from bot_bottle.policy.hosts import canonical_host

@@ -136,7 +136,9 @@ class Session:
 
     def _broken_upload(self, fault: Malformed) -> None:
         self.closing = True
-        if self.exchange is not None:
+        if self.owing:
+            self.hold()
+        elif self.exchange is not None:
             self.exchange.fail(400, fault.slug, fault.what)
         else:
             self.linger()

@@ -8,9 +8,10 @@ import os
 import socket
 from typing import Protocol
 
-from bot_bottle.egress.leg import Leg, TlsLeg
+from bot_bottle.egress.leg import Leg
 from bot_bottle.egress.loop import OUT, Loop
 from bot_bottle.egress.prepare import PoolKey
+from bot_bottle.egress.tls import TlsLeg
 from bot_bottle.egress.wire.http1 import Malformed, head_end, parse_response
 
 _IDLE = 55.0

@@ -1,0 +1,122 @@
+"""Everything that ends with an answer of ours: one record, or a count where there are too many, then the answer."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bot_bottle.audit.record import Kind as RecordKind
+from bot_bottle.egress import answer
+from bot_bottle.egress.limits import Over
+from bot_bottle.egress.prepare import Prepared
+from bot_bottle.egress.session import Session
+from bot_bottle.egress.target import Site
+from bot_bottle.egress.wire.http1 import Malformed
+from bot_bottle.policy.hosts import bracketed
+from bot_bottle.policy.verdict import Kind, Verdict, deny
+
+if TYPE_CHECKING:
+    from bot_bottle.egress.gateway import Gateway
+
+_SECRET_HITS = 3
+_TITLES = {
+    400: "Malformed request", 408: "Too slow", 413: "Too large", 429: "Too many requests", 502: "Upstream failed",
+           504: "Upstream too slow"}  # fmt: skip
+
+
+class Refusals:
+    """The flow's endings without an upstream."""
+
+    def __init__(self, gateway: "Gateway") -> None:
+        self.gateway = gateway
+        self._hits = 0
+
+    def deny(self, session: Session, prepared: Prepared) -> None:
+        """Nothing left and nothing will: one record, then our answer."""
+        gateway = self.gateway
+        verdict = prepared.verdict
+        if prepared.leaked:
+            self.secret_hit()
+        if not gateway.gauges.denials.take(gateway.loop.now):
+            self.limited(session, "denials")
+            return
+        number = gateway.next_number()
+        gateway.count_denied(prepared)
+        record = gateway.journal.record(RecordKind.DENIED, **prepared.facts, request=number)
+        status, slug, what = prepared.error or (403, verdict.reason, verdict.hint)
+        reply = self.answer_for(prepared, number, status, slug, what, None if prepared.error else verdict)
+        if prepared.protocol == "websocket" and not prepared.error and not prepared.leaked:
+            reply = answer.upgrade_required(request=f"{gateway.identity.run}/{number}")
+        session.begin(prepared.head, None, drain=True)
+        if prepared.head.get("expect") or (status == 400):
+            session.closing = True
+        gateway.journal.write(record, lambda: session.answer(reply, prepared.head.method))
+
+    def over(self, session: Session, prepared: Prepared, over: Over) -> None:
+        verdict = deny(over.slug, over.what, prepared.verdict.rule)
+        facts = {**prepared.facts, "verdict": Kind.DENY.value, "reason": over.slug}
+        error = (over.status, over.slug, over.what) if over.status != 403 else None
+        self.deny(session, prepared._replace(verdict=verdict, facts=facts, error=error))
+
+    def secret_hit(self) -> None:
+        self._hits += 1
+        if self._hits >= _SECRET_HITS:
+            self._hits = 0
+            self.gateway.freeze("The bottle sent a real secret three times.", own=True)
+
+    def answer_for(
+        self, prepared: Prepared, number: int, status: int, slug: str, what: str, verdict: Verdict | None
+    ) -> answer.Answer:
+        """Our answer in the shape of the host."""
+        shape = self.gateway.rules.shape(prepared.place.target.host) if prepared.place else ""
+        request = f"{self.gateway.identity.run}/{number}"
+        if verdict is not None:
+            return answer.denial(verdict, request=request, shape=shape)
+        title = _TITLES.get(status, "Failed")
+        return answer.fault(status, slug, title, hint=what, rule=prepared.verdict.rule, request=request, shape=shape)
+
+    def refuse(self, session: Session, status: int, slug: str, what: str) -> None:
+        """A connection that never came to a request: recorded, answered, closed."""
+        self._close_with(session, status, slug, what)
+
+    def unreadable(self, session: Session, fault: Malformed) -> None:
+        """A head beyond the limits: recorded, answered, closed."""
+        self._close_with(session, 431, fault.slug, fault.what)
+
+    def too_slow(self, session: Session) -> None:
+        """A head or handshake that does not end (slow loris)."""
+        self._close_with(session, 408, "limit.head-seconds", "The request's head did not arrive in time.")
+
+    def client_refused(self, session: Session, failure: str) -> None:
+        """The agent's program refused our certificate, or spoke no TLS that we know; a person should see that."""
+        self.note(session.site, "tls.client", f"The program in the bottle ended the TLS handshake: {failure}.")
+
+    def note(self, site: Site, slug: str, what: str, then: Callable[[], None] | None = None) -> bool:
+        """Records that a connection came to nothing; False, and counted only, where there are too many."""
+        gateway = self.gateway
+        if not gateway.gauges.denials.take(gateway.loop.now):
+            gateway.gauges.refuse("denials")
+            return False
+        gateway.counters.denied += 1
+        target = f"{site.scheme}://{bracketed(site.host)}:{site.port}" if site.host else ""
+        record = gateway.journal.record(
+            RecordKind.DENIED, request=gateway.next_number(), entry=site.entry, target=target,
+            verdict=Kind.DENY.value, reason=slug, detail={"what": what},
+        )  # fmt: skip
+        gateway.journal.write(record, then)
+        return True
+
+    def _close_with(self, session: Session, status: int, slug: str, what: str) -> None:
+        session.hold()
+        reply = answer.fault(status, slug, _TITLES.get(status, "Refused"), hint=what)
+        if not getattr(session.leg, "up", True) or not self.note(
+            session.site, slug, what, lambda: session.answer(reply)
+        ):
+            session.cut()
+
+    def limited(self, session: Session, cause: str) -> None:
+        """Too much of everything: counted, answered without a record, closed."""
+        self.gateway.gauges.refuse(cause)
+        self.gateway.counters.limited += 1
+        session.hold()
+        session.answer(
+            answer.fault(429, f"limit.{cause}", "Too many requests", hint="This bottle is over its limit.")
+        )

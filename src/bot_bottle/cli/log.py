@@ -12,21 +12,19 @@ from collections.abc import Iterable
 import click
 import msgspec
 
-from bot_bottle.audit import checkpoint, export, keys, note, proof, runs
+from bot_bottle.audit import export, keys, proof
 from bot_bottle.audit.encode import decode
-from bot_bottle.audit.files import read
 from bot_bottle.audit.index import Index, Query
 from bot_bottle.audit.reader import LogReader
-from bot_bottle.audit.verify import Report, verify
-from bot_bottle.audit.whole import verify_home, verify_run
-from bot_bottle.base.errors import AuditFault, OperatorFault, UsageFault
-from bot_bottle.base.home import Home, locate
+from bot_bottle.audit.verify import verify
+from bot_bottle.base.errors import UsageFault
+from bot_bottle.base.home import locate
 from bot_bottle.base.sizes import duration
 from bot_bottle.base.text import visible
+from bot_bottle.cli.log_check import check_own, directory_of, remember, reports_of
 from bot_bottle.cli.log_text import one_line, report_lines
 
 BAD = 7
-HOST = "host"
 
 _json = click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
 _log = click.argument("log", required=False, default="")
@@ -35,19 +33,6 @@ _log = click.argument("log", required=False, default="")
 @click.group(name="log")
 def command() -> None:
     """Read, search, verify and export the record. LOG is a run id, a label (its newest run) or `host`."""
-
-
-def directory_of(home: Home, log: str) -> tuple[str, str]:
-    """(directory, run id) of what a person named; run id is `host` for the host log. "" means the newest run."""
-    if log == HOST:
-        return home.host_log, HOST
-    if log and "/" not in log and not log.startswith(".") and os.path.isdir(home.run_log(log)):
-        return home.run_log(log), log
-    known = [facts for facts in runs.read(home.host_log).values() if not log or facts.label == log]
-    if not known or not os.path.isdir(home.run_log(known[-1].run)):
-        what = f"There is no log of {visible(log, 80)}." if log else "There is no log yet."
-        raise UsageFault("log.unknown", what, "Run `bot-bottle log search` to see the runs, or start a bottle.")
-    return home.run_log(known[-1].run), known[-1].run
 
 
 @command.command()
@@ -165,21 +150,19 @@ def export_(log: str, form: str, output: str, as_json: bool) -> None:
 
 @command.command(name="verify")
 @_log
-@click.option(
-    "--against", default=None, type=click.Path(exists=True, dir_okay=False), help="A checkpoint kept earlier."
-)
+@click.option("--against", default="", metavar="CHECKPOINT", help="A file kept earlier, or 'SIZE ROOT' of a summary.")
 @click.option("--fingerprint", default="", help="The key to trust: SHA256:... (default: the one this home pinned).")
 @click.option("--directory", default=None, type=click.Path(exists=True, file_okay=False), help="A log anywhere.")
 @_json
-def verify_(log: str, against: str | None, fingerprint: str, directory: str | None, as_json: bool) -> None:
+def verify_(log: str, against: str, fingerprint: str, directory: str | None, as_json: bool) -> None:
     """Prove that LOG is what was signed; without LOG: the host log and every run. Exit code 7 when it is not."""
     home = locate(os.environ)
     fingerprint = fingerprint or keys.pinned(home.keys)
-    remembered = read(against) if against else None
+    memory = remember(against)
     if directory:
-        reports = {directory: verify(directory, fingerprint, remembered)}
+        reports = {directory: verify(directory, fingerprint, memory.notes, known=memory.heads)}
     else:
-        reports = _reports(home, log or (_origin(remembered) if remembered else ""), fingerprint, remembered)
+        reports = reports_of(home, log, fingerprint, memory)
     if as_json:
         document = {"ok": all(report.ok for report in reports.values()), "logs": reports}
         click.echo(msgspec.json.encode(document).decode())
@@ -188,23 +171,6 @@ def verify_(log: str, against: str | None, fingerprint: str, directory: str | No
             click.echo("\n".join(report_lines(name, report)))
     if not all(report.ok for report in reports.values()):
         click.get_current_context().exit(BAD)
-
-
-def _reports(home: Home, log: str, fingerprint: str, against: bytes | None) -> dict[str, Report]:
-    if not log:
-        whole = verify_home(home, fingerprint)
-        return {HOST: whole.host, **whole.runs}
-    if log == HOST:
-        return {HOST: verify(home.host_log, fingerprint, against, origin=checkpoint.HOST)}
-    facts = runs.read(home.host_log)
-    run = log if log in facts else directory_of(home, log)[1]
-    return {run: verify_run(home, run, fingerprint, against, facts=facts.get(run, runs.Facts(run)))}
-
-
-def _origin(remembered: bytes) -> str:
-    """The log that a remembered checkpoint belongs to; its signature is checked later."""
-    origin = note.signer_name(remembered)
-    return HOST if origin == checkpoint.HOST else origin.removeprefix("bot-bottle/run/")
 
 
 @command.command(name="proof")
@@ -217,24 +183,10 @@ def proof_(log: str, number: int, output: str, as_json: bool) -> None:
     home = locate(os.environ)
     directory, run = directory_of(home, log)
     line, made = record_at(directory, number), proof.prove(directory, number)
-    _checked(home, directory, run, made, line)
+    check_own(home, directory, run, made, line)
     text = made.text
     if as_json:
         document = {"log": run, "number": number, "record": line.decode("ascii", "replace"), "proof": text.decode()}
         text = msgspec.json.encode(document) + b"\n"
     with click.open_file(output, "wb") as file:
         file.write(text)
-
-
-def _checked(home: Home, directory: str, run: str, made: proof.Proof, line: bytes) -> None:
-    """A proof that we give away holds; the files may have been changed."""
-    data = read(os.path.join(directory, "key"))
-    if data is None:
-        raise OperatorFault("log.no-key", "The verifier key beside the log is gone.", "Run `bot-bottle log verify`.")
-    key = note.parse_key(data.decode("utf-8", "replace"))
-    expected = checkpoint.HOST if run == HOST else checkpoint.run_origin(run)
-    if key.fingerprint != keys.pinned(home.keys) or key.name != expected:
-        raise AuditFault(
-            "audit.other-key", "The log is not signed by the pinned key.", "Run `bot-bottle log verify`."
-        )
-    proof.check(made, line, key)

@@ -28,6 +28,8 @@ from bot_bottle.base.errors import AuditFault, BusyFault
 from bot_bottle.base.home import Home
 
 ROUNDS = 200
+MOST = 50_000
+"""Records of one writer: whatever happens to the test, it ends and fills no disk."""
 
 
 def _intent(run: str, number: int, kind: str = "intent") -> Record:
@@ -46,7 +48,7 @@ def _keeper(home: Home, run: str, report: int) -> None:
     if os.fork() == 0:
         os.close(report)
         _writer(log, run)
-    for turn in range(1_000_000):
+    for turn in range(3000):
         head = log.checkpoint()
         host.countersign(start, head)
         os.write(report, b"head %d\n" % head.size)
@@ -58,12 +60,10 @@ def _writer(log: RunLog, run: str) -> None:
     """Writes and then says on a second file what is certainly in the log: what a gateway would send afterwards."""
     sent = os.open(f"{log._sealer.directory}.sent", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     writer = Writer(log.writer_fd())
-    number = 1
-    while True:
-        for _ in range(3):
-            writer.write(b"".join(encode(_intent(run, number + n)) for n in range(5)))
-            number += 5
-            os.write(sent, b"%d\n" % (number - 1))
+    for number in range(1, MOST, 5):
+        writer.write(b"".join(encode(_intent(run, number + n)) for n in range(5)))
+        os.write(sent, b"%d\n" % (number + 4))
+    os._exit(0)
 
 
 def _spawn(home: Home, run: str) -> tuple[int, int]:
@@ -150,6 +150,26 @@ def test_kill_at_random_times(tmp_path: Path) -> None:
     whole = verify_home(home, LogKey.open(home.keys).fingerprint)
     assert whole.ok
     assert {report.state for report in whole.runs.values()} == {"sealed"}
+
+
+def test_verify_while_keeper_and_gateway_work(tmp_path: Path) -> None:
+    """A log that moves under the reader: segments become bundles, partial tiles go; it is never called bad."""
+    home = Home(str(tmp_path / "home"), str(tmp_path / "run"))
+    key = LogKey.open(home.keys)
+    pid, reader = _spawn(home, "live")
+    try:
+        os.read(reader, 100)
+        sizes = []
+        for _ in range(12):
+            whole = verify_home(home, key.fingerprint)
+            assert whole.ok, [whole.host.problems, *[report.problems for report in whole.runs.values()]]
+            sizes.append(whole.runs["live"].size)
+        assert sizes == sorted(sizes)
+        assert sizes[-1] > 1
+    finally:
+        _kill_group(pid)
+        os.waitpid(pid, 0)
+        os.close(reader)
 
 
 SCRIPT = """

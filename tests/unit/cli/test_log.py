@@ -105,6 +105,20 @@ def test_verify_says_sealed_and_exits_0(logs: Path) -> None:
     assert lines("verify", "--directory", str(logs / "log/runs" / RUNS[0]))
 
 
+def test_verify_against_what_the_summary_printed(logs: Path) -> None:
+    size, root = (logs / f"{RUNS[1]}.checkpoint").read_text().split("\n")[1:3]
+    for text in (f"{size} {root}", f"checkpoint {size} {root}", f"{size}:{root}"):
+        assert lines("verify", "lab", "--against", text)[0].startswith(RUNS[1])
+    assert lines("verify", "--against", f"{size} {root}")[0].startswith(RUNS[1])
+    assert run("verify", RUNS[0], "--against", f"{size} {root}").exit_code == 7, "another run's head"
+    assert run("verify", "lab", "--against", f"99 {root}").exit_code == 7
+    (logs / "empty").touch()
+    for wrong in ("nonsense", str(logs / "empty"), str(logs)):
+        fault = run("verify", "--against", wrong).exception
+        assert isinstance(fault, BottleError)
+        assert fault.exit_code == 2
+
+
 def test_verify_exits_7_when_bad(logs: Path) -> None:
     path = logs / "log/runs" / RUNS[0] / "tile/entries/000.p/5"
     path.write_bytes(path.read_bytes().replace(b"evil", b"good"))

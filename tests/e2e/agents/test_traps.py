@@ -57,8 +57,8 @@ def test_s10_without_its_mask_codex_starts_the_repositorys_server(person: Callab
     screen.shows("Hooks need review")
     screen.child.send("3")
     screen.shows("Ask Codex to do anything")
+    screen.until(lambda: any((somebody.home / "state").rglob("PWNED-codex-mcp")))
     screen.child.send("\x03")
     screen.pump(0.5)
     screen.child.send("\x03")
     screen.ended()
-    assert list(somebody.project.glob("PWNED-codex-mcp")), "the trap is no trap, so the test above proves nothing"

@@ -100,8 +100,8 @@ class Gateway:
             counters.asked += 1
         else:
             counters.denied += 1
-        host = prepared.place.target.host if prepared.place else ""
-        _count(counters.denied_hosts, host)
+        if prepared.place:
+            _count(counters.denied_hosts, prepared.place.target.host)
 
     def count_allowed(self, prepared: Prepared) -> None:
         """One request that leaves, by host and secret."""

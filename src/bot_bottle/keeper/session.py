@@ -16,42 +16,31 @@ from bot_bottle.base.errors import AuditFault, BottleError, OurFault
 from bot_bottle.base.home import Home
 from bot_bottle.custody.open import Custody
 from bot_bottle.egress.channel import Channel, ChannelClosed
-from bot_bottle.egress.messages import Configure, Freeze, NewLog, Reload, Secrets, Thaw
+from bot_bottle.egress.messages import Configure, NewLog, Secrets
+from bot_bottle.keeper.answers import Answers
 from bot_bottle.keeper.authority import Authority
 from bot_bottle.keeper.control import ControlServer
 from bot_bottle.keeper.gateway_link import GatewayLink
 from bot_bottle.keeper.lifecycle import Lifecycle
 from bot_bottle.keeper.loop import Loop
 from bot_bottle.keeper.messages import (
-    Ask,
     Close,
-    ControlToKeeper,
-    Done,
-    Facts,
-    FreezeBottle,
     Halt,
     Hold,
-    KeeperToControl,
     KeeperToLauncher,
     LauncherToKeeper,
     Open,
     Opened,
-    Refused,
-    ReloadPolicy,
-    RenewSecret,
-    Resume,
     Sealed,
-    Stop,
-    ThawBottle,
 )
 from bot_bottle.keeper.ports import SealedLog
 from bot_bottle.keeper.supply import environment, values, wanted
+from bot_bottle.policy.effective import Policy
 
 _CONFINE_SECONDS = 20.0
 _DRAIN_SECONDS = 5.0
 _CHECKPOINT_SECONDS = 1.0
 
-Reply = Callable[[KeeperToControl], None]
 Launcher = Channel[KeeperToLauncher, LauncherToKeeper]
 
 
@@ -73,8 +62,7 @@ class Session:
         self._loop = loop
         self._order = order
         self._outside = outside
-        self._policy = order.policy
-        self._started = time.time_ns()
+        self._answers: Answers | None = None
         self._control: ControlServer | None = None
         self._closing: dict[str, str] | None = None
         self._over = False
@@ -98,6 +86,11 @@ class Session:
             raise
         self._loop.run(lambda: self._over)
         self._stop_listening()
+
+    @property
+    def _policy(self) -> Policy:
+        """What holds now: the order's, until a reload."""
+        return self._answers.policy if self._answers else self._order.policy
 
     # ---- the steps
 
@@ -147,7 +140,10 @@ class Session:
     def _listen(self) -> None:
         """5: the control socket, and the launcher's words from now on through the loop."""
         home = Home(self._order.home, self._order.runtime)
-        self._control = ControlServer(self._loop, home.sockets(self._order.identity.label), self._answer)
+        assert self._link is not None and self._life is not None
+        self._answers = Answers(self._order, self._outside.custody, self._link, self._life, self._say, self._note)
+        place = home.sockets(self._order.identity.label)
+        self._control = ControlServer(self._loop, place, self._answers.answer)
         self._loop.read(self._launcher.fileno(), self._launcher_spoke)
         self._loop.later(_CHECKPOINT_SECONDS, self._tick)
 
@@ -246,72 +242,3 @@ class Session:
         if self._control:
             self._control.close()
             self._control = None
-
-    # ---- the control socket
-
-    def _answer(self, message: ControlToKeeper, reply: Reply) -> None:
-        try:
-            self._do(message, reply)
-        except BottleError as error:
-            reply(Refused(type(error).__name__, error.slug, error.what, error.hint))
-
-    def _do(self, message: ControlToKeeper, reply: Reply) -> None:
-        assert self._link is not None
-        match message:
-            case Ask():
-                self._link.status(lambda: reply(self._facts()))
-            case Stop():
-                self._say(Halt("stopped", f"Stopped: {message.reason[:100]}."))
-                reply(Done())
-            case FreezeBottle():
-                self._link.when_frozen(lambda: reply(Done()))
-                self._link.tell(Freeze(message.reason[:100]))
-            case ThawBottle():
-                self._thaw()
-                reply(Done())
-            case ReloadPolicy():
-                self._reload(message)
-                reply(Done())
-            case RenewSecret():
-                self._renew(message.name)
-                reply(Done())
-
-    def _thaw(self) -> None:
-        assert self._link is not None
-        self._note(Kind.THAW, {"was": self._link.frozen})
-        self._link.frozen = ""
-        self._link.tell(Thaw())
-        self._say(Resume())
-
-    def _reload(self, message: ReloadPolicy) -> None:
-        """A new policy may name new secrets; they must exist before it holds."""
-        assert self._link is not None
-        policy = msgspec.structs.replace(message.policy, revision=self._policy.revision + 1)
-        now = values((*wanted(self._order), *policy.secrets()), self._outside.custody)
-        self._policy = policy
-        self._note(Kind.POLICY, {"revision": str(policy.revision)})
-        self._link.tell(Secrets(now, {name: self._order.placeholders.get(name, "") for name in now}))
-        self._link.tell(Reload(policy))
-
-    def _renew(self, name: str) -> None:
-        """Only a secret that this bottle already uses is read again."""
-        assert self._link is not None
-        names = (*wanted(self._order), *self._policy.secrets())
-        if name in names:
-            now = values(names, self._outside.custody)
-            self._link.tell(Secrets(now, {key: self._order.placeholders.get(key, "") for key in now}))
-
-    def _facts(self) -> Facts:
-        assert self._link is not None and self._life is not None
-        return Facts(
-            identity=self._order.identity,
-            counters=self._link.counters,
-            policy=self._policy.digest,
-            revision=self._policy.revision,
-            frozen=self._link.frozen,
-            confinement=self._link.confinement,
-            log=self._life.log.directory,
-            records=self._life.log.records,
-            checkpoint=self._life.log.newest,
-            started=self._started,
-        )

@@ -1,0 +1,119 @@
+"""What the keeper answers at the control socket: status, stop, freeze, thaw, a new policy, a new secret (B59)."""
+
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from bot_bottle.audit.record import Kind
+from bot_bottle.base.errors import BottleError
+from bot_bottle.custody.open import Custody
+from bot_bottle.egress.messages import Freeze, Reload, Secrets, Thaw
+from bot_bottle.keeper.gateway_link import GatewayLink
+from bot_bottle.keeper.lifecycle import Lifecycle
+from bot_bottle.keeper.messages import (
+    Ask,
+    ControlToKeeper,
+    Done,
+    Facts,
+    FreezeBottle,
+    Halt,
+    KeeperToControl,
+    KeeperToLauncher,
+    Open,
+    Refused,
+    ReloadPolicy,
+    RenewSecret,
+    Resume,
+    Stop,
+    ThawBottle,
+)
+from bot_bottle.keeper.supply import values, wanted
+
+Reply = Callable[[KeeperToControl], None]
+
+
+class Answers:
+    """policy: what holds now. say: to the launcher; note: one lifecycle record."""
+
+    def __init__(
+        self,
+        order: Open,
+        custody: Custody,
+        link: GatewayLink,
+        life: Lifecycle,
+        say: Callable[[KeeperToLauncher], None],
+        note: Callable[[Kind, dict[str, str]], None],
+    ) -> None:
+        self.policy = order.policy
+        self._order = order
+        self._custody = custody
+        self._link = link
+        self._life = life
+        self._say = say
+        self._note = note
+        self._started = time.time_ns()
+
+    def answer(self, message: ControlToKeeper, reply: Reply) -> None:
+        """Replies once, now or as soon as the gateway has done it; a fault is a typed refusal."""
+        try:
+            self._do(message, reply)
+        except BottleError as error:
+            reply(Refused(type(error).__name__, error.slug, error.what, error.hint))
+
+    def _do(self, message: ControlToKeeper, reply: Reply) -> None:
+        match message:
+            case Ask():
+                self._link.status(lambda: reply(self._facts()))
+                return
+            case FreezeBottle():
+                self._link.when_frozen(lambda: reply(Done()))
+                self._link.tell(Freeze(message.reason[:100]))
+                return
+            case Stop():
+                self._say(Halt("stopped", f"Stopped: {message.reason[:100]}."))
+            case ThawBottle():
+                self._thaw()
+            case ReloadPolicy():
+                self._reload(message)
+            case RenewSecret():
+                self._renew(message.name)
+        reply(Done())
+
+    def _thaw(self) -> None:
+        self._note(Kind.THAW, {"was": self._link.frozen})
+        self._link.frozen = ""
+        self._link.tell(Thaw())
+        self._say(Resume())
+
+    def _reload(self, message: ReloadPolicy) -> None:
+        """A new policy may name new secrets; they must exist before it holds."""
+        policy = msgspec.structs.replace(message.policy, revision=self.policy.revision + 1)
+        now = values((*wanted(self._order), *policy.secrets()), self._custody)
+        self.policy = policy
+        self._note(Kind.POLICY, {"revision": str(policy.revision)})
+        self._hand_over(now)
+        self._link.tell(Reload(policy))
+
+    def _renew(self, name: str) -> None:
+        """Only a secret that this bottle already uses is read again."""
+        names = (*wanted(self._order), *self.policy.secrets())
+        if name in names:
+            self._hand_over(values(names, self._custody))
+
+    def _hand_over(self, now: dict[str, bytes]) -> None:
+        self._link.tell(Secrets(now, {name: self._order.placeholders.get(name, "") for name in now}))
+
+    def _facts(self) -> Facts:
+        return Facts(
+            identity=self._order.identity,
+            counters=self._link.counters,
+            policy=self.policy.digest,
+            revision=self.policy.revision,
+            frozen=self._link.frozen,
+            confinement=self._link.confinement,
+            log=self._life.log.directory,
+            records=self._life.log.records,
+            checkpoint=self._life.log.newest,
+            started=self._started,
+        )

@@ -18,6 +18,8 @@ from bot_bottle.bottles.seal.bottle import kill
 EVERY_SECONDS = 1.0
 MOST_ENTRIES = 2_000_000
 ENTRY_BYTES = 256
+MOST_FILES = 50_000
+HOST_FREE = 0.03  # a bottle whose memory is only watched goes before the host swaps or kills
 DISK_SHARE = 5  # of the time at most one part in so many is spent walking
 
 
@@ -76,6 +78,8 @@ def until_breach(measures: Measures, trees: list[int]) -> str:
     while not poll.poll(EVERY_SECONDS * 1000):
         if measures.memory and (used := memory_used(measures)) > measures.memory:
             return f"memory: {used} bytes of {measures.memory}"
+        if measures.memory and (free := host_free()) < HOST_FREE:
+            return f"memory: only {free:.1%} of this machine's memory was left"
         if measures.disk and time.monotonic() >= next_walk:
             began = time.monotonic()
             if (used := sum(tree_bytes(tree) for tree in trees)) > measures.disk:
@@ -85,9 +89,26 @@ def until_breach(measures: Measures, trees: list[int]) -> str:
 
 
 def memory_used(measures: Measures) -> int:
-    """Private memory of all its processes and what lies in its tmpfs."""
-    resident = sum(processes.resident_bytes(process.pid) for process in processes.members(measures.first))
-    return resident + sum(tmpfs_bytes(meter) for meter in measures.meters)
+    """Private memory of all its processes, and the largest of: its tmpfs, mapped shared memory, open memory files.
+
+    The largest, not the sum: a mapped file of a tmpfs is in two of them. Nothing counts socket buffers and detached
+    SysV segments; against those stands `host_free`.
+    """
+    found = processes.members(measures.first)
+    resident = sum(processes.resident_bytes(process.pid) for process in found)
+    tmpfs = sum(tmpfs_bytes(meter) for meter in measures.meters)
+    mapped = sum(processes.shared_bytes(process.pid) for process in found)
+    seen: set[int] = set()
+    files = sum(processes.memfd_bytes(process.pid, seen, MOST_FILES // max(len(found), 1)) for process in found)
+    return resident + max(tmpfs, mapped, files)
+
+
+def host_free(path: str = "/proc/meminfo") -> float:
+    """The part of this machine's memory that is available, 0 to 1; 1 where the kernel does not say."""
+    with contextlib.suppress(OSError, ValueError, KeyError, ZeroDivisionError), open(path) as file:
+        facts = dict(line.split(":", 1) for line in file)
+        return int(facts["MemAvailable"].split()[0]) / int(facts["MemTotal"].split()[0])
+    return 1.0
 
 
 def tmpfs_bytes(meter: int) -> int:

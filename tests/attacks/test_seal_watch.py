@@ -1,0 +1,75 @@
+"""Memory that no process has resident: where it is only watched, a red team hid 1.5 GB from a limit of 512 MB (D16, S12)."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from attacks.seal_run import Run, code, running
+from bot_bottle.bottles import limits_watch
+from bot_bottle.bottles.limits_watch import Measures, host_free, memory_used
+from bot_bottle.bottles.seal import processes
+
+pytestmark = pytest.mark.bottle
+MB = 1 << 20
+MEMFD = """import os, time
+fd = os.memfd_create("a")
+for _ in range(100):
+    os.write(fd, bytes(1 << 20))
+os.dup(fd)
+print(1, flush=True)
+time.sleep(60)"""
+SHARED = """import mmap, os, time
+m = mmap.mmap(-1, 100 << 20)
+m.write(b"x" * (100 << 20))
+done = os.pipe()
+child = os.fork() and os.fork()
+for at in range(0, len(m), 4096):
+    m[at]
+os.write(done[1], b"x")
+if child:
+    [os.read(done[0], 1) for _ in range(3)]
+    print(1, flush=True)
+time.sleep(60)"""
+
+
+@contextlib.contextmanager
+def hidden(text: str) -> Iterator[Measures]:
+    with running(code(text)) as run:
+        assert run.line(20) == 1
+        yield _measures(run)
+
+
+def _measures(run: Run) -> Measures:
+    bottle = run.bottle
+    return Measures(bottle.pid, bottle.pidfd, 50 * MB, 0, (), tuple(bottle.meters))
+
+
+@pytest.mark.parametrize(("text", "counter"), [(MEMFD, "memfd_bytes"), (SHARED, "shared_bytes")])
+def test_d16_s12_the_watchdog_counts_memory_files_and_shared_memory_once(
+    text: str, counter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hidden(text) as measures:
+        assert 100 * MB <= memory_used(measures) < 180 * MB
+        assert limits_watch.until_breach(measures, []).startswith("memory: ")
+        monkeypatch.setattr(processes, counter, lambda *_: 0)
+        assert memory_used(measures) < 80 * MB
+
+
+def test_s12_a_watched_bottle_goes_before_the_host_runs_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    facts = tmp_path / "meminfo"
+    facts.write_text("MemTotal: 1000 kB\nMemFree: 900 kB\nMemAvailable: 20 kB\n")
+    assert host_free(str(facts)) == 0.02
+    facts.write_text("")
+    assert host_free(str(facts)) == 1.0
+    reader, writer = os.pipe()
+    measures = Measures(os.getpid(), reader, 1 << 50, 0, (), ())
+    monkeypatch.setattr(limits_watch, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(limits_watch, "host_free", lambda: 0.02)
+    assert "of this machine's memory" in limits_watch.until_breach(measures, [])
+    monkeypatch.setattr(limits_watch, "host_free", lambda: 1.0)
+    os.close(writer)
+    assert limits_watch.until_breach(measures, []) == ""
+    os.close(reader)

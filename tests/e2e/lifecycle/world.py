@@ -152,7 +152,11 @@ class World:
             for _, batch in LogReader(str(self.home / "log" / "runs" / run)).batches()
             for line in batch
         ]
-        return [json.loads(line) for line in lines]
+        found: list[dict[str, object]] = []
+        for line in lines:
+            with contextlib.suppress(ValueError):  # a line that a crash or a full disk cut is a leaf, but no record
+                found.append(json.loads(line))
+        return found
 
     def intents(self) -> int:
         return sum(record["kind"] == "intent" for record in self.records())

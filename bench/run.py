@@ -22,7 +22,14 @@ figures belong to the machine that is named. Nothing here is asserted in a test.
 
 def machine() -> str:
     """Processor, kernel and Python of this run."""
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "?")
+    model = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        "?",
+    )
     cores = sum(line.startswith("processor") for line in Path("/proc/cpuinfo").read_text().splitlines())
     return f"{model}, {cores} cores, Linux {platform.release()}, Python {platform.python_version()}"
 
@@ -37,7 +44,9 @@ def measure(name: str) -> str:
     """The benchmark's own output; it ends the whole run when it fails."""
     print(f"== {name}", flush=True)
     lines: list[str] = []
-    with subprocess.Popen([sys.executable, "-I", str(HERE / f"{name}.py")], stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        [sys.executable, "-I", str(HERE / f"{name}.py")], stdout=subprocess.PIPE, text=True
+    ) as child:
         assert child.stdout is not None
         for line in child.stdout:
             print(line, end="", flush=True)

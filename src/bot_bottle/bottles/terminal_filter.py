@@ -18,9 +18,8 @@ _CHARSET = frozenset(b"()*+-./")
 _CSI = re.compile(rb"([<=>?]?)([0-9;:]*)([ -/]*)([@-~])\Z")
 _FREE = frozenset("@ABCDEFGHIJKLMPSTXZ`abdefgm")
 _MODES = frozenset(
-    [1, 4, 5, 6, 7, 12, 20, 25, 45, 47, 66, 69, 1000, 1002, 1003, 1004, 1006, 1007, 1015, 1016]
-    + [1034, 1035, 1036, 1042, 1047, 1048, 1049, 2004, 2026, 2027]
-)
+    (1, 4, 5, 6, 7, 12, 20, 25, 45, 47, 66, 69, 1000, 1002, 1003, 1004, 1006, 1007, 1015, 1016, 1034, 1035, 1036)
+) | frozenset((1042, 1047, 1048, 1049, 2004, 2026, 2027))
 _LINK = re.compile(rb"8;[ -:<-~]*;(?:https?://[!-~]*)?\Z")
 _MARK = re.compile(rb"133;[ABCD](?:;[!-~]*)?\Z")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
@@ -124,7 +123,7 @@ class TerminalFilter:
         return self._drop(at + 2 if 0x30 <= second <= 0x7E else at + 1)
 
     def _designate(self, data: bytes, at: int, out: bytearray) -> int:
-        """ESC, intermediate, final: two character sets pass; ESC % @ (leave UTF-8) and ESC SP G (8-bit answers) go."""
+        """ESC, intermediate, final: two character sets pass; ESC % @ (leave UTF-8), ESC SP G (8-bit answers) go."""
         if at + 2 >= len(data):
             return _WAIT
         if data[at + 1] in _CHARSET and data[at + 2] in b"AB0":

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from bot_bottle.base.errors import AgentFault, HostFault, OperatorFault
+from bot_bottle.base.text import visible
 from bot_bottle.bottles.workspace import bare, binding, listing, sealedgit
 from bot_bottle.bottles.workspace.listing import Candidates
 from bot_bottle.bottles.workspace.prepare import Prepared, mark_source
@@ -200,6 +201,7 @@ def _of_bind(prepared: Prepared) -> Changes:
     binding.uncover(prepared.state)
     start = Snapshot.load(prepared.path("source.marks"))
     now = mark_source(prepared.source, prepared.masked)
+    violations += tuple(f"{visible(path)} is a git directory that was not there" for path in _new_git(start, now))
     changes: list[Change] = []
     for path in start.changed(now):
         was, is_now = start.marks.get(path), now.marks.get(path)
@@ -208,6 +210,11 @@ def _of_bind(prepared: Prepared) -> Changes:
             Change(path, status, _mode(was), _mode(is_now), size=is_now.size if is_now else 0, known=False)
         )
     return Changes("bind", prepared.digest, tuple(changes), violations=violations)
+
+
+def _new_git(start: Snapshot, now: Snapshot) -> list[str]:
+    """Git directories that the bottle made: marks do not look into them, and git on the host runs what they name."""
+    return [p for p in sorted(now.marks.keys() - start.marks.keys()) if p.rsplit("/", 1)[-1].lower() == ".git"]
 
 
 def _mode(mark: Mark | None) -> str:

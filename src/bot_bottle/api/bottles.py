@@ -14,6 +14,7 @@ from bot_bottle.base.errors import UsageFault
 from bot_bottle.bottles import control
 from bot_bottle.bottles import lease as leases
 from bot_bottle.bottles.crew import Crew
+from bot_bottle.bottles.hatch import Hatched, hatch
 from bot_bottle.bottles.outcome import Outcome
 from bot_bottle.bottles.plan import Plan
 from bot_bottle.bottles.ports import Backend
@@ -65,12 +66,17 @@ class Prepared:
         return Run(self.plan, self.host.home, wishes).go()
 
 
-def prepare(request: Request, host: Host | None = None, survey: bool = False) -> Prepared:
-    """Makes the plan of a request; keeper and gateway come up meanwhile. Raises BottleError, with both ended."""
+def prepare(
+    request: Request, host: Host | None = None, survey: bool = False, hatched: Hatched | None = None
+) -> Prepared:
+    """Makes the plan of a request; keeper and gateway (hatched: already started) come up meanwhile.
+
+    Raises BottleError, with both ended.
+    """
     host = host or Host()
     backend = choose_backend()
     with contextlib.ExitStack() as undo:
-        crew = Crew(host.environ, terminal=host.terminal)
+        crew = Crew(hatched or hatch(host.environ), host.terminal)
         undo.callback(crew.close)
         plan = make_plan(host, request, crew, backend, survey)
         undo.pop_all()
@@ -137,7 +143,7 @@ def cleanup(host: Host | None = None) -> dict[str, list[str]]:
 
     host = host or Host()
     orphans = reap(host.home)
-    crew = Crew(host.environ, gateway=False, terminal=host.terminal)
+    crew = Crew(hatch(host.environ, gateway=False), host.terminal)
     try:
         recovered = crew.recover(host.home)
     finally:

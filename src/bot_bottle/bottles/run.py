@@ -22,6 +22,7 @@ from bot_bottle.base.text import visible
 from bot_bottle.bottles import lease as leases
 from bot_bottle.bottles.crew import Crew
 from bot_bottle.bottles.furnish import furnish, stock
+from bot_bottle.bottles.hatch import hatch
 from bot_bottle.bottles.live import Ending, Live
 from bot_bottle.bottles.order import identity, order
 from bot_bottle.bottles.outcome import Outcome
@@ -144,7 +145,7 @@ class Run:
     def _processes(self, undo: contextlib.ExitStack) -> None:
         """2, 3: both are exec'd at once (or were already), so that they come up while the workspace is made."""
         self._at("keeper")
-        crew = self.wishes.crew or Crew(self.wishes.environ, terminal=self.wishes.terminal)
+        crew = self.wishes.crew or Crew(hatch(self.wishes.environ), self.wishes.terminal)
         undo.callback(crew.close)
         self.crew = crew
         self._at("gateway")

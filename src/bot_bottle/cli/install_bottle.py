@@ -19,6 +19,7 @@ from bot_bottle.api.wiring import Host, make_plan
 from bot_bottle.base.errors import HostFault, OperatorFault
 from bot_bottle.base.home import Home
 from bot_bottle.bottles.crew import Crew
+from bot_bottle.bottles.hatch import hatch
 from bot_bottle.bottles.manifests import Library
 from bot_bottle.bottles.plan import Mount, Plan, Workspace
 from bot_bottle.bottles.registries import Registries, discover
@@ -63,7 +64,7 @@ class BottleRunner:
     def _run(self, kind: str, argv: list[str], mounts: tuple[Mount, ...], output: int) -> int:
         request = Request(argv=tuple(argv), base=BOTTLE)
         backend = choose_backend()
-        crew = Crew(self.host.environ)
+        crew = Crew(hatch(self.host.environ))
         try:
             plan = _narrowed(make_plan(self.host, request, crew, backend), kind, self.host, mounts)
             prepared = Prepared(self.host, request, plan, backend, crew)

@@ -29,6 +29,10 @@ def command(
     argv: tuple[str, ...],
 ) -> None:
     """Run CMD in a bottle. Its output is its own; what we have to say goes to standard error."""
+    from bot_bottle.bottles.hatch import hatch
+
+    hatched = hatch()  # first of all: they come up while we import and plan
+
     from bot_bottle.api.bottles import prepare
     from bot_bottle.api.request import Request
     from bot_bottle.bottles.streams import choose
@@ -47,7 +51,7 @@ def command(
         wall_clock=seconds(timeout),
         at_end=at_end(keep, apply, False, "ask" if terminal else "discard"),
     )
-    outcome = prepare(request, host(terminal)).start(choose(False))
+    outcome = prepare(request, host(terminal), hatched=hatched).start(choose(False))
     if not quiet:
         finished(outcome)
     context.exit(outcome.exit_code)

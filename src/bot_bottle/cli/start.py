@@ -111,7 +111,7 @@ def detached(prepared: "Prepared", result: str, as_json: bool) -> int:
     import os
 
     from bot_bottle.api.wiring import new_run
-    from bot_bottle.bottles.crew import session_environment
+    from bot_bottle.bottles.hatch import session_environment
     from bot_bottle.bottles.session import begin
     from bot_bottle.bottles.session_messages import Begin
 

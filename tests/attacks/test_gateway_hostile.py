@@ -100,3 +100,16 @@ def test_b29_framing_fields_with_an_underscore_stay_here(stand: Stand, upstream:
     seen = upstream.seen[0]
     assert (seen.header("transfer_encoding"), seen.header("content_length")) == ([], [])
     assert seen.header("x_fine") == ["1"]
+
+
+def test_s12_heads_that_differ_do_not_pile_up(start: Start, upstream: Upstream) -> None:
+    ports = tuple(range(1000, 1008))
+    stand = start(routes=(route(upstream, ports=ports),), limits=m.Limits(arrivals=0))
+    before = _memory(stand)
+    filler = [f"X-A{number}: {number}" for number in range(150)]
+    for port in ports:
+        client = stand.connect(port=port)
+        for number in range(300):
+            assert client.ask(get(f"/{number}", f"api.test:{port}", *filler)).status == 200
+        client.close()
+    assert _memory(stand) - before < 60_000_000

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _MEMO = 512
 _MEMO_HEAD = 8192
+_MEMO_BYTES = 1_000_000
 
 
 class Flow(Refusals):
@@ -35,6 +36,7 @@ class Flow(Refusals):
     def __init__(self, gateway: "Gateway") -> None:
         super().__init__(gateway)
         self.open: set[Exchange] = set()
+        self._remembered = 0
 
     def handle(self, session: Session, raw: bytes) -> None:
         """One request head, whole. Everything else follows from here."""
@@ -196,8 +198,13 @@ class Flow(Refusals):
             exchange.spent.bytes += exchange.up + exchange.down
 
     def _remember(self, session: Session, raw: bytes, prepared: Prepared) -> None:
+        """Within a budget over all sites: what is kept of a head takes several times its bytes (S12)."""
         memo = session.memo
         if len(raw) <= _MEMO_HEAD:
+            self._remembered += len(raw)
+            if self._remembered > _MEMO_BYTES:
+                self.gateway.forget_heads()
+                self._remembered = len(raw)
             if len(memo) >= _MEMO:
                 memo.clear()
             memo[raw] = prepared

@@ -164,9 +164,13 @@ class Gateway:
         self.rules = Rules(policy, secrets, self.spent)
         self.journal.policy, self.journal.level = policy.digest, policy.log
         self.journal.needles = self.rules.scrubber
+        self.forget_heads()
+        self.pool.clear()
+
+    def forget_heads(self) -> None:
+        """Every head is decided anew from here on."""
         for memo in self._memos.values():
             memo.clear()
-        self.pool.clear()
 
     # time and end
 

@@ -198,15 +198,36 @@ def _public(tree: Tree, path: str, size: int) -> bool:
         return False
 
 
-def credentials_in(mount: Mount) -> tuple[str, ...]:
-    """Paths inside that a mounted directory of the person hides: names that say credential, in its upper levels."""
+def hidden_in(mount: Mount) -> tuple[str, ...]:
+    """Paths inside that a mounted directory of the person hides: sockets, FIFOs and devices, which answer as the
+    person even where the mount is read-only (D14, B54); names that say credential, in its upper levels."""
     if not os.path.isdir(mount.source):
         return ()
     prefix = os.path.basename(mount.source)
     found: list[str] = []
     with Tree(mount.source) as tree, contextlib.suppress(AgentFault, OSError):
-        for entry in tree.walk(Limits(entries=100_000, seconds=5), lambda e: e.path.count("/") < 2, closed=[]):
-            secret = entry.kind == "file" and names.looks_secret(f"{prefix}/{entry.path}")
-            if secret and not _public(tree, entry.path, entry.stat.st_size):
+        for entry in tree.walk(Limits(entries=100_000, seconds=5), closed=[]):
+            secret = entry.kind == "file" and entry.path.count("/") < 3
+            secret = secret and names.looks_secret(f"{prefix}/{entry.path}")
+            special = entry.kind in ("socket", "fifo", "device")
+            if special or (secret and not _public(tree, entry.path, entry.stat.st_size)):
                 found.append(os.path.join(mount.target, entry.path))
     return tuple(found)
+
+
+def check_steady(mounts: tuple[Mount, ...], workspace: str) -> None:
+    """Raises OperatorFault for a mount whose source an earlier bottle could have replaced by a link (B65): no link
+    lies on its way below a bound workspace or below a writable mount."""
+    writable = [workspace, *(mount.source for mount in mounts if mount.mode == "rw")]
+    for mount in mounts:
+        for top in writable:
+            if not top or not mount.source.startswith(top.rstrip("/") + "/"):
+                continue
+            if os.path.realpath(mount.source) != os.path.join(
+                os.path.realpath(top), mount.source[len(top) :].lstrip("/")
+            ):
+                raise OperatorFault(
+                    "workspace.mount-link",
+                    f"The mount {visible(mount.source)} goes through a symbolic link that a bottle could have made.",
+                    "Mount the real directory, or one outside the workspace and of writable mounts.",
+                )

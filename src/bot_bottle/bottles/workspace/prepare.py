@@ -88,11 +88,12 @@ def prepare(plan: Plan, state_dir: str, caches_dir: str = "") -> Prepared:
     is made is this process's; the backend shows it to the agent as its own. Raises HostFault, OperatorFault.
     """
     os.makedirs(state_dir, 0o700, exist_ok=True)
+    facts.check_steady(plan.mounts, plan.workspace.source if plan.workspace.mode == "bind" else "")
     made = _workspace(plan, state_dir)
     place = caches_dir or os.path.join(os.path.dirname(os.path.dirname(state_dir)), "caches", plan.bottle)
     caches, variables = prepare_caches(place, plan.bottle, plan.caches, plan.home)
     mounts = (*made.mounts, *copy_skills(plan, state_dir), *caches)
-    masks = tuple(path for mount in plan.mounts for path in facts.credentials_in(mount))
+    masks = tuple(path for mount in plan.mounts for path in facts.hidden_in(mount))
     return _save(
         msgspec.structs.replace(
             made, mounts=mounts, masks=(*made.masks, *masks), env=variables, git_user=plan.git_user

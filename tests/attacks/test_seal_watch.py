@@ -11,6 +11,7 @@ from attacks.seal_run import Run, code, running
 from bot_bottle.bottles import limits_watch
 from bot_bottle.bottles.limits_watch import Measures, host_free, memory_used
 from bot_bottle.bottles.seal import processes
+from bot_bottle.bottles.seal.spec import Bind
 
 pytestmark = pytest.mark.bottle
 MB = 1 << 20
@@ -32,6 +33,13 @@ os.write(done[1], b"x")
 if child:
     [os.read(done[0], 1) for _ in range(3)]
     print(1, flush=True)
+time.sleep(60)"""
+DELETED = """import os, time
+f = open("/mnt/out/x", "wb")
+os.unlink("/mnt/out/x")
+f.write(b"x" * (60 << 20))
+f.flush()
+print(1, flush=True)
 time.sleep(60)"""
 
 
@@ -56,6 +64,20 @@ def test_d16_s12_the_watchdog_counts_memory_files_and_shared_memory_once(
         assert limits_watch.until_breach(measures, []).startswith("memory: ")
         monkeypatch.setattr(processes, counter, lambda *_: 0)
         assert memory_used(measures) < 80 * MB
+
+
+def test_s12_the_watchdog_counts_deleted_files_that_are_still_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binds = (Bind(str(tmp_path), "/mnt/out", writable=True, ours=True),)
+    with running(code(DELETED), binds=binds) as run:
+        assert run.line(20) == 1
+        tree = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+        measures = Measures(run.bottle.pid, run.bottle.pidfd, 0, 50 * MB, (str(tmp_path),), ())
+        assert limits_watch.until_breach(measures, [tree]).startswith("disk: ")
+        monkeypatch.setattr(processes, "deleted_bytes", lambda *_: 0)
+        assert limits_watch.disk_used(measures, [tree]) < MB
+        os.close(tree)
 
 
 def test_s12_a_watched_bottle_goes_before_the_host_runs_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

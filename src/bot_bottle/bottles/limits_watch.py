@@ -82,7 +82,7 @@ def until_breach(measures: Measures, trees: list[int]) -> str:
             return f"memory: only {free:.1%} of this machine's memory was left"
         if measures.disk and time.monotonic() >= next_walk:
             began = time.monotonic()
-            if (used := sum(tree_bytes(tree) for tree in trees)) > measures.disk:
+            if (used := disk_used(measures, trees)) > measures.disk:
                 return f"disk: {used} bytes of {measures.disk}"
             next_walk = time.monotonic() + (time.monotonic() - began) * DISK_SHARE
     return ""
@@ -101,6 +101,16 @@ def memory_used(measures: Measures) -> int:
     seen: set[int] = set()
     files = sum(processes.memfd_bytes(process.pid, seen, MOST_FILES // max(len(found), 1)) for process in found)
     return resident + max(tmpfs, mapped, files)
+
+
+def disk_used(measures: Measures, trees: list[int]) -> int:
+    """What lies in the trees, and what was deleted there but is still open."""
+    devices = {os.fstat(tree).st_dev for tree in trees}
+    found = processes.members(measures.first)
+    seen: set[int] = set()
+    most = MOST_FILES // max(len(found), 1)
+    nameless = sum(processes.deleted_bytes(process.pid, seen, most, devices) for process in found)
+    return nameless + sum(tree_bytes(tree) for tree in trees)
 
 
 def host_free(path: str = "/proc/meminfo") -> float:

@@ -5,6 +5,7 @@ Orphans inside are adopted by the bottle's own init; a process that forks while 
 
 import contextlib
 import os
+import stat
 from dataclasses import dataclass
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -97,12 +98,24 @@ def shared_bytes(pid: int) -> int:
 
 def memfd_bytes(pid: int, seen: set[int], most: int) -> int:
     """Bytes of the memory files that this process holds open and that are not in `seen`; looks at `most` of them."""
-    total = 0
+    return sum(size for path, _, size in _held(pid, seen, most) if path.startswith("/memfd:"))
+
+
+def deleted_bytes(pid: int, seen: set[int], most: int, devices: set[int]) -> int:
+    """The same for files on these devices that have no name any more: no walk of a tree finds them."""
+    held = _held(pid, seen, most)
+    return sum(size for path, device, size in held if path.endswith(" (deleted)") and device in devices)
+
+
+def _held(pid: int, seen: set[int], most: int) -> list[tuple[str, int, int]]:
+    """(path, device, bytes) of the nameless files that a process holds open."""
+    found: list[tuple[str, int, int]] = []
     with contextlib.suppress(OSError):
         for name in os.listdir(f"/proc/{pid}/fd")[:most]:
             with contextlib.suppress(OSError):
                 path = f"/proc/{pid}/fd/{name}"
-                if os.readlink(path).startswith("/memfd:") and (found := os.stat(path)).st_ino not in seen:
-                    seen.add(found.st_ino)
-                    total += found.st_blocks * 512
-    return total
+                target, facts = os.readlink(path), os.stat(path)
+                if stat.S_ISREG(facts.st_mode) and not facts.st_nlink and facts.st_ino not in seen:
+                    seen.add(facts.st_ino)
+                    found.append((target, facts.st_dev, facts.st_blocks * 512))
+    return found

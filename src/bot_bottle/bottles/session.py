@@ -3,6 +3,7 @@ once the bottle runs. It holds no secret, like any launcher; it is exec'd, so it
 """
 
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -85,9 +86,9 @@ def outputs(home: Home) -> str:
 
 
 def write_result(path: str, outcome: Outcome) -> None:
-    """The result file, whole or not at all."""
-    part = f"{path}.{os.getpid()}"
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+    """The result file, whole or not at all; in a bound workspace the agent may have left links for it (D22)."""
+    part = f"{path}.{secrets.token_hex(8)}"
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
         file.write(msgspec.json.format(msgspec.json.encode(outcome), indent=2) + b"\n")
     os.replace(part, path)
 

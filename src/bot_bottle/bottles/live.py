@@ -19,6 +19,8 @@ from bot_bottle.keeper.messages import (
     Close,
     Halt,
     Hold,
+    Inspect,
+    Inspected,
     KeeperToLauncher,
     LauncherToKeeper,
     Opened,
@@ -28,6 +30,7 @@ from bot_bottle.keeper.messages import (
 )
 
 DRAIN_SECONDS = 5.0
+INSPECT_SECONDS = 30.0
 KeeperLink = Channel[LauncherToKeeper, KeeperToLauncher]
 GatewayLink = Channel[LauncherToGateway, GatewayToLauncher]
 
@@ -47,6 +50,7 @@ class Heard:
 
     opened: Opened | None = None
     serving: bool = False
+    inspected: Inspected | None = None
     sealed: Sealed | None = None
     refused: Refused | None = None
     keeper_lives: bool = True
@@ -74,6 +78,15 @@ class Live:
         self._until(lambda: self.heard.opened is not None, seconds, "keeper")
         assert self.heard.opened is not None
         return self.heard.opened
+
+    def inspect(self, fds: tuple[int, ...]) -> dict[int, str]:
+        """Which of these files hold a real secret, number -> its name; the keeper knows, we do not (D07)."""
+        self.heard.inspected = None
+        with contextlib.suppress(ChannelClosed):
+            self._keeper.send(Inspect(), fds)
+        self._until(lambda: self.heard.inspected is not None, INSPECT_SECONDS, "keeper")
+        assert self.heard.inspected is not None
+        return self.heard.inspected.found
 
     def wait_serving(self, seconds: float) -> None:
         """The gateway accepts on every door (S06, B78)."""
@@ -149,6 +162,8 @@ class Live:
         match message:
             case Opened():
                 self.heard.opened = message
+            case Inspected():
+                self.heard.inspected = message
             case Refused():
                 self.heard.refused = message
             case Sealed():

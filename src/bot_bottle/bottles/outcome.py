@@ -12,6 +12,7 @@ class Outcome(msgspec.Struct):
     log: directory of the record; checkpoint: its newest signed head (what `log verify --against` takes).
     changes: diffstat lines; patch: file with the patch; branch: name offered for it; done: nothing |
     applied | kept | discarded | waiting; kept: the changes still wait under the label.
+    findings: sentences about secrets in the workspace and what was not looked into.
     success (succeeded | failed | unknown), model, tokens, text: what a headless harness says of itself.
     """
 
@@ -39,3 +40,4 @@ class Outcome(msgspec.Struct):
     model: str = ""
     tokens: dict[str, int] = {}
     text: str = ""
+    findings: tuple[str, ...] = ()

@@ -30,25 +30,15 @@ from bot_bottle.bottles.plan import Plan
 from bot_bottle.bottles.ports import Backend, Layout, Started
 from bot_bottle.bottles.reap import has_work, reap, remove_state, settle
 from bot_bottle.bottles.streams import Streams
+from bot_bottle.bottles.workspace.exposed import conceal
 from bot_bottle.bottles.workspace.prepare import Prepared, prepare
 from bot_bottle.keeper.loop import Loop
 
 READY_SECONDS = 30.0
 SEAL_SECONDS = 30.0
 STEPS = (
-    "lease",
-    "keeper",
-    "gateway",
-    "workspace",
-    "seal",
-    "doors",
-    "probe",
-    "go",
-    "relay",
-    "stop",
-    "changes",
-    "outcome",
-)
+    "lease", "keeper", "gateway", "workspace", "seal", "doors", "probe", "go", "relay", "stop", "changes", "outcome",
+)  # fmt: skip
 
 Step = Callable[[str, "Run"], None]
 AtEnd = Callable[[Prepared, Plan, Outcome], None]
@@ -91,6 +81,7 @@ class Run:
     live: Live | None = None
     prepared: Prepared | None = None
     bottle: Started | None = None
+    findings: tuple[str, ...] = ()
     kept: bool = False
     orphans: list[leases.Held] = field(default_factory=list[leases.Held])
 
@@ -181,7 +172,15 @@ class Run:
         settle(self.home, [held for held in self.orphans if held.label != self.plan.label])
         if opened.visible:
             self.plan = msgspec.structs.replace(self.plan, env={**self.plan.env, **opened.visible})
+        self._conceal()
         return furnish(self.plan, self.home, self.prepared, opened.authority)
+
+    def _conceal(self) -> None:
+        """No file of the workspace brings a real secret in (D07): the keeper says which, we hide them."""
+        assert self.live is not None and self.prepared is not None
+        self.prepared, self.findings = conceal(self.prepared, self.plan.workspace.keep, self.live.inspect)
+        for line in self.findings:
+            self.wishes.say(f"bot-bottle: {line}.")
 
     def _seal(self, undo: contextlib.ExitStack, layout: Layout) -> None:
         """5: the bottle exists and waits; nothing of the agent has run."""
@@ -258,7 +257,8 @@ class Run:
             status=ending.status if ending.status != "ok" or agent == 0 else "failed",
             exit_code=agent if ending.code < 0 else ending.code,
             reason=ending.reason, agent_status=agent, seconds=time.monotonic() - self.started,
-            log=self.home.run_log(self.wishes.run), **msgspec.structs.asdict(identity(self.plan, self.wishes.run)),
+            log=self.home.run_log(self.wishes.run), findings=self.findings,
+            **msgspec.structs.asdict(identity(self.plan, self.wishes.run)),
         )  # fmt: skip
         if sealed is not None:
             outcome.checkpoint, outcome.records, outcome.counters = sealed.checkpoint, sealed.records, sealed.counters

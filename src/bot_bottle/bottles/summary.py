@@ -22,7 +22,7 @@ def lines(outcome: Outcome) -> list[str]:
     if outcome.checkpoint:
         size, root = [*outcome.checkpoint.split("\n"), "", "", ""][1:3]
         out.append(_line("", f"checkpoint {size} {root}"))
-    return out
+    return [*out, *(_line("found", finding) for finding in outcome.findings)]
 
 
 def _line(name: str, text: str) -> str:

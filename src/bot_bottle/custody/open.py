@@ -38,6 +38,20 @@ class Custody:
             )
         return found
 
+    def at_hand(self) -> dict[str, bytes]:
+        """Name -> value of all that can be read now without asking a person, a keyring or a command (D07)."""
+        found: dict[str, bytes] = {}
+        for store in self.stores:
+            if isinstance(store, CommandStore) or (
+                isinstance(store, EncryptedFileStore) and not store.opens_silently()
+            ):
+                continue
+            for name in store.names():
+                secret = store.get(name)
+                if secret is not None and is_scrubbable(secret):
+                    found.setdefault(name, secret.reveal())
+        return found
+
     def where(self, name: str) -> str:
         """The kind of the store that gives this name, "" where none does."""
         return next((store.kind for store in self.stores if store.get(name) is not None), "")

@@ -50,6 +50,10 @@ class Recover(Frame, tag="recover"):
     runs: tuple[str, ...]
 
 
+class Inspect(Frame, tag="inspect"):
+    """Carries read-only descriptors of files, at most 64: which hold a secret? Answered by Inspected (D07)."""
+
+
 class Close(Frame, tag="close"):
     """The bottle has ended: write the stop record, seal, answer Sealed. facts: exit status, reason."""
 
@@ -85,6 +89,12 @@ class Opened(Frame, tag="opened"):
 
     def __repr__(self) -> str:
         return f"Opened({self.log!r}, visible={sorted(self.visible)})"
+
+
+class Inspected(Frame, tag="inspected"):
+    """found: number of the descriptor -> name of the first secret that its file holds, in any form."""
+
+    found: dict[int, str]
 
 
 class Refused(Frame, tag="refused"):
@@ -180,7 +190,7 @@ class Facts(Frame, tag="facts"):
     started: int
 
 
-LauncherToKeeper = Survey | Recover | Open | Close
-KeeperToLauncher = Surveyed | Recovered | Opened | Refused | Halt | Hold | Resume | Sealed
+LauncherToKeeper = Survey | Recover | Open | Inspect | Close
+KeeperToLauncher = Surveyed | Recovered | Opened | Inspected | Refused | Halt | Hold | Resume | Sealed
 ControlToKeeper = Ask | Stop | FreezeBottle | ThawBottle | ReloadPolicy | RenewSecret
 KeeperToControl = Done | Facts | Refused

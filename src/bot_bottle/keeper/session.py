@@ -4,6 +4,7 @@ The keeper parses no byte that a bottle sent. It hears its launcher, its gateway
 person's own commands. Whoever of them ends, the door is closed: the gateway sees the end of our socketpair.
 """
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -27,6 +28,8 @@ from bot_bottle.keeper.messages import (
     Close,
     Halt,
     Hold,
+    Inspect,
+    Inspected,
     KeeperToLauncher,
     LauncherToKeeper,
     Open,
@@ -34,6 +37,7 @@ from bot_bottle.keeper.messages import (
     Sealed,
 )
 from bot_bottle.keeper.ports import SealedLog
+from bot_bottle.keeper.sieve import Sieve
 from bot_bottle.keeper.supply import environment, values, wanted
 from bot_bottle.policy.effective import Policy
 
@@ -70,14 +74,16 @@ class Session:
         self._gateway_socket = gateway
         self._link: GatewayLink | None = None
         self._life: Lifecycle | None = None
+        self._values: dict[str, bytes] = {}
+        self._sieve = Sieve(self._kept_from_the_bottle)
 
     def serve(self) -> None:
         """Steps 1 to 6, then the loop; raises BottleError where one of the first steps refuses."""
-        values_now = self._check_secrets()  # 1
+        self._values = self._check_secrets()  # 1
         shown = environment(self._order.visible, self._outside.custody)
         self._life = Lifecycle(self._order, self._outside.log(self._order))  # 2
         try:
-            self._configure(values_now)  # 3
+            self._configure(self._values)  # 3
             self._await_confinement()  # 4
             self._listen()  # 5
             self._open(shown)  # 6
@@ -97,6 +103,13 @@ class Session:
     def _check_secrets(self) -> dict[str, bytes]:
         """1: every secret that the plan needs exists, before anything is made."""
         return values(wanted(self._order), self._outside.custody)
+
+    def _kept_from_the_bottle(self) -> dict[str, bytes]:
+        """What no file of a workspace may hold: this bottle's secrets and all others at hand, but not those shown."""
+        known = dict(self._values)
+        with contextlib.suppress(BottleError):  # a store that refuses has been said elsewhere
+            known = self._outside.custody.at_hand() | known
+        return {name: value for name, value in known.items() if name not in self._order.visible}
 
     def _configure(self, now: dict[str, bytes]) -> None:
         """3: policy, authority, log descriptor and secrets to the gateway."""
@@ -173,8 +186,11 @@ class Session:
         try:
             self._launcher.fill()
             while (found := self._launcher.next()) is not None:
-                if isinstance(found[0], Close):
-                    self._close(found[0].facts)
+                message, fds = found
+                if isinstance(message, Close):
+                    self._close(message.facts)
+                elif isinstance(message, Inspect):
+                    self._say(Inspected(self._sieve.look(fds)))
         except (ChannelClosed, msgspec.MsgspecError):
             self._loop.quiet(self._launcher.fileno())
             self._launcher_lives = False

@@ -94,7 +94,7 @@ def prepare(plan: Plan, state_dir: str, caches_dir: str = "") -> Prepared:
     caches, variables = prepare_caches(place, plan.bottle, plan.caches, plan.home)
     mounts = (*made.mounts, *copy_skills(plan, state_dir), *caches)
     masks = tuple(path for mount in plan.mounts for path in facts.hidden_in(mount))
-    return _save(
+    return save(
         msgspec.structs.replace(
             made, mounts=mounts, masks=(*made.masks, *masks), env=variables, git_user=plan.git_user
         )
@@ -129,7 +129,8 @@ def load(state_dir: str) -> Prepared:
         ) from None
 
 
-def _save(prepared: Prepared) -> Prepared:
+def save(prepared: Prepared) -> Prepared:
+    """Stores what `load` gives back; the same."""
     # json, not msgspec: file names that are no UTF-8 survive as escaped surrogates.
     data: Any = msgspec.to_builtins(prepared)
     with open(prepared.path(RECORD), "w", encoding="ascii") as file:
@@ -147,7 +148,7 @@ def _copy(workspace: Workspace, git: gitlink.GitFacts, state: str) -> Prepared:
     except BaseException:
         remove(tree)
         raise
-    _hide_masked(workspace, tree)
+    hide_from_git(workspace.masked, tree)
     _mark(tree).save(os.path.join(state, "start.marks"))
     return Prepared(
         state, workspace.source, "copy", git, workspace=tree, base=base if kept_base else workspace.source,
@@ -216,14 +217,14 @@ def _digest(state: str) -> str:
     return Snapshot.load(os.path.join(state, "source.marks")).digest()
 
 
-def _hide_masked(workspace: Workspace, tree: str) -> None:
+def hide_from_git(masked: tuple[str, ...], tree: str) -> None:
     """A tracked file that is masked would look deleted to git inside: its index entry is told not to look."""
     git_dir = os.path.join(tree, ".git")
-    if not workspace.masked or not os.path.isfile(os.path.join(git_dir, "index")):
+    if not masked or not os.path.isfile(os.path.join(git_dir, "index")):
         return
     try:
         tracked = set(hostgit.run(["ls-files", "-z", "--cached"], git_dir).split(b"\0"))
-        hidden = tuple(os.fsencode(path) for path in workspace.masked)
+        hidden = tuple(os.fsencode(path) for path in masked)
         below = tuple(path + b"/" for path in hidden)
         paths = b"".join(name + b"\0" for name in tracked if name in hidden or name.startswith(below))
         if paths:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from bot_bottle.base.errors import OperatorFault
 from bot_bottle.base.secret import Secret
 from bot_bottle.custody.files import read_private, write_private
-from bot_bottle.custody.keys import KeySource
+from bot_bottle.custody.keys import KeyFile, KeySource
 
 _MAGIC = "bot-bottle-secrets"
 _VERSION = "1"
@@ -55,6 +55,11 @@ class EncryptedFileStore:
                 return False
             self._write(values)
             return True
+
+    def opens_silently(self) -> bool:
+        """Whether it can be read now without asking a person, a keyring or a device: its key is known, or a file."""
+        header = (read_private(self._path) or b"").split(b"\n", 1)[0].decode("ascii", "replace")
+        return bool(self._key and self._key[0] == header) or header.split(" ")[2:3] == [KeyFile.word]
 
     def describe(self) -> str:
         """One sentence for people: what protects the file."""

@@ -233,6 +233,8 @@ class Run:
         self.wishes.streams.attach(self.loop, self.bottle.stdio)
         self.wishes.ready(self)
         self.bottle.go()
+        assert self.lease is not None
+        self.kept = self.lease.held.work  # whatever interrupts us from here on, the work stays
         self._at("relay")
         return self.live.serve(self.bottle, self.wishes.streams, self.plan.wall_clock)
 
@@ -274,7 +276,6 @@ class Run:
     def _changes(self, outcome: Outcome) -> None:
         """11: what the agent changed, looked at in a second sealed bottle without a door (D05, D13, D22)."""
         assert self.prepared is not None
-        self.kept = self.wishes.work  # whatever interrupts us from here on, the work stays
         self._at("changes")
         self.wishes.at_end(self.prepared, self.plan, outcome)
         self.kept = False

@@ -3,6 +3,7 @@
 The agent cannot write to this terminal but through `TerminalFilter`, and cannot push input into it at all.
 """
 
+import contextlib
 import fcntl
 import os
 import re
@@ -67,11 +68,15 @@ class Screen:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Reset, wait for answers that are under way, throw away typed and answered input, cooked mode."""
+        """Reset, wait for answers that are under way, throw away typed and answered input, cooked mode.
+
+        A terminal that is gone (window closed, connection lost) needs none of it, and the run's end goes on.
+        """
         _write(self.display, self._filter.finish() + RESET)
-        self._drain()
-        termios.tcflush(self.keyboard, termios.TCIFLUSH)
-        termios.tcsetattr(self.keyboard, termios.TCSAFLUSH, self._before)  # pyright: ignore[reportArgumentType]
+        with contextlib.suppress(OSError, termios.error):
+            self._drain()
+            termios.tcflush(self.keyboard, termios.TCIFLUSH)
+            termios.tcsetattr(self.keyboard, termios.TCSAFLUSH, self._before)  # pyright: ignore[reportArgumentType]
 
     def show(self, data: bytes) -> bytes:
         """What of the agent's output the terminal gets; answers to its harmless requests lie in `answers`."""

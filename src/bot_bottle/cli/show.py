@@ -1,5 +1,6 @@
 """What the verbs print for a person: the end of a run, questions, tables. Errors are printed in cli/main.py only."""
 
+import contextlib
 import os
 import sys
 
@@ -21,16 +22,17 @@ def refuse(_question: str) -> bool:
 
 
 def tell(line: str) -> None:
-    """One line for the person."""
-    print(line, file=sys.stderr)
+    """One line for the person. A terminal that is gone must not stop the end of a run."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr)
 
 
 def question(text: str) -> bool:
-    """A yes/no question on the terminal; everything but yes is no."""
-    print(f"{text} [y/N] ", end="", file=sys.stderr, flush=True)
+    """A yes/no question on the terminal; everything but yes is no, also a terminal that is gone."""
     try:
+        print(f"{text} [y/N] ", end="", file=sys.stderr, flush=True)
         return sys.stdin.readline().strip().lower() in ("y", "yes")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, OSError):
         return False
 
 

@@ -1,5 +1,6 @@
 """D15 with a real terminal: a pty of ours outside, the agent's pty inside, the filter between them."""
 
+import os
 import re
 import time
 
@@ -41,6 +42,21 @@ def test_colours_size_resize_and_exit_code(world: World) -> None:
     rest, status = ended(child)
     assert status == 7
     assert b"record" in rest
+
+
+def test_a_closed_window_does_not_cost_the_agents_work(world: World) -> None:
+    """The hang-up ends the bottle; with nobody to ask, its changes wait under the label."""
+    child = terminal(world, "start", "command", "--label", "one", "--", "bash", "--norc")
+    child.expect(rb"\$ ")
+    child.sendline(b"echo work > made.txt; echo wri''tten")
+    child.expect(rb"written")
+    os.close(child.child_fd)
+    child.closed = True
+    assert world.quiet() == []
+    assert world.cli("cleanup").returncode == 0
+    shown = world.cli("changes", "show", "one")
+    assert "A made.txt" in shown.stdout and "D " not in shown.stdout, shown
+    assert world.cli("discard", "one").returncode == 0
 
 
 def test_ctrl_c_is_the_agents(world: World) -> None:

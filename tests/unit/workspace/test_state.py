@@ -15,6 +15,7 @@ from bot_bottle.bottles import lease, skill_files
 from bot_bottle.bottles.plan import Skill
 from bot_bottle.bottles.workspace import changes, choice, prepare
 from bot_bottle.bottles.workspace.changes import Change, Changes
+from bot_bottle.bottles.workspace.discard import discard
 from bot_bottle.bottles.workspace.skills import copy_skills
 from bot_bottle.cli import changes as verbs
 
@@ -243,6 +244,23 @@ def test_discard_frees_the_label(finished: tuple[Path, Path]) -> None:
     home, _ = finished
     assert run("discard", "demo")[0] == 0
     assert not (home / "state" / "demo").exists() and lease.read(locate(os.environ), "demo") is None
+
+
+@pytest.mark.bottle
+def test_a_half_removed_tree_is_no_work(finished: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in the middle of a removal: files that are gone would pass for files that the agent deleted."""
+    home, source = finished
+
+    def killed(_path: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("bot_bottle.bottles.workspace.discard.remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            discard(str(home / "state" / "demo"))
+    _, _, error = run("apply", "demo", "--accept-all")
+    assert isinstance(error, OperatorFault) and error.slug == "workspace.no-state"
+    assert run("discard", "demo")[0] == 0 and source.exists()
 
 
 @pytest.mark.parametrize("label", ["../x", "nope", "-x"])

@@ -1,8 +1,10 @@
 """Discard: removes what a bottle left, and the empty mount points of a bound workspace (D22)."""
 
+import contextlib
 import os
 
 from bot_bottle.bottles.workspace import binding
+from bot_bottle.bottles.workspace.prepare import RECORD
 from bot_bottle.bottles.workspace.reach import remove
 
 PARTS = ("tree", "base", "cow", "changes", "desk", "skills")
@@ -14,13 +16,17 @@ FILES = (
     "created",
     "commondir",
     "gitexclude",
-    "workspace.json",
 )
 
 
 def discard(state: str) -> None:
-    """Removes the workspace's part of a state directory; also after a crash, and again. Raises HostFault."""
+    """Removes the workspace's part of a state directory; also after a crash, and again. Raises HostFault.
+
+    The record goes first: a tree that is half removed must never pass for work in which files were deleted.
+    """
     binding.uncover(state)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(state, RECORD))
     for name in PARTS:
         path = os.path.join(state, name)
         if os.path.lexists(path):

@@ -278,6 +278,7 @@ class Setup:
     doors: tuple[str, ...] = ("forward", "http", "https", "port", "dns-udp", "dns-tcp")
     log: str = ""
     level: str = "blocks"
+    sync: str = "batch"
     trust: str | None = None
     weaken: str = ""
     """Python that runs in the gateway before it starts: takes one defence away, or stands in for the outside."""
@@ -292,7 +293,12 @@ class Stand:
         self.trust = upstream_authority.pem if setup.trust is None else setup.trust
         self.log = Path(setup.log) if setup.log else directory / "log.jsonl"
         self.policy = Policy(
-            bottle="dev", routes=setup.routes, model_hosts=setup.model_hosts, log=setup.level, digest="sha256:test"
+            bottle="dev",
+            routes=setup.routes,
+            model_hosts=setup.model_hosts,
+            log=setup.level,
+            sync=setup.sync,
+            digest="sha256:test",
         )
         self.bottle = subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL)
         self.messages: queue.Queue[object] = queue.Queue()

@@ -113,6 +113,7 @@ def make_plan(host: Host, request: Request, crew: Crew, backend: Backend, survey
         mounts=tuple(Mount(source, target, "ro", "harness") for source, target in placement.mounts),
         git_user=git_user(host),
         backend=backend.name,
+        exists=os.path.exists,
         now=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )
     return planner.plan_run(wanted, facts)

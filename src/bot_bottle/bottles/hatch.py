@@ -7,6 +7,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bot_bottle.base.home import Home, locate
 from bot_bottle.bottles.spawn import Child, listed, spawn
 
 SECRET_PREFIX = "BOT_BOTTLE_SECRET_"  # noqa: S105  the prefix of variables that give secrets, see custody
@@ -50,10 +51,27 @@ def hatch(environ: Mapping[str, str] = os.environ, gateway: bool = True) -> Hatc
 def keeper_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The keeper alone also sees what secret stores need: their own variables, and secrets given as variables."""
     given = [name for name in environ if name.startswith(SECRET_PREFIX)]
-    return listed(environ, (*_STORES, *given))
+    return listed(environ, (*_STORES, *given, *mapped(environ)))
+
+
+def mapped(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Variables that ``[environment]`` of the person's ``secrets/config.toml`` names; most people have none.
+
+    Raises OperatorFault where that file cannot be read: the keeper would refuse, too.
+    """
+    root = os.path.abspath(locate(environ).root)
+    home = Home(root, root)
+    if not os.path.exists(f"{home.secrets}/config.toml"):
+        return ()
+    from bot_bottle.custody.settings import needed_variables
+
+    return needed_variables(home, environ)
 
 
 def session_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """What a detached launcher needs: all of the keeper's, and where the home, the authorities and the proxy are."""
-    also = ("BOT_BOTTLE_HOME", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy")
-    return keeper_environment(environ) | {name: environ[name] for name in also if name in environ}
+    also = ("SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy")
+    more = {name: environ[name] for name in also if name in environ}
+    if "BOT_BOTTLE_HOME" in environ:
+        more["BOT_BOTTLE_HOME"] = os.path.abspath(environ["BOT_BOTTLE_HOME"])  # a session works in /
+    return keeper_environment(environ) | more

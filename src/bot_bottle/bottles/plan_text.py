@@ -101,6 +101,8 @@ def limit_text(limit: Limit) -> str:
 def _policy_lines(policy: Policy) -> Iterator[Line]:
     yield 0, f"policy: {policy.digest[:16]}"
     yield 1, f"log: {policy.log}"
+    if policy.sync == "each":
+        yield 1, "sync: each record is on the disk before its request leaves"
     yield 1, "routes:" if policy.routes else "routes: none, so nothing leaves"
     for route in policy.routes:
         yield 2, f"- {route.rule}: {route_text(route)}"

@@ -25,6 +25,7 @@ def plan_text(plan: Plan) -> list[str]:
     out += [f"limit      {limit.name} {_value(limit.name, limit.value)}  {limit.how}" for limit in plan.limits]
     out += [f"note       {visible(note, 500)}" for note in plan.policy.notes]
     out += [f"warning    {visible(warning, 500)}" for warning in plan.warnings]
+    out += [f"log        {plan.policy.log}  sync {plan.policy.sync}"]
     return [*out, f"policy     {plan.policy.digest}"]
 
 

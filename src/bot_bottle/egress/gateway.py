@@ -49,7 +49,7 @@ class Gateway:
         self.spent: dict[str, Spent] = {}
         self.secrets = secrets
         self.rules = Rules(config.policy, secrets, self.spent)
-        self.journal = Journal(log, config.identity, config.policy.digest, config.limits.log_bytes, config.sync_each)
+        self.journal = Journal(log, config.identity, config.policy.digest, config.limits.log_bytes, _syncs(config.policy))
         self.journal.level, self.journal.needles = config.policy.log, self.rules.scrubber
         self.journal.on_quota = lambda: self.freeze("The bottle's log is full.", own=True)
         self.gauges = Gauges(config.limits)
@@ -163,6 +163,7 @@ class Gateway:
         self.secrets = secrets
         self.rules = Rules(policy, secrets, self.spent)
         self.journal.policy, self.journal.level = policy.digest, policy.log
+        self.journal.sync |= _syncs(policy)  # no reload weakens what the start promised
         self.journal.needles = self.rules.scrubber
         self.forget_heads()
         self.pool.clear()
@@ -200,3 +201,8 @@ class Gateway:
 def _count(counts: dict[str, int], host: str) -> None:
     if host in counts or len(counts) < _COUNTED:
         counts[host] = counts.get(host, 0) + 1
+
+
+def _syncs(policy: Policy) -> bool:
+    """Whether each record is on the disk before its request leaves."""
+    return policy.sync == "each"

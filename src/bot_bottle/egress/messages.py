@@ -58,7 +58,6 @@ class Configure(Frame, tag="configure"):
     leaf_key: str
     leaves: dict[str, str] = {}
     upstream_proxy: str = ""
-    sync_each: bool = False
     next_request: int = 1
 
 

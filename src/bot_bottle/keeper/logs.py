@@ -29,8 +29,9 @@ _BUNDLES = (
 class HostedLog:
     """A run log and the host log behind one face (keeper.ports.SealedLog)."""
 
-    def __init__(self, run: RunLog, host: HostLog, directory: str) -> None:
+    def __init__(self, run: RunLog, host: HostLog, directory: str, sync_each: bool = False) -> None:
         self.directory = directory
+        self._each = sync_each
         self._run = run
         self._host = host
         self._template: Record | None = None
@@ -44,6 +45,8 @@ class HostedLog:
         if record.kind in (Kind.START, Kind.POLICY):
             self._host.append(record)
         self._run.append(record)
+        if self._each:
+            self._run.checkpoint()
 
     def checkpoint(self) -> None:
         before = self._run.head.size
@@ -66,7 +69,7 @@ class HostedLog:
 
     @property
     def newest(self) -> str:
-        return self._run.note.decode("ascii", "replace")
+        return self._run.note.decode()
 
 
 def now_of(template: Record) -> Record:
@@ -81,7 +84,7 @@ def open_log(order: Open) -> HostedLog:
     host = HostLog.open(home.host_log, key)
     directory = home.run_log(order.identity.run)
     run = RunLog.create(directory, origin(order.identity.run), key)
-    return HostedLog(run, host, directory)
+    return HostedLog(run, host, directory, order.policy.sync == "each")
 
 
 def recover(home: Home, runs: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -31,7 +31,6 @@ class Open(Frame, tag="open"):
     facts: dict[str, str] = field(default_factory=dict[str, str])
     trust: str = ""
     upstream_proxy: str = ""
-    sync_each: bool = False
     recover: tuple[str, ...] = ()
 
 
@@ -147,7 +146,9 @@ class Stop(Frame, tag="stop"):
 
 
 class FreezeBottle(Frame, tag="freezebottle"):
-    """Answered by Done once no byte moves any more (within one second)."""
+    """From the launcher too, where it saw what must not go on; no answer but Hold.
+
+    Answered by Done once no byte moves any more (within one second)."""
 
     reason: str = "asked"
 
@@ -190,7 +191,7 @@ class Facts(Frame, tag="facts"):
     started: int
 
 
-LauncherToKeeper = Survey | Recover | Open | Inspect | Close
+LauncherToKeeper = Survey | Recover | Open | Inspect | FreezeBottle | Close
 KeeperToLauncher = Surveyed | Recovered | Opened | Inspected | Refused | Halt | Hold | Resume | Sealed
 ControlToKeeper = Ask | Stop | FreezeBottle | ThawBottle | ReloadPolicy | RenewSecret
 KeeperToControl = Done | Facts | Refused

@@ -17,7 +17,7 @@ from bot_bottle.base.errors import AuditFault, BottleError, OurFault
 from bot_bottle.base.home import Home
 from bot_bottle.custody.open import Custody
 from bot_bottle.egress.channel import Channel, ChannelClosed
-from bot_bottle.egress.messages import Configure, NewLog, Secrets
+from bot_bottle.egress.messages import Configure, Freeze, NewLog, Secrets
 from bot_bottle.keeper.answers import Answers
 from bot_bottle.keeper.authority import Authority
 from bot_bottle.keeper.control import ControlServer
@@ -26,6 +26,7 @@ from bot_bottle.keeper.lifecycle import Lifecycle
 from bot_bottle.keeper.loop import Loop
 from bot_bottle.keeper.messages import (
     Close,
+    FreezeBottle,
     Halt,
     Hold,
     Inspect,
@@ -128,7 +129,6 @@ class Session:
             leaf_key=authority.leaf_key,
             leaves=self._ahead(),
             upstream_proxy=self._order.upstream_proxy,
-            sync_each=self._order.sync_each,
         )
         link.tell(configure, (self._life.log.descriptor(),))
         link.tell(Secrets(now, {name: self._order.placeholders.get(name, "") for name in now}))
@@ -189,6 +189,8 @@ class Session:
                 message, fds = found
                 if isinstance(message, Close):
                     self._close(message.facts)
+                elif isinstance(message, FreezeBottle) and self._link:
+                    self._link.tell(Freeze(message.reason[:200]))
                 elif isinstance(message, Inspect):
                     self._say(Inspected(self._sieve.look(fds)))
         except (ChannelClosed, msgspec.MsgspecError):

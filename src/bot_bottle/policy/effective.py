@@ -58,13 +58,15 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     revision, notes and where a route was written: equal power has an equal digest on every machine.
 
     model_hosts: host -> error shape (``anthropic``, ``openai``, ...) used for denials there. log: off | blocks |
-    full. secrets: every secret name that a route may inject. notes: what merging replaced, for `policy show`.
+    full. sync: each (a record is on the disk before its request leaves) | batch. secrets: every secret name that a
+    route may inject. notes: what merging replaced, for `policy show`.
     """
 
     bottle: str
     routes: tuple[Route, ...]
     model_hosts: dict[str, str] = {}
     log: str = "blocks"
+    sync: str = "batch"
     digest: str = ""
     revision: int = 1
     notes: tuple[str, ...] = ()

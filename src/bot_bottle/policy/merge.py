@@ -3,7 +3,7 @@
 Files are put in one order: parents left to right, each once, the child last; overlays one after the other. Then they
 are folded from the first to the last:
 
-- a single value (mode, log, each limit): the later one wins where it is written;
+- a single value (mode, log, sync, each limit): the later one wins where it is written;
 - env by variable, mounts by target, routes by name: the later one replaces the earlier one in its place, others are
   added at the end. A route without a name has the digest of its content as its name, so equal routes are one;
 - keep, caches, registries: all of them, each once.
@@ -74,6 +74,7 @@ def combine(first: Merged, second: Merged) -> Merged:
         limits=_later(a.limits, b.limits),
         egress=model.Egress(
             log=b.egress.log if b.egress.log is not UNSET else a.egress.log,
+            sync=b.egress.sync if b.egress.sync is not UNSET else a.egress.sync,
             registries=list(dict.fromkeys([*a.egress.registries, *b.egress.registries])),
         ),
     )
@@ -93,12 +94,13 @@ def effective(
     routes = [_marked(route, replaced) for route in merged.routes]
     routes += [route for route in given if route.host not in written]
     notes = tuple(_note(host, rules, merged) for host, rules in replaced.items())
-    log = merged.bottle.egress.log
+    egress = merged.bottle.egress
     policy = Policy(
         bottle=name,
         routes=tuple(routes),
         model_hosts=dict(model_hosts or {}),
-        log=log if log is not UNSET else "blocks",
+        log=egress.log if egress.log is not UNSET else "blocks",
+        sync=egress.sync if egress.sync is not UNSET else "batch",
         notes=notes,
     )
     return msgspec.structs.replace(policy, digest=digest(policy))

@@ -191,6 +191,13 @@ class Egress(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True
         ]
         | UnsetType
     ) = UNSET
+    sync: (
+        Annotated[
+            Literal["each", "batch"],
+            _text("each: every record is on the disk before its request leaves; batch: at most a second later."),
+        ]
+        | UnsetType
+    ) = UNSET
     registries: Annotated[
         list[Literal["pypi", "npm", "cargo", "go", "debian"]],
         _text("Package downloads (GET) from the registries that this host's own clients are set to."),

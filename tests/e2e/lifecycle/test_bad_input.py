@@ -52,6 +52,12 @@ def test_a_wrong_type(world: World) -> None:
     refused(world, 3, *RUN, "true", says="b.md:3")
 
 
+def test_a_mount_that_is_not_there(world: World) -> None:
+    world.bottle("workspace: {mounts: [{source: /srv/gone-for-good}]}\n")
+    refused(world, 3, *RUN, "true", says="/srv/gone-for-good, which is not there", hint="Create it")
+    assert world.runs() == []
+
+
 def test_a_missing_secret(world: World) -> None:
     world.cli("secret", "remove", "example")
     refused(world, 3, *RUN, "true", says="example is not set", hint="bot-bottle secret set example")

@@ -124,3 +124,46 @@ def test_a_visible_secret_is_in_the_bottle_and_nowhere_else(world: World) -> Non
     for path in world.home.rglob("*"):
         if path.is_file():
             assert SECRET.encode() not in path.read_bytes(), path
+
+
+def test_a_secret_of_a_mapped_variable_is_injected_also_by_a_detached_bottle(world: World) -> None:
+    """`[environment]` of secrets/config.toml: the keeper is handed that one variable, and nobody else is."""
+    world.cli("secret", "remove", "example")
+    (world.home / "secrets" / "config.toml").write_text('[environment]\nexample = "OTHER_TOKEN"\n')
+    world.env["OTHER_TOKEN"] = SECRET
+    done = world.run("sh", "-c", f"env | grep OTHER; curl -sS https://{HOST}/v1/x")
+    assert (done.stdout, done.returncode) == ("hello\n", 0), done.stderr
+    del world.upstream.seen[:]
+    ask = f"curl -sS https://{HOST}/v1/y"
+    done = world.cli("start", "command", "--detach", "--bottle", "b", "--label", "one", "--", "sh", "-c", ask)
+    assert done.returncode == 0, done.stderr
+    assert world.quiet() == []
+    assert world.upstream.seen == [("/v1/y", f"Bearer {SECRET}")]
+
+
+def test_a_kept_checkpoint_verifies_the_log_it_came_from(world: World) -> None:
+    """The checkpoint of the result file, signature line and all, is what `log verify --against` takes."""
+    result = world.project.parent / "result.json"
+    words = ("start", "command", "--bottle", "b", "--headless", "--result", str(result), "--", "curl", "-sS")
+    done = world.cli(*words, f"https://{HOST}/x")
+    assert done.returncode == 0, done.stderr
+    note = world.project.parent / "kept"
+    text = json.loads(result.read_text())["checkpoint"]
+    note.write_text(text)
+    assert "\n\u2014 " in text
+    done = world.cli("log", "verify", "--against", str(note))
+    assert done.returncode == 0, done.stdout + done.stderr
+    note.write_text(text.replace("\u2014", "-"))  # the control: a note whose signature line was lost
+    assert world.cli("log", "verify", "--against", str(note)).returncode != 0
+
+
+def test_sync_each_is_shown_and_kept(world: World) -> None:
+    place = world.home / "bottles" / "b.md"
+    place.write_text(place.read_text().replace("egress:\n", "egress:\n  sync: each\n"))
+    shown = world.cli("policy", "show", "--bottle", "b")
+    assert "sync: each record is on the disk before its request leaves" in shown.stdout, shown.stderr
+    dry = world.cli("start", "command", "--bottle", "b", "--dry-run", "--", "true")
+    assert "sync each" in dry.stdout, dry.stderr
+    done = world.run("curl", "-sS", f"https://{HOST}/x")
+    assert (done.stdout, done.returncode) == ("hello\n", 0), done.stderr
+    assert "sealed" in world.verify().stdout

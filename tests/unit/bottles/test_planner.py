@@ -56,6 +56,7 @@ workspace: {keep: [.env], mounts: [{source: ~/.pyenv}, {source: /srv/data, targe
 limits: {memory: 2GB, cpus: 2, wall_clock: 1h}
 egress:
   log: full
+  sync: each
   routes:
     - {name: api, host: api.example.com, auth: {scheme: 'header:x-key', secret: example}, matches: [{methods: [GET], paths: [{type: prefix, value: /v1/}]}]}
     - {name: near, host: near.example.com, address: '127.0.0.1:8443', protocols: [websocket]}

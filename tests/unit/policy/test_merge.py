@@ -52,6 +52,7 @@ workspace: {mode: bind, keep: [.env], mounts: [{source: ~/x}, {source: ~/y, mode
 limits: {memory: 1GB, pids: 100}
 egress:
   log: full
+  sync: each
   registries: [pypi]
   routes:
     - {name: one, host: a.com}
@@ -75,14 +76,14 @@ egress:
             "caches": ["pip", "npm"],
         },
         "limits": {"memory": "1GB", "pids": 200},
-        "egress": {"log": "full", "registries": ["pypi", "npm"]},
+        "egress": {"log": "full", "sync": "each", "registries": ["pypi", "npm"]},
     }
     assert [(route.rule, route.action) for route in merged.routes] == [
         ("c/one", "deny"),
         ("p/two", "allow"),
         ("c/three", "allow"),
     ]
-    assert [route.origin for route in merged.routes] == ["c.md:9", "p.md:10", "c.md:8"]
+    assert [route.origin for route in merged.routes] == ["c.md:9", "p.md:11", "c.md:8"]
 
 
 def test_equal_routes_without_a_name_are_one() -> None:
@@ -107,6 +108,7 @@ FRONTS = st.fixed_dictionaries(
             {},
             optional={
                 "log": st.sampled_from(["off", "full"]),
+                "sync": st.sampled_from(["each", "batch"]),
                 "registries": st.lists(st.sampled_from(["pypi", "npm", "go"]), max_size=2),
                 "routes": st.lists(
                     st.builds(dict, name=st.sampled_from(["r1", "r2", "r3"]), host=st.sampled_from(["a.com", "b.com"])),

@@ -123,9 +123,13 @@ class Library:
         return found + [self._listed(name, "agent", self.agent) for name in self.agent_names()]
 
     def _check_place(self, path: str) -> None:
-        """D21: a link from the home into the workspace would let an agent write its own power for the next start."""
+        """D21: a link from the home into the workspace would let an agent write its own power for the next start.
+
+        A directory that holds the whole home is no workspace (the plan refuses it), only where somebody stands.
+        """
         root = os.path.realpath(self.repository) if self.repository else ""
-        if root and os.path.realpath(path).startswith(root.rstrip("/") + "/"):
+        home = os.path.realpath(self.home.bottles) + "/"
+        if root and not home.startswith(root.rstrip("/") + "/") and os.path.realpath(path).startswith(root.rstrip("/") + "/"):
             what = "lies in the workspace, where an agent can change it"
             raise ManifestFault([Problem("manifest.in-workspace", what, path, 0, "copy it to the home")])
 

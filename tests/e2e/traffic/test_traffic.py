@@ -135,7 +135,7 @@ def registry_bottle(home: Path, kind: str, extra: str = "") -> None:
     """
     bottle_file(home, f"{extra}egress:\n  registries: [{kind}]\n")
     program = [sys.executable, "-I", "-m", "bot_bottle.cli.main", "policy", "show", "--bottle", "traffic", "--json"]
-    policy = json.loads(subprocess.run(program, capture_output=True, text=True, check=True, cwd="/").stdout)
+    policy = json.loads(subprocess.run(program, capture_output=True, text=True, check=True).stdout)
     pins = ""
     for host in {entry["host"] for entry in policy["routes"]}:
         address = socket.getaddrinfo(host, 443, socket.AF_INET)[0][4][0]

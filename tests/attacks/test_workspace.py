@@ -518,22 +518,6 @@ def test_d14_sockets_of_the_host_are_masked_in_bind(at: Stage) -> None:
         server.accept()[0].close()
 
 
-@pytest.mark.bottle
-@pytest.mark.skipif(not shutil.which("python3", path="/usr/bin"), reason="the attack is written in Python")
-def test_d14_sockets_of_the_host_that_appear_later_are_seen(at: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepared = at.prepare("bind")
-    own = "import socket; s = socket.socket(socket.AF_UNIX); s.bind('own'); s.listen(); print(open('/proc/net/unix').read())"
-    said = run_sealed(("/usr/bin/python3", "-c", own), mounts_of(prepared, at.top), cwd=str(at.source)).stdout
-    assert b"own" in said and (at.source / "own").is_socket(), "control: the bottle sees its own in its own table"
-    assert binding.host_sockets(str(at.source)) == []
-    with socket.socket(socket.AF_UNIX) as absolute, socket.socket(socket.AF_UNIX) as relative:
-        absolute.bind(str(at.source / "late"))
-        monkeypatch.chdir(at.source)
-        relative.bind("late2")
-        assert binding.host_sockets(str(at.source)) == [f"{at.source}/late", f"{at.source}/late2"]
-    assert binding.host_sockets(str(at.source)) == [], "nobody listens any more"
-
-
 @pytest.mark.parametrize("mode", ["copy", "overlay", "bind"])
 def test_d07_a_credential_that_came_after_the_plan_is_masked(at: Stage, mode: str) -> None:
     (at.source / "a").write_text("a")

@@ -17,6 +17,7 @@ from bot_bottle.egress.messages import Bye, Doors, GatewayToLauncher, LauncherTo
 from bot_bottle.keeper.loop import Loop
 from bot_bottle.keeper.messages import (
     Close,
+    FreezeBottle,
     Halt,
     Hold,
     Inspect,
@@ -31,6 +32,7 @@ from bot_bottle.keeper.messages import (
 
 DRAIN_SECONDS = 5.0
 INSPECT_SECONDS = 30.0
+WATCH_SECONDS = 1.0
 KeeperLink = Channel[LauncherToKeeper, KeeperToLauncher]
 GatewayLink = Channel[LauncherToGateway, GatewayToLauncher]
 
@@ -68,6 +70,7 @@ class Live:
         self.heard = Heard()
         self.ending: Ending | None = None
         self.on_hold: Callable[[str], None] = lambda _: None
+        self.watch: Callable[[], str] | None = None
         loop.read(keeper.fileno(), self._keeper_spoke)
         loop.read(gateway.fileno(), self._gateway_spoke)
 
@@ -113,6 +116,8 @@ class Live:
         """Until the agent ends or something ends it; then until its output is delivered."""
         self._bottle = bottle
         self._loop.read(bottle.pidfd, self._bottle_ended)
+        if self.watch:
+            self._look()
         if wall_clock > 0:
             text = f"The limit of {wall_clock:g} seconds was reached."
             self._loop.later(wall_clock, lambda: self.end(Ending("timeout", 124, text)))
@@ -123,6 +128,15 @@ class Live:
             self._loop.run(streams.drained, DRAIN_SECONDS)
         assert self.ending is not None
         return self.ending
+
+    def _look(self) -> None:
+        """Once a second: what `watch` names freezes the bottle: here at once, the gateway by the keeper (D14)."""
+        reason = self.watch() if self.watch and self.ending is None else ""
+        if reason and self._bottle is not None:
+            self._bottle.freeze()
+            with contextlib.suppress(ChannelClosed):
+                self._keeper.send(FreezeBottle(reason))
+        self._loop.later(WATCH_SECONDS, self._look)
 
     def end(self, ending: Ending) -> None:
         """The first reason stands."""

@@ -146,9 +146,7 @@ class Stop(Frame, tag="stop"):
 
 
 class FreezeBottle(Frame, tag="freezebottle"):
-    """From the launcher too, where it saw what must not go on; no answer but Hold.
-
-    Answered by Done once no byte moves any more (within one second)."""
+    """Answered by Done once no byte moves any more (within one second); to the launcher only with Hold."""
 
     reason: str = "asked"
 

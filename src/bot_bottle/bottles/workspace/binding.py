@@ -280,25 +280,6 @@ def check(guards: tuple[Guard, ...]) -> list[str]:
     return broken
 
 
-def host_sockets(source: str, table: str = "/proc/net/unix") -> list[str]:
-    """Sockets in a bound workspace on which a process of the host listens: what appears after the start (D14).
-
-    No mount can cover what does not exist yet, so this is watched, not enforced. A bottle's own sockets are of its
-    own network namespace and never stand in the host's table; one bound by a relative name is found by its last part.
-    """
-    with open(table, encoding="utf-8", errors="surrogateescape") as file:
-        named = [line.rstrip("\n").split(" ", 7)[-1] for line in file if line.count(" ") >= 7]
-    bound = {name for name in named if name.startswith(source + "/")}
-    relative = {name.rsplit("/", 1)[-1] for name in named if not name.startswith(("/", "@"))}
-    found: list[str] = []
-    with Tree(source) as tree:
-        for entry in tree.walk(_LIMITS, closed=[]):
-            path = f"{source}/{entry.path}"
-            if entry.kind == "socket" and (path in bound or entry.path.rsplit("/", 1)[-1] in relative):
-                found.append(path)
-    return found
-
-
 def _is_own_commondir(path: str) -> bool:
     return _digest(path) == hashlib.sha256(COMMONDIR).hexdigest()
 

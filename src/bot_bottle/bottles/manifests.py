@@ -127,9 +127,9 @@ class Library:
 
         A directory that holds the whole home is no workspace (the plan refuses it), only where somebody stands.
         """
-        root = os.path.realpath(self.repository) if self.repository else ""
-        home = os.path.realpath(self.home.bottles) + "/"
-        if root and not home.startswith(root.rstrip("/") + "/") and os.path.realpath(path).startswith(root.rstrip("/") + "/"):
+        root = os.path.realpath(self.repository).rstrip("/") + "/" if self.repository else ""
+        holds_home = (os.path.realpath(self.home.bottles) + "/").startswith(root)
+        if root and not holds_home and os.path.realpath(path).startswith(root):
             what = "lies in the workspace, where an agent can change it"
             raise ManifestFault([Problem("manifest.in-workspace", what, path, 0, "copy it to the home")])
 

@@ -183,7 +183,7 @@ def test_shipped_bottles_are_package_data() -> None:
 
 @pytest.mark.parametrize("place", ["/", "person", ""])
 def test_the_policy_can_be_asked_from_a_directory_that_holds_the_home(tmp_path: Path, place: str) -> None:
-    home = Home(str(tmp_path / "person/.bot-bottle"))
+    home = Home(str(tmp_path / "person/.bot-bottle"), str(tmp_path / "run"))
     write(f"{home.bottles}/mine.md", front("egress: {routes: [{host: a.example}]}"))
     library = Library(home, str(tmp_path / "person"), str(tmp_path / place) if place != "/" else "/", HARNESSES)
     assert library.resolve(["mine"]).routes

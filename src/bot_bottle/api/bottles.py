@@ -106,7 +106,9 @@ class Listed:
 
     @property
     def state(self) -> str:
-        """starting | running | ending | kept | dead (left by a killed launcher; `cleanup` takes it away)."""
+        """starting | running | frozen | ending | kept | dead (left by a killed launcher; `cleanup` takes it away)."""
+        if self.lives and self.held.state == "running" and self.held.frozen:
+            return "frozen"
         return self.held.state if self.lives or self.held.state == "kept" else "dead"
 
 

@@ -4,7 +4,7 @@ import os
 import pty
 import signal
 
-from bot_bottle.base.errors import HostFault
+from bot_bottle.base.errors import BusyFault, HostFault
 from bot_bottle.base.home import Home
 from bot_bottle.bottles.control import held
 from bot_bottle.bottles.seal import enter
@@ -22,6 +22,8 @@ def execute(
     found = held(home, label)
     if found.handle is None:
         raise HostFault("bottle.starting", f"The bottle {label} is still starting.", "Try again.")
+    if found.frozen:
+        raise BusyFault("bottle.frozen", f"The bottle {label} is frozen.", f"First: bot-bottle thaw {label}")
     inner, outer = stdio(terminal)
     try:
         pidfd = enter.enter(found.handle, enter.Entry(argv, found.env, inner, terminal))

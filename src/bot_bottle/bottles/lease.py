@@ -32,7 +32,7 @@ class Held(msgspec.Struct):
 
     work: whether its changes matter when its launcher dies (not where they are thrown away anyway). handle: how
     another process of this user enters the bottle (exec, forward). env: of the agent, for exec; placeholders only:
-    what a bottle file shows with ``visible: true`` is left out, so that no key lies on the disk.
+    what a bottle file shows with ``visible: true`` is left out, so that no key lies on the disk. frozen: why, or "".
     """
 
     label: str
@@ -45,6 +45,7 @@ class Held(msgspec.Struct):
     state: str = "starting"
     detached: bool = False
     work: bool = False
+    frozen: str = ""
     log: str = ""
     backend: str = "bubblewrap"
     processes: tuple[Process, ...] = ()

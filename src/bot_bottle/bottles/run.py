@@ -221,6 +221,9 @@ class Run:
     def _held(self, reason: str) -> None:
         """The gateway froze the bottle, or a person did: whoever looks at a still screen should know why."""
         label = self.plan.label
+        if self.lease is not None:
+            with contextlib.suppress(OSError):  # a full disk must not stop the freeze
+                self.lease.update(frozen=reason)
         text = f"frozen: {visible(reason, 200)}; bot-bottle thaw {label} or stop {label}" if reason else "thawed"
         self.wishes.say(f"\rbot-bottle: {label} is {text}.\r")
 

@@ -3,7 +3,7 @@
 import click
 
 
-@click.command(name="exec", context_settings={"ignore_unknown_options": True})
+@click.command(name="exec", context_settings={"allow_interspersed_args": False})
 @click.option("--tty/--no-tty", "-t/-T", default=None, help="A terminal for it; default: where this is one.")
 @click.argument("label")
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -13,5 +13,6 @@ def command(context: click.Context, tty: bool | None, label: str, argv: tuple[st
     from bot_bottle.api.bottles import execute
     from bot_bottle.bottles.terminal import is_terminal
 
+    argv = argv[1:] if argv[0] == "--" else argv
     terminal = is_terminal(0, 1, 2) if tty is None else tty and is_terminal(0, 1)
     context.exit(execute(label, argv, terminal))

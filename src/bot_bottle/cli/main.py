@@ -140,6 +140,15 @@ def group() -> Any:
         def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
             return load(cmd_name) if cmd_name in VERBS else None
 
+        def resolve_command(
+            self, ctx: click.Context, args: list[str]
+        ) -> tuple[str | None, click.Command | None, list[str]]:
+            from bot_bottle.policy.walk import nearest
+
+            if args and args[0] not in VERBS and (hint := nearest(args[0], list(VERBS))):
+                raise click.UsageError(f"No such command {args[0]!r} ({hint})", ctx)
+            return super().resolve_command(ctx, args)
+
         def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
             with formatter.section("Commands"):
                 formatter.write_dl(list(VERBS.items()))

@@ -5,7 +5,7 @@ import click
 from bot_bottle.cli.options import BOTTLES, LABEL, WORKSPACE, at_end, place
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(context_settings={"allow_interspersed_args": False})
 @BOTTLES
 @LABEL
 @WORKSPACE
@@ -13,6 +13,7 @@ from bot_bottle.cli.options import BOTTLES, LABEL, WORKSPACE, at_end, place
 @click.option("--timeout", metavar="DURATION", help="End it after this time (exit 124).")
 @click.option("--keep", "keep", is_flag=True, help="Keep its changes for `apply` or `discard`.")
 @click.option("--apply", "apply", is_flag=True, help="Apply its changes to the workspace.")
+@click.option("--dry-run", is_flag=True, help="Print the effective plan and start nothing.")
 @click.option("--quiet", "-q", is_flag=True, help="No summary.")
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
@@ -25,6 +26,7 @@ def command(
     timeout: str | None,
     keep: bool,
     apply: bool,
+    dry_run: bool,
     quiet: bool,
     argv: tuple[str, ...],
 ) -> None:
@@ -38,7 +40,7 @@ def command(
     from bot_bottle.bottles.streams import choose
     from bot_bottle.bottles.terminal import is_terminal
     from bot_bottle.cli.options import seconds
-    from bot_bottle.cli.show import finished, host
+    from bot_bottle.cli.show import finished, host, show_plan
 
     terminal = is_terminal(0, 1, 2)
     request = Request(
@@ -51,7 +53,11 @@ def command(
         wall_clock=seconds(timeout),
         at_end=at_end(keep, apply, False, "ask" if terminal else "discard"),
     )
-    outcome = prepare(request, host(terminal), hatched=hatched).start(choose(False))
+    prepared = prepare(request, host(terminal), survey=dry_run, hatched=hatched)
+    if dry_run:
+        show_plan(prepared, False)
+        return
+    outcome = prepared.start(choose(False))
     if not quiet:
         finished(outcome)
     context.exit(outcome.exit_code)

@@ -3,12 +3,16 @@
 import contextlib
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from bot_bottle.api.wiring import Host
 from bot_bottle.base.text import visible
 from bot_bottle.bottles.outcome import Outcome
 from bot_bottle.bottles.plan import Plan
 from bot_bottle.bottles.summary import lines
+
+if TYPE_CHECKING:
+    from bot_bottle.api.bottles import Prepared
 
 
 def host(ask: bool) -> Host:
@@ -59,3 +63,17 @@ def work(outcome: Outcome) -> list[str]:
         "waiting": f"changes   wait: bot-bottle changes show {label}; then apply, keep or discard {label}",
     }
     return [where[outcome.done]] if outcome.done in where else []
+
+
+def show_plan(prepared: "Prepared", as_json: bool) -> None:
+    """Everything that would be done, and nothing of it done."""
+    import msgspec
+
+    from bot_bottle.cli.plan_text import plan_text
+
+    prepared.close()
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(prepared.plan), indent=2).decode())
+        return
+    for line in plan_text(prepared.plan):
+        print(line)

@@ -54,7 +54,7 @@ def command(
     from bot_bottle.api.request import Request
     from bot_bottle.base.errors import UsageFault
     from bot_bottle.bottles.terminal import is_terminal
-    from bot_bottle.cli.show import host
+    from bot_bottle.cli.show import host, show_plan
 
     person = is_terminal(0, 1)
     if headless and not prompt and not argv:
@@ -124,17 +124,3 @@ def detached(prepared: "Prepared", result: str, as_json: bool) -> int:
     label = begin(order, environ, prepared.host.terminal)
     print(f'{{"label": "{label}"}}' if as_json else label)
     return 0
-
-
-def show_plan(prepared: "Prepared", as_json: bool) -> None:
-    """Everything that would be done, and nothing of it done."""
-    import msgspec
-
-    from bot_bottle.cli.plan_text import plan_text
-
-    prepared.close()
-    if as_json:
-        print(msgspec.json.format(msgspec.json.encode(prepared.plan), indent=2).decode())
-        return
-    for line in plan_text(prepared.plan):
-        print(line)

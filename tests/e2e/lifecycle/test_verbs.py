@@ -67,12 +67,31 @@ def test_freeze_stops_traffic_and_processes_until_thaw(world: World) -> None:
     time.sleep(0.5)
     assert len(world.upstream.seen) <= count + 1
     assert json.loads(world.cli("info", "one", "--json").stdout)["frozen"] == "asked"
+    until(lambda: "frozen" in world.cli("list").stdout)
+    done = world.cli("exec", "one", "--", "true")
+    assert (done.returncode, "bot-bottle thaw one" in done.stderr) == (6, True), done.stderr
     assert world.cli("thaw", "one").returncode == 0
     until(lambda: len(world.upstream.seen) > count + 3)
     world.cli("stop", "one")
     kinds = [record["kind"] for record in world.records()]
     assert kinds.count("freeze") == 1
     assert kinds.count("thaw") == 1
+
+
+def test_options_behind_the_command_are_the_commands(world: World) -> None:
+    done = world.cli("run", "-q", "sh", "-c", "echo $0 $1", "--keep", "-b")
+    assert done.stdout == "--keep -b\n", done.stderr
+    detach(world, "sleep 60")
+    done = world.cli("exec", "one", "sh", "-c", "echo $0", "-t")
+    assert done.stdout == "-t\n", done.stderr
+    world.cli("stop", "one")
+
+
+def test_a_dry_run_starts_nothing(world: World) -> None:
+    done = world.cli("run", "--dry-run", "--bottle", "b", "--", "touch", "made")
+    assert done.returncode == 0, done.stderr
+    assert f"https://{HOST}" in done.stdout
+    assert world.runs() == []
 
 
 def test_a_new_secret_reaches_a_running_bottle(world: World) -> None:

@@ -107,3 +107,18 @@ def test_completion_knows_the_verbs() -> None:
     }
     done = subprocess.run([str(BIN)], env=env, capture_output=True, text=True, check=False)
     assert {"plain,start", "plain,stop"} <= set(done.stdout.split())
+
+
+def test_a_verb_with_a_slip_names_the_right_one() -> None:
+    done = subprocess.run([BIN, "strat", "claude"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "did you mean start?" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["run", "--dry", "make"], ["exec", "--ttty", "one", "make"]])
+def test_a_slip_in_our_own_options_is_no_command(words: list[str]) -> None:
+    """It would be looked for inside the bottle, where it fails with an error of the bottle's shell."""
+    done = subprocess.run([BIN, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "No such option" in done.stderr
+    assert words[1] in done.stderr

@@ -16,11 +16,14 @@ import msgspec
 from bot_bottle.api.bottles import Prepared, choose_backend
 from bot_bottle.api.request import Request
 from bot_bottle.api.wiring import Host, make_plan
+from bot_bottle.audit.reader import LogReader
 from bot_bottle.base.errors import HostFault, OperatorFault
 from bot_bottle.base.home import Home
+from bot_bottle.base.text import visible
 from bot_bottle.bottles.crew import Crew
 from bot_bottle.bottles.hatch import hatch
 from bot_bottle.bottles.manifests import Library
+from bot_bottle.bottles.outcome import Outcome
 from bot_bottle.bottles.plan import Mount, Plan, Workspace
 from bot_bottle.bottles.registries import Registries, discover
 from bot_bottle.bottles.registry_clients import CLIENTS, Asked
@@ -57,11 +60,14 @@ class BottleRunner:
         kind = "pypi" if argv[0] == sys.executable else "npm"
         inside, mounts = _pip(argv, cwd) if kind == "pypi" else _npm(argv, cwd)
         with tempfile.TemporaryFile() as output:
-            status = self._run(kind, inside, (Mount(cwd, INSIDE, "rw", "the installation"), *mounts), output.fileno())
+            outcome = self._run(
+                kind, inside, (Mount(cwd, INSIDE, "rw", "the installation"), *mounts), output.fileno()
+            )
             output.seek(max(0, output.seek(0, os.SEEK_END) - _LAST))
-            return status, output.read().decode("utf-8", "replace")
+            text = output.read().decode("utf-8", "replace")
+            return outcome.exit_code, text if outcome.exit_code == 0 else f"{text}\n{refusal(outcome.log)}"
 
-    def _run(self, kind: str, argv: list[str], mounts: tuple[Mount, ...], output: int) -> int:
+    def _run(self, kind: str, argv: list[str], mounts: tuple[Mount, ...], output: int) -> Outcome:
         request = Request(argv=tuple(argv), base=BOTTLE)
         backend = choose_backend()
         crew = Crew(hatch(self.host.environ))
@@ -79,7 +85,30 @@ class BottleRunner:
                 shutil.rmtree(os.path.join(mounts[0].source, _TEMPORARY), ignore_errors=True)
         finally:
             crew.close()
-        return outcome.exit_code
+        return outcome
+
+
+def refusal(log: str) -> str:
+    """What our gateway refused in this run, "" for nothing: a client shows our 403 as if the registry had sent it."""
+    for _, lines in LogReader(log).batches():
+        for line in lines:
+            try:
+                record = msgspec.json.decode(line, type=_Refused)
+            except msgspec.DecodeError:
+                continue
+            if record.kind in ("denied", "outcome") and record.reason:
+                what = f"our gateway refused {visible(record.target, 200)}: {visible(record.reason, 100)}"
+                pin = f"; its address must be pinned by a route with address: in the bottle {BOTTLE}"
+                return what + (pin if record.reason.startswith("address.") else "")
+    return ""
+
+
+class _Refused(msgspec.Struct):
+    """The part of a record that `refusal` reads."""
+
+    kind: str = ""
+    target: str = ""
+    reason: str = ""
 
 
 def _narrowed(plan: Plan, kind: str, host: Host, mounts: tuple[Mount, ...]) -> Plan:

@@ -212,7 +212,8 @@ class Installer:
             raise UpstreamFault(
                 "harness.install-failed",
                 f"{os.path.basename(argv[0])} ended with {status}: {last[:300]}",
-                "Check the connection and the registry of your client's configuration, then try again.",
+                "Check the connection and the registry of your client's configuration, then try again."
+                + (" Its requests: bot-bottle log tail harness-install" if self.runner.sealed else ""),
             )
 
 

@@ -46,6 +46,7 @@ def test_d20_without_a_registry_nothing_is_installed(home: Path) -> None:
     (home / "bottles" / "harness-install.md").write_text(f"---\nversion: 1\negress:\n  routes:\n{rows}---\nNone.\n")
     done = command("harness", "install", "node")
     assert done.returncode == 1, done.stderr
+    assert "our gateway refused https://" in done.stderr
     assert not (home / "harnesses" / "node" / node.VERSION).exists()
 
 

@@ -16,7 +16,8 @@ from bot_bottle.base.errors import AgentFault, OperatorFault
 from bot_bottle.bottles.workspace import reach
 from bot_bottle.bottles.workspace.copying import copy_tree
 from bot_bottle.bottles.workspace.discard import discard
-from bot_bottle.bottles.workspace.reach import Limits, Tree, open_beneath, remove
+from bot_bottle.bottles.workspace.reach import Limits, Tree, open_beneath
+from bot_bottle.bottles.workspace.removal import remove
 
 SECRET = b"outside"
 

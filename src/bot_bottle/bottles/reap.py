@@ -11,7 +11,7 @@ from bot_bottle.base.home import Home
 from bot_bottle.bottles import lease as leases
 from bot_bottle.bottles.workspace.discard import discard
 from bot_bottle.bottles.workspace.prepare import RECORD
-from bot_bottle.bottles.workspace.reach import remove
+from bot_bottle.bottles.workspace.removal import remove
 
 GRACE_SECONDS = 3.0
 

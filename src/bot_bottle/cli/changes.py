@@ -109,7 +109,7 @@ def forget(label: str) -> None:
     """Removes the state of a label and frees it."""
     from bot_bottle.bottles import lease
     from bot_bottle.bottles.workspace.discard import discard as discard_changes
-    from bot_bottle.bottles.workspace.reach import remove
+    from bot_bottle.bottles.workspace.removal import remove
 
     state = state_of(label)
     discard_changes(state)

@@ -17,7 +17,8 @@ from bot_bottle.bottles.workspace import bare, binding, listing, sealedgit
 from bot_bottle.bottles.workspace.listing import Candidates
 from bot_bottle.bottles.workspace.prepare import Prepared, mark_source
 from bot_bottle.bottles.workspace.rawdiff import NONE, RawChange
-from bot_bottle.bottles.workspace.reach import Tree, remove
+from bot_bottle.bottles.workspace.reach import Tree
+from bot_bottle.bottles.workspace.removal import remove
 from bot_bottle.bottles.workspace.sealedgit import RunSealed
 from bot_bottle.bottles.workspace.snapshot import Mark, Snapshot
 from bot_bottle.bottles.workspace.treenames import refused_name

@@ -5,7 +5,7 @@ import os
 
 from bot_bottle.bottles.workspace import binding
 from bot_bottle.bottles.workspace.prepare import RECORD
-from bot_bottle.bottles.workspace.reach import remove
+from bot_bottle.bottles.workspace.removal import remove
 
 PARTS = ("tree", "base", "cow", "changes", "desk", "skills")
 FILES = (

@@ -16,7 +16,8 @@ from bot_bottle.bottles.ports import Layout
 from bot_bottle.bottles.workspace import binding, facts, gitcopy, gitlink, hostgit, overlay
 from bot_bottle.bottles.workspace.caches import prepare_caches
 from bot_bottle.bottles.workspace.copying import Copied, copy_tree
-from bot_bottle.bottles.workspace.reach import Entry, Limits, Tree, remove
+from bot_bottle.bottles.workspace.reach import Entry, Limits, Tree
+from bot_bottle.bottles.workspace.removal import remove
 from bot_bottle.bottles.workspace.skills import copy_skills
 from bot_bottle.bottles.workspace.snapshot import Snapshot
 

@@ -1,29 +1,26 @@
-"""The one module that reaches into trees which a bottle wrote (D22), and into the source that it may not redirect.
+"""The one module that opens what lies in trees which a bottle wrote (D22), or in a source that it may not redirect.
 
 Every open is openat2 with RESOLVE_BENEATH | NO_SYMLINKS | NO_MAGICLINKS and O_NONBLOCK, and must give a regular
 file; every walk is bounded by entries, depth and time. A link is never followed, a FIFO never waited for.
 Where the kernel lacks openat2 (before 5.6, or an old container filter) each component is opened with O_NOFOLLOW.
 """
 
-import contextlib
 import ctypes
 import errno
 import functools
 import os
-import secrets
 import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bot_bottle.base.errors import AgentFault, HostFault
+from bot_bottle.base.errors import AgentFault
 
 OPENAT2 = 437
 NO_MAGICLINKS, NO_SYMLINKS, BENEATH = 0x02, 0x04, 0x08
 RESOLVE = BENEATH | NO_SYMLINKS | NO_MAGICLINKS
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_LEVELS = 100
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _KINDS = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "dir",
@@ -110,7 +107,7 @@ def _open_by_component(root: int, path: str, flags: int, mode: int) -> int:
     at = root
     try:
         for part in parents:
-            deeper = os.open(part, _DIRECTORY, dir_fd=at)
+            deeper = os.open(part, DIRECTORY, dir_fd=at)
             if at != root:
                 os.close(at)
             at = deeper
@@ -215,7 +212,7 @@ class _Walk:
     def open(self, parent: int, name: str, entry: Entry) -> int:
         """-1 for a directory that may not be read."""
         try:
-            return _open_directory(parent, name, entry.stat, self.ours)
+            return open_directory(parent, name, entry.stat, self.ours)
         except PermissionError:
             if self.closed is None:
                 raise
@@ -242,15 +239,15 @@ def _walk(fd: int, prefix: str, walk: _Walk, depth: int) -> Iterator[Entry]:
         os.close(fd)
 
 
-def _open_directory(parent: int, name: str, found: os.stat_result, ours: bool) -> int:
+def open_directory(parent: int, name: str, found: os.stat_result, ours: bool) -> int:
     """Opens a directory entry; in a tree of ours one that its owner made unreadable is made readable first."""
     try:
-        return os.open(name, _DIRECTORY, dir_fd=parent)
+        return os.open(name, DIRECTORY, dir_fd=parent)
     except PermissionError:
         if not ours or found.st_uid != os.geteuid():
             raise
         permit(parent, name, 0o700)
-        return os.open(name, _DIRECTORY, dir_fd=parent)
+        return os.open(name, DIRECTORY, dir_fd=parent)
 
 
 def permit(parent: int, name: str, bits: int) -> None:
@@ -262,74 +259,3 @@ def permit(parent: int, name: str, bits: int) -> None:
             os.chmod(f"/proc/self/fd/{fd}", stat.S_IMODE(mode) | bits)
     finally:
         os.close(fd)
-
-
-def remove(path: str) -> None:
-    """Removes a tree that a bottle wrote: no link is followed, any depth, mode 000 directories, overlay work.
-
-    Raises HostFault naming the path when something belongs to a uid that we may not touch.
-    """
-    parent, name = os.path.split(os.path.abspath(path))
-    holder = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    rest = f".bot-bottle-remove-{secrets.token_hex(8)}"
-    try:
-        _remove_entry(holder, name, _Deep(holder, rest), 0)
-        while left := _listed(holder, rest):
-            _remove_entry(holder, f"{rest}/{left[0]}", _Deep(holder, rest), 0)
-        with contextlib.suppress(FileNotFoundError):
-            os.rmdir(rest, dir_fd=holder)
-    except PermissionError as error:
-        raise HostFault(
-            "workspace.remove",
-            f"Could not remove {path}: {error.strerror}.",
-            "Remove it as root; a bottle's uid owns it.",
-        ) from None
-    finally:
-        os.close(holder)
-
-
-@dataclass(slots=True)
-class _Deep:
-    """Where directories go that lie too deep for one descriptor per level: into `name` below `holder`."""
-
-    holder: int
-    name: str
-
-    def take(self, parent: int, name: str) -> None:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(self.name, 0o700, dir_fd=self.holder)
-        place = f"{self.name}/{secrets.token_hex(8)}"
-        os.rename(name, place, src_dir_fd=parent, dst_dir_fd=self.holder)
-
-
-def _listed(holder: int, name: str) -> list[str]:
-    try:
-        fd = os.open(name, _DIRECTORY, dir_fd=holder)
-    except FileNotFoundError:
-        return []
-    try:
-        return os.listdir(fd)
-    finally:
-        os.close(fd)
-
-
-def _remove_entry(parent: int, name: str, deep: _Deep, depth: int) -> None:
-    try:
-        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    except FileNotFoundError:
-        return
-    if not stat.S_ISDIR(found.st_mode):
-        os.unlink(name, dir_fd=parent)
-        return
-    fd = _open_directory(parent, name, found, ours=True)
-    try:
-        if found.st_mode & 0o700 != 0o700:
-            os.fchmod(fd, 0o700)
-        if depth >= _LEVELS:
-            deep.take(parent, name)
-            return
-        for child in os.listdir(fd):
-            _remove_entry(fd, child, deep, depth + 1)
-    finally:
-        os.close(fd)
-    os.rmdir(name, dir_fd=parent)

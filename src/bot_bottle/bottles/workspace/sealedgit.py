@@ -14,7 +14,8 @@ from bot_bottle.bottles.workspace import bare, hostgit
 from bot_bottle.bottles.workspace.copying import Copied, copy_file
 from bot_bottle.bottles.workspace.listing import Candidates
 from bot_bottle.bottles.workspace.prepare import Prepared, is_git_dir
-from bot_bottle.bottles.workspace.reach import Tree, remove
+from bot_bottle.bottles.workspace.reach import Tree
+from bot_bottle.bottles.workspace.removal import remove
 from bot_bottle.bottles.workspace.snapshot import Mark, Snapshot
 
 # No attribute of the tree may change a byte: no filter, no line ends, no encoding (F21).

@@ -10,7 +10,8 @@ from bot_bottle.base.errors import OperatorFault
 from bot_bottle.bottles import skill_files
 from bot_bottle.bottles.plan import Mount, Plan, Skill
 from bot_bottle.bottles.workspace.copying import copy_tree
-from bot_bottle.bottles.workspace.reach import Entry, Limits, Tree, remove
+from bot_bottle.bottles.workspace.reach import Entry, Limits, Tree
+from bot_bottle.bottles.workspace.removal import remove
 
 LIMITS = Limits(entries=2 * skill_files.MAX_FILES, depth=skill_files.MAX_DEPTH, seconds=10)
 

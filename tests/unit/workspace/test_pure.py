@@ -164,4 +164,9 @@ def test_keep_globs() -> None:
 
 def test_public_certificates(tmp_path: Path) -> None:
     assert names.is_public_certificate(b"-----BEGIN CERTIFICATE-----\n")
-    assert not names.is_public_certificate(b"-----BEGIN CERTIFICATE-----\n-----BEGIN EC PRIVATE KEY-----\n")
+    assert names.is_public_certificate(
+        b"# Issuer: CN=x\r\n-----BEGIN CERTIFICATE-----\r\nMII\r\n-----BEGIN X509 CRL-----\r\n"
+    )
+    for more in ("EC PRIVATE KEY", "PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "PGP MESSAGE", "DH PARAMETERS"):
+        assert not names.is_public_certificate(f"-----BEGIN CERTIFICATE-----\n-----BEGIN {more}-----\n".encode())
+    assert not names.is_public_certificate(b"secret-token\n") and not names.is_public_certificate(b"")

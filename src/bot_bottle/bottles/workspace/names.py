@@ -2,8 +2,12 @@
 
 import fnmatch
 import functools
+import re
 import tomllib
 from importlib import resources
+
+_BLOCK = re.compile(rb"^-----BEGIN ([^-\r\n]*)-----", re.MULTILINE)
+_PUBLIC = frozenset((b"CERTIFICATE", b"TRUSTED CERTIFICATE", b"X509 CERTIFICATE", b"X509 CRL"))
 
 
 @functools.cache
@@ -36,5 +40,7 @@ def _is_source(name: str) -> bool:
 
 
 def is_public_certificate(data: bytes) -> bool:
-    """A ``*.pem`` that holds certificates only (a CA bundle of a virtual environment) is no secret."""
-    return b"-----BEGIN CERTIFICATE-----" in data and b"PRIVATE KEY" not in data
+    """Whether a PEM file holds certificates and revocation lists only: a CA bundle of a virtual environment, which
+    programs in the workspace need for TLS. Any other block, or none, is taken for a secret."""
+    blocks = _BLOCK.findall(data)
+    return b"PRIVATE KEY" not in data and bool(blocks) and all(label in _PUBLIC for label in blocks)

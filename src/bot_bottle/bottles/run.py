@@ -32,6 +32,7 @@ from bot_bottle.bottles.reap import has_work, reap, remove_state, settle
 from bot_bottle.bottles.streams import Streams
 from bot_bottle.bottles.workspace.exposed import conceal
 from bot_bottle.bottles.workspace.prepare import Prepared, prepare
+from bot_bottle.bottles.workspace.sockets import watch
 from bot_bottle.keeper.loop import Loop
 
 READY_SECONDS = 30.0
@@ -166,6 +167,7 @@ class Run:
         assert self.live is not None
         self._at("workspace")
         state = self.home.state(self.plan.label)
+        watched = watch(self.plan)  # before the look: what comes later is seen, what was there is masked
         self.prepared = prepare(self.plan, state)
         self.plan = stock(self.prepared.extend(self.plan), self.home)
         opened = self.live.wait_opened(READY_SECONDS)
@@ -173,6 +175,9 @@ class Run:
         if opened.visible:
             self.plan = msgspec.structs.replace(self.plan, env={**self.plan.env, **opened.visible})
         self._conceal()
+        if watched is not None:
+            watched.masks = frozenset(self.prepared.masks)
+            self.live.watch = watched.reason
         return furnish(self.plan, self.home, self.prepared, opened.authority)
 
     def _conceal(self) -> None:

@@ -8,7 +8,7 @@ import tempfile
 
 import click
 
-from bot_bottle.base.errors import HostFault, ManifestFault, UsageFault
+from bot_bottle.base.errors import HostFault, ManifestFault, OperatorFault, UsageFault
 from bot_bottle.base.home import Home, locate
 from bot_bottle.base.ids import is_name
 from bot_bottle.bottles.manifest_files import read_home
@@ -72,10 +72,12 @@ def rounds(draft: str, name: str, kind: str) -> None:
             raw = read_home(draft) or b""
             check_bottle(raw, name, f"{name}.md") if kind == "bottle" else check_agent(raw, name, f"{name}.md")
         except ManifestFault as fault:
+            if not sys.stdin.isatty():
+                raise
             for problem in fault.problems:
                 click.echo(str(problem), err=True)
-            if not sys.stdin.isatty() or not click.confirm("Edit again? (no throws the changes away)", default=True):
-                raise
+            if not click.confirm("Edit again? (no throws the changes away)", default=True):
+                raise OperatorFault("edit.abandoned", "Nothing was saved.") from None
         else:
             return
 

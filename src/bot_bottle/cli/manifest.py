@@ -9,6 +9,7 @@ import msgspec
 
 from bot_bottle.base.errors import ManifestFault, Problem, UsageFault
 from bot_bottle.base.home import locate
+from bot_bottle.base.ids import is_name
 from bot_bottle.bottles.manifest_files import read_home
 from bot_bottle.bottles.manifests import FoundAgent, Library, Listed
 from bot_bottle.bottles.plan_text import route_text
@@ -30,7 +31,10 @@ def command() -> None:
 @click.argument("file", required=False)
 @AS_JSON
 def check(file: str | None, as_json: bool) -> None:
-    """Check FILE, or every file of the home and of this repository. Exit 3 when something is wrong."""
+    """Check FILE (or the name of one), or every file of the home and of this repository.
+
+    Exit 3 when something is wrong.
+    """
     problems = check_file(file) if file else [problem for one in shelf().check_all() for problem in one.problems]
     if as_json:
         click.echo(json.dumps({"problems": [_plain(problem) for problem in problems]}))
@@ -82,7 +86,25 @@ def shelf() -> Library:
 
 
 def check_file(file: str) -> list[Problem]:
-    """The problems of one file; its folder says whether it is an agent or a bottle."""
+    """The problems of one file; its folder says whether it is an agent or a bottle.
+
+    What lies in the home is checked with all that it extends and names.
+    """
+    home = locate(os.environ)
+    known = [os.path.join(folder, f"{file}.md") for folder in (home.bottles, home.agents)]
+    named = next(
+        (path for path in known if is_name(file) and not os.path.exists(file) and os.path.exists(path)), file
+    )
+    problems = _check_alone(named)
+    path = os.path.abspath(named)
+    if problems or path not in {os.path.join(f, os.path.basename(path)) for f in (home.bottles, home.agents)}:
+        return problems
+    kind = "bottle" if os.path.dirname(path) == home.bottles else "agent"
+    name = os.path.basename(path).removesuffix(".md")
+    return [one for row in shelf().check_all() if (row.name, row.source) == (name, kind) for one in row.problems]
+
+
+def _check_alone(file: str) -> list[Problem]:
     path = os.path.abspath(file)
     folder = os.path.basename(os.path.dirname(path))
     name = os.path.basename(path).removesuffix(".md")

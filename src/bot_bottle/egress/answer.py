@@ -104,7 +104,8 @@ def fault(
     body = _vendor(shape, problem)
     kind = "application/problem+json" if body is None else "application/json"
     extra = (("retry-after", "1"),) if status in (429, 503) else ()
-    return Answer(status, (("content-type", kind), *extra), msgspec.json.encode(problem if body is None else body))
+    text = msgspec.json.encode(problem if body is None else body) + b"\n"  # so that a shell's next line is its own
+    return Answer(status, (("content-type", kind), *extra), text)
 
 
 def upgrade_required(*, request: str = "") -> Answer:

@@ -72,6 +72,8 @@ def canonical_pattern(text: str) -> str:
 
     ``*.`` stands for exactly one label, as in certificates (RFC 9525). Raises ValueError.
     """
+    if "/" in text or re.fullmatch(r"[^\[:]+:[0-9]+", text):
+        raise ValueError("a host is a name alone; scheme:, ports: and matches: say the rest of a URL")
     if not text.startswith("*."):
         if "*" in text:
             raise ValueError("a wildcard is only the first label, like *.example.com")

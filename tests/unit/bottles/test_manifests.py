@@ -1,5 +1,6 @@
 """bottles.manifests: who may bring what, and that a broken file stops only what uses it."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -187,3 +188,9 @@ def test_the_policy_can_be_asked_from_a_directory_that_holds_the_home(tmp_path: 
     write(f"{home.bottles}/mine.md", front("egress: {routes: [{host: a.example}]}"))
     library = Library(home, str(tmp_path / "person"), str(tmp_path / place) if place != "/" else "/", HARNESSES)
     assert library.resolve(["mine"]).routes
+
+
+def test_shipped_bottles_work_in_the_checkout_of_the_program(library: Library) -> None:
+    """The first thing a newcomer does after `git clone` and `cd`; the program itself lies there as well."""
+    here = dataclasses.replace(library, repository=os.path.dirname(SHIPPED))
+    assert here.resolve(["github-read"]).routes

@@ -217,3 +217,14 @@ def test_a_reload_gives_the_files_as_they_are_now_and_the_same_credential(
         ["work/new", "claude/messages"],
     ]
     assert sent[0].secrets() == ("anthropic-oauth",) and sent[0].digest != sent[1].digest
+
+
+def test_a_file_of_the_home_is_checked_with_what_it_extends(place: Path) -> None:
+    (place / "bottles/lost.md").write_text("---\nextends: [nothere]\n---\n")
+    for asked in (str(place / "bottles/lost.md"), "lost"):
+        result = run(manifest.command, "check", asked)
+        assert result.exit_code == 3
+        assert "nothere" in result.stderr
+    assert run(manifest.command, "check", "work").exit_code == 0
+    assert run(manifest.command, "check", "dev").exit_code == 0
+    run(manifest.command, "check", "nobody", fails=UsageFault)

@@ -117,3 +117,9 @@ def test_bad_wildcards(text: str) -> None:
 def test_addresses_are_told_from_names() -> None:
     assert is_address("10.0.0.1") and is_address("::1")
     assert not is_address("a.example") and not is_address("1.example")
+
+
+@pytest.mark.parametrize("text", ["https://api.example.com/v1", "api.example.com/v1", "api.example.com:443"])
+def test_a_url_as_a_host_is_told_where_its_parts_go(text: str) -> None:
+    with pytest.raises(ValueError, match="a name alone"):
+        canonical_pattern(text)

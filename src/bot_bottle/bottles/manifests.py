@@ -77,9 +77,8 @@ class Library:
             path = os.path.join(folder, f"{name}.md")
             raw = read_home(path) if is_name(name) else None
             if raw is not None:
-                if (
-                    folder != SHIPPED
-                ):  # who runs the program from its own checkout believes all of it, these files too
+                # Who runs the program from its own checkout believes all of it, the shipped files too.
+                if folder != SHIPPED:
                     self._check_place(path)
                 shown = path if folder != SHIPPED else f"shipped/{name}.md"
                 return _with_authorities(check_bottle(raw, name, shown), folder)

@@ -48,7 +48,7 @@ def show(label: str, as_json: bool, patch: bool) -> None:
 @AS_JSON
 def apply(label: str, accept: tuple[str, ...], accept_all: bool, skip: bool, as_json: bool) -> None:
     """Apply the changes of LABEL to the workspace: all or, on a conflict, nothing. Then the label is free."""
-    from bot_bottle.base.text import visible
+    from bot_bottle.base.text import many, visible
     from bot_bottle.bottles.workspace.apply import apply as apply_changes
 
     prepared, changes = waiting(label)
@@ -60,14 +60,16 @@ def apply(label: str, accept: tuple[str, ...], accept_all: bool, skip: bool, as_
     if applied.conflicts:
         raise OperatorFault(
             "workspace.conflict",
-            f"{len(applied.conflicts)} files changed on both sides; nothing was written.",
+            f"{many(len(applied.conflicts), 'file')} changed on both sides; nothing was written.",
             f"Merge a branch instead: bot-bottle changes keep {label}",
         )
     if not applied.skipped:
         forget(label)
     if not as_json:
-        done = f"{len(applied.written)} files written, {len(applied.merged)} of them merged"
+        done = f"{many(len(applied.written), 'file')} written, {len(applied.merged)} of them merged"
         click.echo(f"{done}, {len(applied.same)} were so already, {len(applied.skipped)} left out.")
+        if applied.skipped:
+            click.echo(f"What was left out waits: bot-bottle apply {label} --accept PATH, or discard {label}.")
 
 
 @command.command()

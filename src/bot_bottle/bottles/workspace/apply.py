@@ -37,7 +37,7 @@ def apply(prepared: Prepared, changes: Changes, accept: frozenset[str] = frozens
         raise OperatorFault(
             "workspace.nothing-to-apply", "This bottle worked in the workspace itself.", "Nothing to do."
         )
-    chosen = gate(changes, accept, skip)
+    chosen = gate(changes, accept, skip, os.path.basename(prepared.state))
     if not os.path.isdir(prepared.source):
         raise OperatorFault(
             "workspace.gone", f"{prepared.source} is no directory any more.", "Put it back, or keep the patch."
@@ -53,7 +53,7 @@ def apply(prepared: Prepared, changes: Changes, accept: frozenset[str] = frozens
     return Applied(written, tuple(decided.merged), tuple(decided.same), skipped)
 
 
-def gate(changes: Changes, accept: frozenset[str], skip: bool) -> tuple[Change, ...]:
+def gate(changes: Changes, accept: frozenset[str], skip: bool, label: str) -> tuple[Change, ...]:
     """The changes that may go on. Raises OperatorFault naming what nobody has looked at (D13)."""
     looked: Review = review(changes)
     stopped = looked.paths() - accept if "*" not in accept else frozenset[str]()
@@ -62,7 +62,7 @@ def gate(changes: Changes, accept: frozenset[str], skip: bool) -> tuple[Change, 
         more = f" and {len(stopped) - 5} more" if len(stopped) > 5 else ""
         raise OperatorFault(
             "workspace.needs-a-look",
-            f"{len(stopped)} changes need a look of their own: {', '.join(visible(p, 120) for p in first)}{more}.",
-            "`bot-bottle changes show LABEL` says why; take them with --accept PATH or --accept-all, or --skip them.",
+            f"Changes that need a look of their own: {', '.join(visible(p, 120) for p in first)}{more}.",
+            f"`bot-bottle changes show {label}` says why; take them with --accept PATH or --accept-all, or --skip them.",
         )
     return tuple(change for change in changes.changes if change.path not in stopped)

@@ -9,7 +9,7 @@ import msgspec
 
 from bot_bottle.base.errors import BottleError
 from bot_bottle.base.sizes import human
-from bot_bottle.base.text import visible
+from bot_bottle.base.text import many, visible
 from bot_bottle.bottles.workspace.apply import Applied, apply
 from bot_bottle.bottles.workspace.changes import Changes
 from bot_bottle.bottles.workspace.discard import discard
@@ -106,14 +106,14 @@ def lines(changes: Changes) -> Iterator[str]:
         yield f"  and {len(changes.changes) - MOST_LINES} more files"
     files, added, removed = changes.counts()
     if files:
-        yield f"{files} files, {added} lines added, {removed} removed"
+        yield f"{many(files, 'file')}, {many(added, 'line')} added, {removed} removed"
     yield from _looks(looked)
     for path, why in sorted(changes.left_out.items())[:10]:
         yield f"left out: {visible(path, 200)}: {why}"
     if len(changes.left_out) > 10:
         yield f"left out: {len(changes.left_out) - 10} more"
     if changes.ignored:
-        yield f"{changes.ignored} files are ignored by .gitignore and not taken"
+        yield f"ignored by .gitignore and not taken: {many(changes.ignored, 'file')}"
 
 
 def _amount(added: int, removed: int, size: int) -> str:

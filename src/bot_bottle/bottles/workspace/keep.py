@@ -55,7 +55,7 @@ def keep(
             "There is no repository to keep a branch in.",
             "Use `bot-bottle changes apply`.",
         )
-    chosen = gate(changes, accept, skip)
+    chosen = gate(changes, accept, skip, os.path.basename(prepared.state))
     if not chosen:
         raise OperatorFault("workspace.nothing-to-keep", "There are no changes to keep.", "")
     repository = _Repository(prepared)

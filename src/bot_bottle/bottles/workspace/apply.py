@@ -63,6 +63,6 @@ def gate(changes: Changes, accept: frozenset[str], skip: bool, label: str) -> tu
         raise OperatorFault(
             "workspace.needs-a-look",
             f"Changes that need a look of their own: {', '.join(visible(p, 120) for p in first)}{more}.",
-            f"`bot-bottle changes show {label}` says why; take them with --accept PATH or --accept-all, or --skip them.",
+            f"bot-bottle changes show {label} says why; take them with --accept PATH or --accept-all, or --skip.",
         )
     return tuple(change for change in changes.changes if change.path not in stopped)

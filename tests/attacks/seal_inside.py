@@ -254,7 +254,7 @@ def terminal():
         "TIOCLINUX": tried(lambda: fcntl.ioctl(0, 0x541C, b"\x03")),
         "TIOCSETD": tried(lambda: fcntl.ioctl(0, 0x5423, struct.pack("i", 0))),
         "tty": os.ttyname(0),
-        "own": os.tcgetpgrp(0) >= 0,
+        "own": os.tcgetpgrp(0) == os.getpgrp() == os.getsid(0) > 0,
     }
 
 

@@ -109,10 +109,9 @@ def test_d15_the_agent_has_its_own_terminal_and_gets_its_own_control_c() -> None
 
 
 def test_d15_without_its_own_session_control_c_would_not_be_the_agents() -> None:
-    def without_terminal(terminal: bool) -> None:
-        del terminal
-
-    with without(own_session=without_terminal), running(("/bin/cat",), terminal=True) as run:
+    script = ("/bin/sh", "-c", "echo up; exec cat")
+    with without(own_terminal=lambda terminal: ()), running(script, terminal=True) as run:
+        assert readable([run.bottle.stdio[0]], 10)
         os.write(run.bottle.stdio[0], b"\x03")
         assert run.bottle.wait(0.3) is None
 

@@ -9,6 +9,7 @@ import msgspec
 
 from bot_bottle.base import errors
 from bot_bottle.base.errors import BottleError, OurFault
+from bot_bottle.bottles.leaving import Leaving
 from bot_bottle.bottles.ports import Started
 from bot_bottle.bottles.signals import Signals
 from bot_bottle.bottles.streams import Streams
@@ -67,6 +68,8 @@ class Live:
         self._keeper = keeper
         self._gateway = gateway
         self._bottle: Started | None = None
+        self._leaving: Leaving | None = None
+        self._wanted = Ending("ok", -1)
         self.heard = Heard()
         self.ending: Ending | None = None
         self.on_hold: Callable[[str], None] = lambda _: None
@@ -115,12 +118,13 @@ class Live:
     def serve(self, bottle: Started, streams: Streams, wall_clock: float) -> Ending:
         """Until the agent ends or something ends it; then until its output is delivered."""
         self._bottle = bottle
+        self._leaving = Leaving(self._loop, bottle, streams.terminal, lambda: self.end(self._wanted))
         self._loop.read(bottle.pidfd, self._bottle_ended)
         if self.watch:
             self._look()
         if wall_clock > 0:
             text = f"The limit of {wall_clock:g} seconds was reached."
-            self._loop.later(wall_clock, lambda: self.end(Ending("timeout", 124, text)))
+            self._loop.later(wall_clock, lambda: self._leave(signal.SIGTERM, Ending("timeout", 124, text)))
         with Signals(self._loop, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP), self._signalled):
             self._loop.run(lambda: self.ending is not None)
             bottle.stop()
@@ -144,10 +148,17 @@ class Live:
             self.ending = ending
 
     def _bottle_ended(self) -> None:
-        self.end(Ending("ok", -1))
+        self.end(self._wanted)
 
     def _signalled(self, number: int) -> None:
-        self.end(Ending("stopped", 128 + number, f"Ended by {signal.Signals(number).name}."))
+        self._leave(number, Ending("stopped", 128 + number, f"Ended by {signal.Signals(number).name}."))
+
+    def _leave(self, number: int, wanted: Ending) -> None:
+        """The agent may end by itself first; a second signal ends it at once. The first reason stands."""
+        assert self._leaving is not None
+        if not self._leaving.asked:
+            self._wanted = wanted
+        self._leaving.ask(number)
 
     # ---- afterwards
 

@@ -49,7 +49,8 @@ class Gateway:
         self.spent: dict[str, Spent] = {}
         self.secrets = secrets
         self.rules = Rules(config.policy, secrets, self.spent)
-        self.journal = Journal(log, config.identity, config.policy.digest, config.limits.log_bytes, _syncs(config.policy))
+        policy = config.policy
+        self.journal = Journal(log, config.identity, policy.digest, config.limits.log_bytes, _syncs(policy))
         self.journal.level, self.journal.needles = config.policy.log, self.rules.scrubber
         self.journal.on_quota = lambda: self.freeze("The bottle's log is full.", own=True)
         self.gauges = Gauges(config.limits)

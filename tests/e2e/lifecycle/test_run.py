@@ -1,10 +1,15 @@
 """`bot-bottle run` as a person types it: output, errors, exit code, injection, record, summary (design, path b)."""
 
 import json
+import os
+import signal
+import subprocess
+import time
 
 import pytest
 
-from e2e.lifecycle.world import HOST, SECRET, World
+from bot_bottle.bottles.leaving import GRACE_SECONDS
+from e2e.lifecycle.world import HOST, SECRET, World, processes
 
 pytestmark = pytest.mark.bottle
 
@@ -167,3 +172,66 @@ def test_sync_each_is_shown_and_kept(world: World) -> None:
     done = world.run("curl", "-sS", f"https://{HOST}/x")
     assert (done.stdout, done.returncode) == ("hello\n", 0), done.stderr
     assert "sealed" in world.verify().stdout
+
+
+TRAPS = "trap 'echo got; sleep 0.2; echo cleaned; exit 0' INT TERM HUP; echo up; while :; do sleep 0.05; done"
+DEAF = "trap '' INT TERM HUP; echo up; while :; do sleep 1; done"
+
+
+def begun(world: World, script: str, *words: str) -> "subprocess.Popen[str]":
+    child = world.begin("run", *words, "--bottle", "b", "--", "sh", "-c", script)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "up\n"
+    return child
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_agent_hears_of_the_interrupt_and_may_clean_up(world: World, number: int) -> None:
+    child = begun(world, TRAPS)
+    child.send_signal(number)
+    out, errors = child.communicate(timeout=30)
+    assert out == "got\ncleaned\n"
+    assert child.returncode == 128 + number
+    assert "sealed" in errors
+
+
+def test_an_agent_that_does_not_care_is_killed_after_the_grace_and_a_second_signal_does_not_wait(
+    world: World,
+) -> None:
+    child = begun(world, DEAF)
+    began = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=30)
+    waited = time.monotonic() - began
+    assert child.returncode == 130
+    assert waited >= GRACE_SECONDS
+    child = begun(world, DEAF)
+    began = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert time.monotonic() - began < GRACE_SECONDS
+
+
+def test_a_timeout_gives_the_same_grace(world: World) -> None:
+    child = begun(world, TRAPS, "--timeout", "1s")
+    out, errors = child.communicate(timeout=30)
+    assert out == "got\ncleaned\n"
+    assert child.returncode == 124
+    assert "1 seconds" in errors
+
+
+def test_an_agent_at_a_terminal_hears_of_a_termination_of_its_launcher(world: World) -> None:
+    done = world.cli("start", "command", "-d", "--label", "one", "--bottle", "b", "--", "sh", "-c", TRAPS)
+    assert done.returncode == 0, done.stderr
+    shown = world.home / "output" / "one.log"
+    deadline = time.monotonic() + 20
+    while b"up" not in shown.read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    launcher = next(pid for pid, line in processes(str(world.home.parent)) if "bottles.session" in line)
+    os.kill(launcher, signal.SIGTERM)
+    assert world.quiet() == []
+    assert b"cleaned" in shown.read_bytes()
+    assert json.loads((world.home / "output" / "one.json").read_text())["exit_code"] == 143

@@ -180,3 +180,35 @@ def test_a_passphrase_is_asked_by_the_keeper_and_echoed_nowhere(world: World) ->
     done = world.run("true")
     assert done.returncode == 3
     assert "passphrase" in done.stderr
+
+
+def test_an_interactive_dash_has_job_control_and_survives_ctrl_c(world: World) -> None:
+    """The agent leads a session of its own inside: dash saves and restores the terminal's process group by number."""
+    child = terminal(world, "start", "command", "--discard", "--", "dash", "-i")
+    child.expect(rb"[$#] ")
+    child.sendline(b"ps -o pid=,pgid=,sid=,tpgid= -p $$ | tr -s ' '; echo first")
+    child.expect(rb" ?(\d+) (\d+) (\d+) (\d+)\r\nfirst")
+    assert child.match is not None
+    pid, group, session, _ = child.match.groups()
+    assert int(pid) > 0
+    assert pid == group == session
+    child.sendline(b"sleep 300")
+    child.expect(rb"sleep 300")
+    time.sleep(0.5)
+    child.sendintr()
+    child.sendline(b"echo still-$((40+2))")
+    child.expect(rb"still-42")
+    child.sendline(b"sleep 0.2 & jobs; wait; echo waited")
+    child.expect(rb"Running")
+    child.expect(rb"waited\r\n")
+    child.sendline(b"sleep 300")
+    time.sleep(0.5)
+    child.send(b"\x1a")
+    child.expect(rb"Stopped|Suspended")
+    child.sendline(b"fg")
+    child.expect(rb"sleep 300\r\n.*sleep 300")
+    child.sendintr()
+    child.sendline(b"exit 5")
+    rest, status = ended(child)
+    assert b"tty" not in rest
+    assert status == 5, rest

@@ -130,7 +130,7 @@ def first_process(spec: Spec, command: list[str]) -> NoReturn:
         arm_first(GO)
         own_process_view()
         limits(spec.ceilings)
-        own_session(spec.terminal)
+        own_session(terminal=False)  # the agent takes its own, see layout.init_script
         for fd in (GO, READY):
             os.set_inheritable(fd, True)
         os.execve(command[0], command, bwrap_environment())  # noqa: S606 - the sandbox itself

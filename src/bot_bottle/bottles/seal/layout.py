@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 
-from bot_bottle.base.errors import OperatorFault
+from bot_bottle.base.errors import HostFault, OperatorFault
 from bot_bottle.bottles.seal import etc, seccomp
 from bot_bottle.bottles.seal.ids import Ids
 from bot_bottle.bottles.seal.spec import Content, Spec
@@ -20,6 +20,7 @@ STAGED_TMP = f"{STAGE}/tmp"  # noqa: S108 - on the hidden stage
 PRIVATE = "/run/bot-bottle"  # our own files inside
 INIT, PROBE, PYTHON = f"{PRIVATE}/init", f"{PRIVATE}/probe.py", f"{PRIVATE}/python"
 HOME = "/home/agent"
+SETSID = "/usr/bin/setsid"
 HOST_ETC = (  # copied: small files without a name, key or person in them
     "ld.so.cache",
     "localtime",
@@ -57,8 +58,21 @@ def init_script(spec: Spec) -> bytes:
                 "plan.bad-variable", f"{name!r} is no name for an environment variable.", "Rename it."
             )
         lines.append(f"export {name}={shlex.quote(value)}")
-    lines.append("exec " + " ".join(map(shlex.quote, spec.argv)) + " 3<&- 4>&-")
+    lines.append("exec " + " ".join(map(shlex.quote, (*own_terminal(spec.terminal), *spec.argv))) + " 3<&- 4>&-")
     return "\n".join(lines).encode("utf-8", "surrogateescape") + b"\n"
+
+
+def own_terminal(terminal: bool) -> tuple[str, ...]:
+    """What makes the agent the leader of a session whose controlling terminal is our pty (D15).
+
+    Not the first process's session: its number is 0 inside, and shells that save and restore the terminal's process
+    group (dash) stumble over that. Raises HostFault where util-linux has no setsid.
+    """
+    if not terminal:
+        return ()
+    if not os.path.exists(SETSID):
+        raise HostFault("host.no-setsid", f"There is no {SETSID} on this host.", "Install util-linux.")
+    return SETSID, "--ctty"
 
 
 def namespaces() -> list[str]:

@@ -3,30 +3,46 @@
 from bot_bottle.base.sizes import human
 from bot_bottle.base.text import visible
 from bot_bottle.bottles.outcome import Outcome
+from bot_bottle.egress.messages import Counters
 
 _WIDTH = 9
 
 
 def lines(outcome: Outcome) -> list[str]:
-    """Five lines, then the newest checkpoint and what else a person should know. Names of hosts are agent-chosen."""
+    """Five lines, then what else a person should know. Names of hosts are agent-chosen.
+
+    The checkpoint in the last of them, from its word on, is what `log verify --against` takes.
+    """
     counters = outcome.counters
     moved = f"{human(counters.bytes_up)} up, {human(counters.bytes_down)} down"
     used = ", ".join(f"{visible(name)} x{times}" for name, times in sorted(counters.secrets.items())) or "none"
     out = [
         _line("allowed", f"{counters.allowed}  {_hosts(counters.hosts)}  {moved}"),
         _line("asked", f"{counters.asked}"),
-        _line("denied", f"{counters.denied}  {_hosts(counters.denied_hosts)}"),
+        _line("denied", f"{counters.denied}  {_refused(counters)}"),
         _line("secrets", used),
-        _line("record", f"{outcome.log}  {outcome.records} records, {'sealed' if outcome.sealed else 'NOT SEALED'}"),
+        _line("record", f"{outcome.log}  {_sealed(outcome)}"),
     ]
-    if outcome.checkpoint:
-        size, root = [*outcome.checkpoint.split("\n"), "", "", ""][1:3]
-        out.append(_line("", f"checkpoint {size} {root}"))
     return [*out, *(_line("found", finding) for finding in outcome.findings)]
 
 
 def _line(name: str, text: str) -> str:
     return f"{name:<{_WIDTH}} {text.rstrip()}"
+
+
+def _sealed(outcome: Outcome) -> str:
+    if not outcome.checkpoint:
+        return f"{outcome.records} records, NOT SEALED"
+    size, root = [*outcome.checkpoint.split("\n"), "", "", ""][1:3]
+    state = "sealed" if outcome.sealed else f"{outcome.records} records, NOT SEALED"
+    return f"{state}, checkpoint {size} {root}"
+
+
+def _refused(counters: Counters) -> str:
+    """Hosts of what was denied or asked; what named none, or one host too many, counts too."""
+    nameless = counters.denied + counters.asked - sum(counters.denied_hosts.values())
+    named = [_hosts(counters.denied_hosts)] if counters.denied_hosts else []
+    return ", ".join([*named, *([f"{nameless} unnamed"] if nameless > 0 else [])])
 
 
 def _hosts(hosts: dict[str, int]) -> str:

@@ -54,13 +54,15 @@ def test_a_reader_that_goes_away_ends_the_command(world: World) -> None:
 def test_the_summary_has_five_lines_and_the_newest_checkpoint(world: World) -> None:
     done = world.run("sh", "-c", f"curl -sS https://{HOST}/a; curl -sS https://evil.example.org/; true")
     lines = done.stderr.splitlines()
-    names = [line.split()[0] for line in lines[-6:-1]]
-    assert names == ["allowed", "asked", "denied", "secrets", "record"], lines
-    assert "api.example.com x1" in lines[-6]
-    assert "evil.example.org x1" in lines[-4]
-    assert "example x1" in lines[-3]
-    assert "sealed" in lines[-2]
-    assert lines[-1].split()[0] == "checkpoint"
+    ours = lines[-5:]
+    assert [line.split()[0] for line in ours] == ["allowed", "asked", "denied", "secrets", "record"], lines
+    assert "api.example.com x1" in ours[0]
+    assert ours[2].split() == ["denied", "1", "evil.example.org", "x1"]
+    assert "example x1" in ours[3]
+    checkpoint = ours[4].partition("sealed, ")[2]
+    assert checkpoint.startswith("checkpoint ")
+    done = world.cli("log", "verify", "--against", checkpoint)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_record_says_sealed_and_holds_the_whole_life(world: World) -> None:

@@ -32,15 +32,20 @@ def test_the_five_lines_and_the_checkpoint() -> None:
         "asked     0",
         "denied    2  e.example x2",
         "secrets   key x3",
-        "record    /log  7 records, sealed",
-        "          checkpoint 7 ROOT=",
+        "record    /log  sealed, checkpoint 7 ROOT=",
     ]
+
+
+def test_what_named_no_host_is_counted_without_an_empty_name() -> None:
+    assert lines(outcome(denied=3))[2] == "denied    3  3 unnamed"
+    assert lines(outcome(denied=3, denied_hosts={"e.example": 1}))[2] == "denied    3  e.example x1, 2 unnamed"
+    assert lines(outcome())[2] == "denied    0"
 
 
 @given(st.dictionaries(st.text(max_size=300), st.integers(0, 10**9), max_size=10))
 def test_b73_names_that_an_agent_chose_cannot_add_lines_or_drive_the_terminal(names: dict[str, int]) -> None:
     found = lines(outcome(denied_hosts=names, hosts=names, secrets={}))
-    assert len(found) == 6
+    assert len(found) == 5
     for line in found:
         assert "\n" not in line
         assert not any(unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") for c in line)

@@ -11,7 +11,7 @@ from bot_bottle.cli.options import BOTTLES, LABEL, WORKSPACE, at_end, place
 @WORKSPACE
 @click.option("--no-workspace", is_flag=True, help="The command sees no directory of this host.")
 @click.option("--timeout", metavar="DURATION", help="End it after this time (exit 124).")
-@click.option("--keep", "keep", is_flag=True, help="Keep its changes for `apply` or `discard`.")
+@click.option("--keep", "keep", is_flag=True, help="Keep its changes as a branch, else under its label.")
 @click.option("--apply", "apply", is_flag=True, help="Apply its changes to the workspace.")
 @click.option("--dry-run", is_flag=True, help="Print the effective plan and start nothing.")
 @click.option("--quiet", "-q", is_flag=True, help="No summary.")

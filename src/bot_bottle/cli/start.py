@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--result", metavar="FILE", default="", help="Write how it went, as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on standard output.")
 @click.option("--dry-run", is_flag=True, help="Print the effective plan and start nothing.")
-@click.option("--keep", "keep", is_flag=True, help="Keep its changes for `apply` or `discard`.")
+@click.option("--keep", "keep", is_flag=True, help="Keep its changes as a branch, else under its label.")
 @click.option("--apply", "apply", is_flag=True, help="Apply its changes to the workspace.")
 @click.option("--discard", "discard", is_flag=True, help="Throw its changes away.")
 @click.pass_context

@@ -14,7 +14,7 @@ from attacks.workspace_stage import Stage, git, mounts_of, plan, repository, she
 from bot_bottle.base.errors import OperatorFault
 from bot_bottle.bottles.plan import Mount, Workspace
 from bot_bottle.bottles.seal.offline import run_sealed
-from bot_bottle.bottles.workspace import binding, facts, prepare
+from bot_bottle.bottles.workspace import facts, guards, prepare
 from bot_bottle.bottles.workspace.discard import discard
 
 TOKEN = "ghp_" + "a1B2" * 9
@@ -53,9 +53,9 @@ def test_d04_git_cannot_be_renamed_away_in_bind(at: Stage) -> None:
     attack = "mv .git .old && mkdir -p .git/hooks && echo 'touch /tmp/owned' > .git/hooks/post-checkout"
     prepared = at.prepare("bind")
     assert in_bind(at, prepared, attack) != 0
-    assert binding.check(prepared.guards) == []
+    assert guards.check(prepared.guards) == []
     assert in_bind(at, prepared, attack, guarded=False) == 0, "control: without the guards it works"
-    assert any(".git" in sentence for sentence in binding.check(prepared.guards))
+    assert any(".git" in sentence for sentence in guards.check(prepared.guards))
 
 
 @pytest.mark.bottle
@@ -94,9 +94,9 @@ def test_d04_protected_files_cannot_be_written(at: Stage, attack: str) -> None:
     repository(at.source, **{"a": "a", "sub/.vscode/tasks.json": "[]"})
     prepared = at.prepare("bind")
     assert in_bind(at, prepared, attack) != 0
-    assert binding.check(prepared.guards) == []
+    assert guards.check(prepared.guards) == []
     assert in_bind(at, prepared, attack, guarded=False) == 0, "control"
-    assert binding.check(prepared.guards) or "commondir" not in attack
+    assert guards.check(prepared.guards) or "commondir" not in attack
 
 
 @pytest.mark.bottle
@@ -124,7 +124,7 @@ def test_b66_d04_absent_protected_names_cannot_be_created(at: Stage, path: str) 
         )
         == 0
     )
-    assert binding.check(other.guards), "control: the planted file is found before a host tool runs"
+    assert guards.check(other.guards), "control: the planted file is found before a host tool runs"
 
 
 @pytest.mark.bottle
@@ -148,7 +148,7 @@ def test_d04_a_worktree_is_guarded_with_its_common_directory(at: Stage) -> None:
     ):
         assert in_bind(at, prepared, attack) != 0
     assert git(main, "log", "-1", "--format=%s", "side") == "n"
-    assert binding.check(prepared.guards) == []
+    assert guards.check(prepared.guards) == []
 
 
 def test_d04_empty_places_are_removed_after_a_crash(at: Stage) -> None:

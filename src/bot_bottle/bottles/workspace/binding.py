@@ -2,22 +2,18 @@
 
 Every directory from the root of the workspace to a protected path is itself a mount point, so that it cannot be
 renamed away; protected files are read-only, absent protected names are covered, credentials, sockets, FIFOs and
-devices are masked. `check` compares at the end, before any tool of the host touches the tree.
+devices are masked. `guards.check` compares at the end, before any tool of the host touches the tree.
 """
 
-import contextlib
-import hashlib
 import os
-import stat
 from dataclasses import dataclass, field
 
-import msgspec
-
-from bot_bottle.base.errors import AgentFault, OperatorFault
+from bot_bottle.base.errors import OperatorFault
 from bot_bottle.base.text import visible
 from bot_bottle.bottles.plan import Mount, Workspace
 from bot_bottle.bottles.workspace import gitcopy, trusted
 from bot_bottle.bottles.workspace.gitlink import GitFacts
+from bot_bottle.bottles.workspace.guards import COMMONDIR, CREATED, Guard, create, digest
 from bot_bottle.bottles.workspace.reach import Entry, Limits, Tree
 
 _LIMITS = Limits(entries=1_000_000, seconds=300)
@@ -25,18 +21,7 @@ _IN_GIT = (
     "hooks", "config", "config.worktree", "commondir", "info/attributes", "objects/info/alternates",
 )  # fmt: skip
 _IN_WORKTREE = ("commondir", "gitdir", "config.worktree")
-CREATED = "created"
-COMMONDIR = b".\n"
 _DIRECTORIES = {"hooks", "info"}
-
-
-class Guard(msgspec.Struct, frozen=True):
-    """One protected absolute path at the start. ino: of the entry; digest: sha256 of a file, "" of a directory,
-    ``absent`` where nothing was."""
-
-    path: str
-    ino: int
-    digest: str
 
 
 @dataclass(slots=True)
@@ -151,7 +136,7 @@ class _Guarding:
         if directory:
             os.mkdir(path, 0o755)
         else:
-            _create(path, b"")
+            create(path, b"")
         self.guards[path] = Guard(path, os.lstat(path).st_ino, "absent")
         self.masks.add(path)
 
@@ -164,9 +149,9 @@ class _Guarding:
         """git on the host fails over an empty `commondir`, and takes "." for the directory itself."""
         place = os.path.join(self.state, "commondir")
         if not os.path.exists(place):
-            _create(place, COMMONDIR)
+            create(place, COMMONDIR)
         self._note_created(path)
-        _create(path, COMMONDIR)
+        create(path, COMMONDIR)
         self.files[path] = place
         self._remember(path)
 
@@ -219,7 +204,7 @@ class _Guarding:
         place = os.path.join(self.state, "gitexclude")
         if os.path.lexists(place):
             os.unlink(place)
-        _create(place, b"\n".join(lines) + b"\n")
+        create(place, b"\n".join(lines) + b"\n")
         self.files[exclude] = place
 
     def pin_parents(self, path: str) -> None:
@@ -233,7 +218,7 @@ class _Guarding:
             at = os.path.dirname(at)
 
     def _remember(self, path: str) -> None:
-        self.guards[path] = Guard(path, os.lstat(path).st_ino, _digest(path))
+        self.guards[path] = Guard(path, os.lstat(path).st_ino, digest(path))
 
     def result(self) -> Guarded:
         mounts = sorted(self.mounts.values(), key=lambda m: m.target.count("/"))
@@ -254,53 +239,3 @@ def _refuse_links(git_dir: str) -> None:
                     "Use `workspace: {mode: copy}`"
                     + (", or give it files of its own: git repack -a -d." if linked else "."),
                 )
-
-
-def _digest(path: str) -> str:
-    """sha256 of a file; of a directory that is read-only as a whole nothing is needed but its inode."""
-    if os.path.isdir(path):
-        return ""
-    with Tree(os.path.dirname(path)) as tree:
-        return hashlib.sha256(tree.read(os.path.basename(path), 64_000_000)).hexdigest()
-
-
-def check(guards: tuple[Guard, ...]) -> list[str]:
-    """Sentences about every protected path that is not what it was. Empty: a host tool may touch the tree."""
-    broken: list[str] = []
-    for one in guards:
-        try:
-            found = os.lstat(one.path)
-            same = found.st_ino == one.ino and (one.digest == "absent" or _digest(one.path) == one.digest)
-            if one.digest == "absent":
-                same = same and (found.st_size == 0 or (os.path.isdir(one.path) and not os.listdir(one.path)))
-        except (OSError, AgentFault):
-            same = False
-        if not same:
-            broken.append(f"{visible(one.path)} is not what it was at the start")
-    return broken
-
-
-def _is_own_commondir(path: str) -> bool:
-    return _digest(path) == hashlib.sha256(COMMONDIR).hexdigest()
-
-
-def _create(path: str, data: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-
-
-def uncover(state: str) -> None:
-    """Removes the empty mount points that `guard` made in the source, if they are still empty. Safe to repeat."""
-    try:
-        with open(os.path.join(state, CREATED), "rb") as file:
-            created = [os.fsdecode(name) for name in file.read().split(b"\0") if name]
-    except FileNotFoundError:
-        return
-    for path in reversed(created):
-        with contextlib.suppress(OSError, AgentFault):
-            found = os.lstat(path)
-            if stat.S_ISDIR(found.st_mode):
-                os.rmdir(path)
-            elif found.st_size == 0 or (path.endswith("/commondir") and _is_own_commondir(path)):
-                os.unlink(path)

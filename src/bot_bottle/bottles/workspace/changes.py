@@ -13,7 +13,7 @@ import msgspec
 
 from bot_bottle.base.errors import AgentFault, HostFault, OperatorFault
 from bot_bottle.base.text import visible
-from bot_bottle.bottles.workspace import bare, binding, listing, sealedgit
+from bot_bottle.bottles.workspace import bare, guards, listing, sealedgit
 from bot_bottle.bottles.workspace.listing import Candidates
 from bot_bottle.bottles.workspace.prepare import Prepared, mark_source
 from bot_bottle.bottles.workspace.rawdiff import NONE, RawChange
@@ -198,8 +198,8 @@ def _describe(repository: str, base: str, result: str, raw: list[RawChange], fou
 
 def _of_bind(prepared: Prepared) -> Changes:
     """A bound workspace has no second side: paths by their marks, and whether the guards held (D04)."""
-    violations = tuple(binding.check(prepared.guards))
-    binding.uncover(prepared.state)
+    violations = tuple(guards.check(prepared.guards))
+    guards.uncover(prepared.state)
     start = Snapshot.load(prepared.path("source.marks"))
     now = mark_source(prepared.source, prepared.masked)
     violations += tuple(f"{visible(path)} is a git directory that was not there" for path in _new_git(start, now))

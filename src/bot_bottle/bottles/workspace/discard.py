@@ -3,7 +3,7 @@
 import contextlib
 import os
 
-from bot_bottle.bottles.workspace import binding
+from bot_bottle.bottles.workspace import guards
 from bot_bottle.bottles.workspace.prepare import RECORD
 from bot_bottle.bottles.workspace.removal import remove
 
@@ -24,7 +24,7 @@ def discard(state: str) -> None:
 
     The record goes first: a tree that is half removed must never pass for work in which files were deleted.
     """
-    binding.uncover(state)
+    guards.uncover(state)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(os.path.join(state, RECORD))
     for name in PARTS:

@@ -16,6 +16,7 @@ from bot_bottle.bottles.ports import Layout
 from bot_bottle.bottles.workspace import binding, facts, gitcopy, gitlink, hostgit, overlay
 from bot_bottle.bottles.workspace.caches import prepare_caches
 from bot_bottle.bottles.workspace.copying import Copied, copy_tree
+from bot_bottle.bottles.workspace.guards import Guard
 from bot_bottle.bottles.workspace.reach import Entry, Limits, Tree
 from bot_bottle.bottles.workspace.removal import remove
 from bot_bottle.bottles.workspace.skills import copy_skills
@@ -54,7 +55,7 @@ class Prepared(msgspec.Struct, frozen=True):
     left_out: dict[str, str] = {}
     head: str = ""
     git_user: tuple[str, str] = ("", "")
-    guards: tuple[binding.Guard, ...] = ()
+    guards: tuple[Guard, ...] = ()
 
     @property
     def base_is_source(self) -> bool:

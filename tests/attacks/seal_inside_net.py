@@ -255,11 +255,13 @@ def relay():
     def through(port):
         with socket.create_server(("127.0.0.1", 0)) as own:
             if os.fork() == 0:
-                client, _ = own.accept()
-                with client, socket.create_connection(("127.0.0.1", port), 2) as onward:
-                    onward.sendall(client.recv(4096))
-                    client.sendall(onward.recv(4096))
-                os._exit(0)
+                try:
+                    client, _ = own.accept()
+                    with client, socket.create_connection(("127.0.0.1", port), 2) as onward:
+                        onward.sendall(client.recv(4096))
+                        client.sendall(onward.recv(4096))
+                finally:
+                    os._exit(0)  # also after a refused connection: the parent alone reports
             with socket.create_connection(own.getsockname(), 2) as sock:
                 sock.sendall(b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n")
                 return sock.recv(4096)

@@ -2,9 +2,11 @@
 
 import click
 
+from bot_bottle.cli.options import OF_LABEL
+
 
 @click.command()
-@click.argument("label")
+@OF_LABEL
 @click.pass_context
 def command(context: click.Context, label: str) -> None:
     """Attach this terminal to a detached bottle; ctrl-P ctrl-Q leaves it running."""

@@ -8,6 +8,7 @@ import click
 from bot_bottle.base.errors import BusyFault, OperatorFault, UsageFault
 from bot_bottle.base.home import locate
 from bot_bottle.base.ids import is_label
+from bot_bottle.cli.options import OF_LABEL
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 ACCEPT = click.option(
@@ -23,7 +24,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("label")
+@OF_LABEL
 @AS_JSON
 @click.option("--patch", is_flag=True, help="The whole patch.")
 def show(label: str, as_json: bool, patch: bool) -> None:
@@ -41,7 +42,7 @@ def show(label: str, as_json: bool, patch: bool) -> None:
 
 
 @command.command()
-@click.argument("label")
+@OF_LABEL
 @ACCEPT
 @ACCEPT_ALL
 @SKIP
@@ -73,7 +74,7 @@ def apply(label: str, accept: tuple[str, ...], accept_all: bool, skip: bool, as_
 
 
 @command.command()
-@click.argument("label")
+@OF_LABEL
 @click.option("--branch", default="", metavar="NAME", help="Default: bot-bottle/LABEL.")
 @click.option("--message", "-m", default="", metavar="TEXT", help="Of the commit.")
 @ACCEPT
@@ -98,7 +99,7 @@ def keep(
 
 
 @command.command()
-@click.argument("label")
+@OF_LABEL
 @AS_JSON
 def discard(label: str, as_json: bool) -> None:
     """Throw away all that is kept under LABEL: its copy of the workspace, its changes, its HOME."""

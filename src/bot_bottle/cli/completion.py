@@ -1,4 +1,4 @@
-"""Names for shell completion: bottles, agents and harnesses. Reads directories, never a bottle or agent file."""
+"""Names for shell completion: bottles, agents, harnesses and labels. No bottle or agent file is read."""
 
 import os
 
@@ -22,6 +22,13 @@ def complete_manifest(_context: click.Context, _parameter: click.Parameter, inco
     """Names of bottle and agent files."""
     bottles, agents = _names()
     return _items(sorted({*bottles, *agents}), incomplete)
+
+
+def complete_label(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Labels of running and kept bottles."""
+    from bot_bottle.bottles.lease import leases
+
+    return _items([held.label for held, _ in leases(locate(os.environ))], incomplete)
 
 
 def _names() -> tuple[list[str], list[str]]:

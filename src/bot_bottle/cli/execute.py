@@ -2,10 +2,12 @@
 
 import click
 
+from bot_bottle.cli.options import OF_LABEL
+
 
 @click.command(name="exec", context_settings={"allow_interspersed_args": False})
 @click.option("--tty/--no-tty", "-t/-T", default=None, help="A terminal for it; default: where this is one.")
-@click.argument("label")
+@OF_LABEL
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
 def command(context: click.Context, tty: bool | None, label: str, argv: tuple[str, ...]) -> None:

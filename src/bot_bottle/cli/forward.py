@@ -2,9 +2,11 @@
 
 import click
 
+from bot_bottle.cli.options import OF_LABEL
+
 
 @click.command()
-@click.argument("label")
+@OF_LABEL
 @click.argument("port", type=click.IntRange(1, 65535))
 @click.option(
     "--listen", type=click.IntRange(0, 65535), default=None, help="Port on 127.0.0.1 here; default: the same, 0: any."

@@ -2,9 +2,11 @@
 
 import click
 
+from bot_bottle.cli.options import OF_LABEL
+
 
 @click.command()
-@click.argument("label")
+@OF_LABEL
 def command(label: str) -> None:
     """Stop all traffic and processes of a bottle, at once; `thaw` lets it go on."""
     from bot_bottle.api.bottles import freeze

@@ -2,11 +2,11 @@
 
 import click
 
-from bot_bottle.cli.options import AS_JSON
+from bot_bottle.cli.options import AS_JSON, OF_LABEL
 
 
 @click.command()
-@click.argument("label")
+@OF_LABEL
 @AS_JSON
 def command(label: str, as_json: bool) -> None:
     """Show one running bottle: policy, counters, confinement, record."""

@@ -5,9 +5,11 @@ import sys
 
 import click
 
+from bot_bottle.cli.options import OF_LABEL
+
 
 @click.command()
-@click.argument("label")
+@OF_LABEL
 @click.option("--follow", "-f", is_flag=True, help="Go on until the bottle ends.")
 def command(label: str, follow: bool) -> None:
     """Show the output of a detached bottle, also after its end. Into a terminal it is filtered."""

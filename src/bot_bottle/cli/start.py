@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot_bottle.cli.options import BOTTLES, LABEL, WORKSPACE, at_end, place, seconds
+from bot_bottle.cli.options import BOTTLES, LABEL, WORKSPACE, at_end, names, place, seconds
 
 if TYPE_CHECKING:
     from bot_bottle.api.bottles import Prepared
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
-@click.argument("name")
+@click.argument("name", shell_complete=names("agent"))
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED)
 @BOTTLES
 @LABEL

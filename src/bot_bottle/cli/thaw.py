@@ -2,9 +2,11 @@
 
 import click
 
+from bot_bottle.cli.options import OF_LABEL
+
 
 @click.command()
-@click.argument("label")
+@OF_LABEL
 def command(label: str) -> None:
     """Let a frozen bottle go on."""
     from bot_bottle.api.bottles import thaw

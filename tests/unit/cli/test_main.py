@@ -1,6 +1,7 @@
 """The command itself: lazy verbs, errors as text, exit codes, start-up cost."""
 
 import errno
+import os
 import resource
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 
 from bot_bottle.base import errors
 from bot_bottle.base.errors import Problem
+from bot_bottle.base.home import locate
+from bot_bottle.bottles import lease
 from bot_bottle.cli import main as program
 
 BIN = Path(sys.executable).parent / "bot-bottle"
@@ -122,3 +125,25 @@ def test_a_slip_in_our_own_options_is_no_command(words: list[str]) -> None:
     assert done.returncode == 2
     assert "No such option" in done.stderr
     assert words[1] in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [("stop", "one"), ("changes show", "one"), ("run --bottle", "github-read"), ("start", "claude")],
+)
+def test_a_shell_completes_names(words: str, found: str, home: Path) -> None:
+    lease.take(locate(os.environ), lease.Held("one", "r", "b", "a", "h", "/w", 1, state="kept")).release(keep=True)
+    line = f"bot-bottle {words} "
+    env = {
+        **os.environ,
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split())),
+        "_BOT_BOTTLE_COMPLETE": "bash_complete",
+    }
+    done = subprocess.run([BIN], env=env, capture_output=True, text=True, check=False)
+    assert f"plain,{found}" in done.stdout.splitlines(), done
+
+
+def test_a_workspace_that_is_not_there_is_the_persons_slip(home: Path) -> None:
+    done = subprocess.run([BIN, "run", "-w", "/nonexistent", "true"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "bot-bottle: There is no directory /nonexistent.")

@@ -112,3 +112,22 @@ def test_d07_the_sieve_reads_regular_files_only_and_closes_all(tmp_path: Path) -
     for fd in fds:
         with pytest.raises(OSError):
             os.fstat(fd)
+
+
+BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+KEY = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.skipif(not BUNDLE.exists(), reason="no bundle of authorities on this host")
+def test_d07_a_bundle_of_authorities_is_shown_and_one_with_a_key_is_masked(at: Stage) -> None:
+    place = at.source / ".venv/lib/python3/site-packages/certifi"
+    place.mkdir(parents=True)
+    bundle = BUNDLE.read_bytes()
+    for name in ("cacert.pem", "ca.crt"):
+        (place / name).write_bytes(bundle)
+        (at.source / name).write_bytes(bundle + KEY.encode())
+    assert set(at.look().masked) == {"cacert.pem", "ca.crt"}
+    prepared = at.prepare("copy")
+    shown = Path(prepared.workspace) / place.relative_to(at.source)
+    assert (shown / "cacert.pem").read_bytes() == (shown / "ca.crt").read_bytes() == bundle
+    assert not (Path(prepared.workspace) / "cacert.pem").exists()

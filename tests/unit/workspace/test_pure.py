@@ -1,7 +1,6 @@
 """The pure parts: raw differences, names, settings, trusted files, review."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -162,11 +161,12 @@ def test_keep_globs() -> None:
     assert not names.is_kept("a/.env", ("b/*",)) and not names.is_kept(".env", ())
 
 
-def test_public_certificates(tmp_path: Path) -> None:
-    assert names.is_public_certificate(b"-----BEGIN CERTIFICATE-----\n")
-    assert names.is_public_certificate(
-        b"# Issuer: CN=x\r\n-----BEGIN CERTIFICATE-----\r\nMII\r\n-----BEGIN X509 CRL-----\r\n"
-    )
+def test_public_certificates() -> None:
+    assert names.is_public("a.pem", b"-----BEGIN CERTIFICATE-----\n")
+    assert names.is_public("A.PEM", b"# x\r\n-----BEGIN CERTIFICATE-----\r\nMII\r\n-----BEGIN X509 CRL-----\r\n")
     for more in ("EC PRIVATE KEY", "PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "PGP MESSAGE", "DH PARAMETERS"):
-        assert not names.is_public_certificate(f"-----BEGIN CERTIFICATE-----\n-----BEGIN {more}-----\n".encode())
-    assert not names.is_public_certificate(b"secret-token\n") and not names.is_public_certificate(b"")
+        assert not names.is_public("a.pem", f"-----BEGIN CERTIFICATE-----\n-----BEGIN {more}-----\n".encode())
+    assert not names.is_public("a.pem", b"secret-token\n") and not names.is_public("a.pem", b"")
+    assert names.is_public("a.crt", b"\x30\x82der") and not names.is_public(
+        "a.crt", b"-----BEGIN RSA PRIVATE KEY-----"
+    )

@@ -190,10 +190,10 @@ def is_hidden(tree: Tree, path: str, size: int, keep: tuple[str, ...]) -> bool:
 
 
 def _public(tree: Tree, path: str, size: int) -> bool:
-    if not path.lower().endswith(".pem") or size > 4_000_000:
+    if not names.may_be_public(path) or size > 4_000_000:
         return False
     try:
-        return names.is_public_certificate(tree.read(path, 4_000_000))
+        return names.is_public(path, tree.read(path, 4_000_000))
     except (OSError, AgentFault):
         return False
 

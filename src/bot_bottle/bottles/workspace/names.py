@@ -39,8 +39,17 @@ def _is_source(name: str) -> bool:
     return not name.startswith(("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_xmss"))
 
 
-def is_public_certificate(data: bytes) -> bool:
-    """Whether a PEM file holds certificates and revocation lists only: a CA bundle of a virtual environment, which
-    programs in the workspace need for TLS. Any other block, or none, is taken for a secret."""
+def may_be_public(path: str) -> bool:
+    """Whether the content decides: certificates are public, programs in the workspace need them for TLS."""
+    return path.lower().endswith((".pem", ".crt"))
+
+
+def is_public(path: str, data: bytes) -> bool:
+    """A ``*.crt`` (text or DER) without a private key; a ``*.pem`` of certificates and revocation lists only.
+
+    Any other block in a ``*.pem``, or none, is taken for a secret.
+    """
+    if b"PRIVATE KEY" in data:
+        return False
     blocks = _BLOCK.findall(data)
-    return b"PRIVATE KEY" not in data and bool(blocks) and all(label in _PUBLIC for label in blocks)
+    return path.lower().endswith(".crt") or (bool(blocks) and all(label in _PUBLIC for label in blocks))

@@ -40,6 +40,11 @@ class Prepared:
     backend: Backend
     crew: Crew
 
+    @property
+    def base(self) -> str:
+        """What the label begins with where the person named none, so that a busy one can be exchanged; else ""."""
+        return "" if self.request.label else self.request.base or self.plan.agent
+
     def close(self) -> None:
         self.crew.close()
 
@@ -61,6 +66,7 @@ class Prepared:
             crew=self.crew,
             say=self.host.say,
             work=self.request.at_end != "discard",
+            base=self.base,
             step=step,
         )
         return Run(self.plan, self.host.home, wishes).go()

@@ -12,6 +12,7 @@ import msgspec
 from bot_bottle.api.bottles import Prepared
 from bot_bottle.base.errors import AgentFault
 from bot_bottle.bottles.outcome import Outcome
+from bot_bottle.bottles.run import LEASED, Run
 from bot_bottle.bottles.streams import Recorder
 from bot_bottle.harnesses import load
 from bot_bottle.harnesses.success import Outcome as Success
@@ -66,11 +67,14 @@ class Headless:
 
     def run(self) -> Outcome:
         """To the end; a failure that only the event stream shows becomes exit code 1."""
-        plan = self._prepared.plan
-        self._event({"event": "start", "label": plan.label, "agent": plan.agent, "harness": plan.harness})
-        outcome = self._prepared.start(Recorder(self._take), look=self._judge)
+        outcome = self._prepared.start(Recorder(self._take), step=self._begun, look=self._judge)
         self._event({"event": "end", "outcome": msgspec.to_builtins(outcome)})
         return outcome
+
+    def _begun(self, step: str, run: Run) -> None:
+        if step == LEASED:
+            plan = run.plan
+            self._event({"event": "start", "label": plan.label, "agent": plan.agent, "harness": plan.harness})
 
     def _take(self, data: bytes) -> None:
         if not self._events:
@@ -103,13 +107,13 @@ class Headless:
         """Before the bottle's HOME is removed."""
         self._lines.finish()
         success = self._harness.success
-        written = home_file(self._home(), success.file) if success.file else b""
+        written = home_file(self._home(outcome.label), success.file) if success.file else b""
         exit_code = outcome.agent_status if outcome.status in ("ok", "failed") else None
         reading = read(success, self._lines.kept, written, exit_code)
         settle(outcome, reading)
 
-    def _home(self) -> str:
-        return os.path.join(self._prepared.host.home.state(self._prepared.plan.label), "home")
+    def _home(self, label: str) -> str:
+        return os.path.join(self._prepared.host.home.state(label), "home")
 
 
 def settle(outcome: Outcome, reading: Reading) -> None:

@@ -81,7 +81,7 @@ def make_plan(host: Host, request: Request, crew: Crew, backend: Backend, survey
     merged = library.resolve(names)
     loaded = catalogue.get(agent.harness)
     wanted = planner.Wanted(
-        label=request.label or free_label(host.home, request.base or agent.name),
+        label=request.label or leases.free_label(host.home, request.base or agent.name),
         agent=agent,
         bottles=merged,
         bottle="+".join(names) or "default",
@@ -177,10 +177,3 @@ def git_user(host: Host) -> tuple[str, str]:
     lines = [line.partition(" ") for line in done.stdout.decode("utf-8", "replace").splitlines()]
     found = {name: value for name, _, value in lines}
     return found.get("user.name", ""), found.get("user.email", "")
-
-
-def free_label(home: Home, name: str) -> str:
-    """`name`, or `name-2` and so on: the first that nobody has."""
-    taken = {held.label for held, lives in leases.leases(home) if lives or held.state == "kept"}
-    base = name.lower().replace("_", "-")[:50]
-    return next(label for n in range(1, 10000) if (label := base if n == 1 else f"{base}-{n}") not in taken)

@@ -26,12 +26,12 @@ Viewer = Channel[FromSession, ToSession]
 
 
 class Detached:
-    """Implements streams.Streams. directory: of the session socket. output: file that keeps what was written."""
+    """Implements streams.Streams. `place` first, once the label is ours: the label's last owner may still write."""
 
-    def __init__(self, directory: str, output: str, terminal: bool) -> None:
+    def __init__(self, terminal: bool) -> None:
         self.terminal = terminal
-        self._directory = directory
-        self._output = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._directory = ""
+        self._output = -1
         self._left = MOST_OUTPUT
         self._recent: deque[bytes] = deque()
         self._recent_size = 0
@@ -41,6 +41,11 @@ class Detached:
         self._open = 0
         self._loop: Loop | None = None
         self._listener = None
+
+    def place(self, directory: str, output: str) -> None:
+        """directory: of the session socket. output: file that keeps what was written."""
+        self._directory = directory
+        self._output = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
     def attach(self, loop: Loop, stdio: Stdio) -> None:
         self._loop = loop

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import struct
+from collections.abc import Collection
 
 import msgspec
 
@@ -103,6 +104,13 @@ def take(home: Home, held: Held) -> Lease:
     lease = Lease(home, held, lock)
     lease.update()
     return lease
+
+
+def free_label(home: Home, name: str, refused: Collection[str] = ()) -> str:
+    """`name`, or `name-2` and so on: the first that nobody has and that is not among the refused."""
+    taken = {held.label for held, lives in leases(home) if lives or held.state == "kept"} | set(refused)
+    base = name.lower().replace("_", "-")[:50]
+    return next(label for n in range(1, 10000) if (label := base if n == 1 else f"{base}-{n}") not in taken)
 
 
 def busy(label: str, held: Held | None = None) -> BusyFault:

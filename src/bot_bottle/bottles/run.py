@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bot_bottle.base.errors import SealFault
+from bot_bottle.base.errors import BusyFault, SealFault
 from bot_bottle.base.home import Home
 from bot_bottle.base.text import visible
 from bot_bottle.bottles import lease as leases
@@ -37,9 +37,12 @@ from bot_bottle.keeper.loop import Loop
 
 READY_SECONDS = 30.0
 SEAL_SECONDS = 30.0
+MOST_LABELS = 100
 STEPS = (
     "lease", "keeper", "gateway", "workspace", "seal", "doors", "probe", "go", "relay", "stop", "changes", "outcome",
 )  # fmt: skip
+LEASED = STEPS[1]
+"""The first step of a run that has its label."""
 
 Step = Callable[[str, "Run"], None]
 AtEnd = Callable[[Prepared, Plan, Outcome], None]
@@ -51,7 +54,7 @@ class Wishes:
 
     environ: this host's variables, of which our processes get a listed few. crew: keeper and gateway, where they
     were started ahead of the plan. terminal: see Crew. say: one line for the person while it runs.
-    work: whether the changes matter, should we be killed.
+    work: whether the changes matter, should we be killed. base: where the person named no label, what it begins with.
     """
 
     run: str
@@ -64,6 +67,7 @@ class Wishes:
     say: Callable[[str], None] = lambda _line: None
     detached: bool = False
     work: bool = False
+    base: str = ""
     step: Step = lambda _name, _run: None
     ready: Callable[["Run"], None] = lambda _run: None
 
@@ -106,6 +110,23 @@ class Run:
         """1: the label is ours; what dead runs left is ended, and sealed by our keeper."""
         self._at("lease")
         self.orphans = reap(self.home)
+        self.lease = self._label()
+        undo.callback(self._free_label)
+
+    def _label(self) -> leases.Lease:
+        """Somebody may have taken it since the plan was made: another one, where the person named none."""
+        refused: set[str] = set()
+        while True:
+            try:
+                return self._take()
+            except BusyFault:
+                refused.add(self.plan.label)
+                if not self.wishes.base or len(refused) > MOST_LABELS:
+                    raise
+                label = leases.free_label(self.home, self.wishes.base, refused)
+                self.plan = msgspec.structs.replace(self.plan, label=label)
+
+    def _take(self) -> leases.Lease:
         plan = self.plan
         if any(has_work(self.home, held) for held in self.orphans if held.label == plan.label):
             raise leases.busy(plan.label, msgspec.structs.replace(self.orphans[0], state="kept"))
@@ -122,8 +143,7 @@ class Run:
             log=self.home.run_log(self.wishes.run),
             processes=(leases.process("launcher", os.getpid()),),
         )
-        self.lease = leases.take(self.home, held)
-        undo.callback(self._free_label)
+        return leases.take(self.home, held)
 
     def _free_label(self) -> None:
         """Last of all: the state is removed and the label free, unless changes wait there."""

@@ -17,7 +17,7 @@ from bot_bottle.bottles.backends.bubblewrap import Bubblewrap
 from bot_bottle.bottles.finish import Finish
 from bot_bottle.bottles.live import as_error
 from bot_bottle.bottles.outcome import Outcome
-from bot_bottle.bottles.run import Run, Wishes
+from bot_bottle.bottles.run import LEASED, Run, Wishes
 from bot_bottle.bottles.session_messages import Begin, Begun, NotBegun
 from bot_bottle.bottles.spawn import spawn
 from bot_bottle.egress.channel import Channel, ChannelClosed
@@ -50,9 +50,14 @@ def main() -> int:
 def serve(order: Begin, link: _Child, terminal: int) -> Outcome:
     """Runs the bottle to its end; whoever is attached then hears how it went."""
     home = Home(order.home, order.runtime)
-    label = order.plan.label
     os.makedirs(outputs(home), 0o700, exist_ok=True)
-    streams = detached.Detached(home.sockets(label), f"{outputs(home)}/{label}.log", order.plan.terminal)
+    streams = detached.Detached(order.plan.terminal)
+
+    def place(step: str, run: Run) -> None:
+        if step == LEASED:
+            label = run.plan.label
+            streams.place(home.sockets(label), f"{outputs(home)}/{label}.log")
+
     wishes = Wishes(
         run=order.run,
         streams=streams,
@@ -62,10 +67,12 @@ def serve(order: Begin, link: _Child, terminal: int) -> Outcome:
         detached=True,
         terminal=terminal,
         work=order.at_end != "discard",
+        base=order.base,
+        step=place,
         ready=lambda run: tell(link, Begun(run.plan.label)),
     )
     outcome = Run(order.plan, home, wishes).go()
-    write_result(f"{outputs(home)}/{label}.json", outcome)
+    write_result(f"{outputs(home)}/{outcome.label}.json", outcome)
     if order.result:
         write_result(order.result, outcome)
     streams.tell_ended(outcome)

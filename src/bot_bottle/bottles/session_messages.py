@@ -10,7 +10,7 @@ from bot_bottle.egress.messages import Frame
 class Begin(Frame, tag="begin"):
     """First message on fd 3 of a session process: everything that the command line has decided.
 
-    at_end: keep | apply | discard. success: the harness's name, whose data says how success is read.
+    at_end: keep | apply | discard. base: as in run.Wishes.
     """
 
     plan: Plan
@@ -19,6 +19,7 @@ class Begin(Frame, tag="begin"):
     run: str
     at_end: str
     result: str = ""
+    base: str = ""
 
 
 class Begun(Frame, tag="begun"):

@@ -120,7 +120,7 @@ def detached(prepared: "Prepared", result: str, as_json: bool) -> int:
     environ = session_environment(prepared.host.environ)
     at_end = "keep" if prepared.request.at_end == "ask" else prepared.request.at_end
     home = prepared.host.home
-    order = Begin(prepared.plan, home.root, home.runtime, new_run(), at_end, path)
+    order = Begin(prepared.plan, home.root, home.runtime, new_run(), at_end, path, prepared.base)
     label = begin(order, environ, prepared.host.terminal)
     print(f'{{"label": "{label}"}}' if as_json else label)
     return 0

@@ -85,7 +85,9 @@ def summary(report: dict[str, Any]) -> list[str]:
     lines += [f"  printenv {key['variable']} | bot-bottle secret set {name}" for name, key in keys.items()]
     if not keys:
         lines.append("  bot-bottle secret set anthropic   (or openai; the key is asked for, never an argument)")
-    return [*lines, "  bot-bottle harness install claude", "  bot-bottle start claude --dry-run"]
+    ready = any(one["name"] == "claude" and one["state"].startswith("ready") for one in report["harnesses"])
+    lines += [] if ready else ["  bot-bottle harness install claude"]
+    return [*lines, "  bot-bottle start claude --dry-run"]
 
 
 def _harness(home: Home, harness: Harness, environ: Mapping[str, str]) -> dict[str, Any]:

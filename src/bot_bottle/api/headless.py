@@ -14,6 +14,7 @@ from bot_bottle.base.errors import AgentFault
 from bot_bottle.bottles.outcome import Outcome
 from bot_bottle.bottles.run import LEASED, Run
 from bot_bottle.bottles.streams import Recorder
+from bot_bottle.bottles.terminal_filter import TerminalFilter
 from bot_bottle.harnesses import load
 from bot_bottle.harnesses.success import Outcome as Success
 from bot_bottle.harnesses.success import Reading, read
@@ -55,13 +56,17 @@ class Lines:
 
 
 class Headless:
-    """events: JSON lines of ours on `out` (start, output, end) instead of the agent's own output."""
+    """events: JSON lines of ours on `out` (start, output, end) instead of the agent's own output.
+
+    Where `out` is a terminal, all of it passes the filter of D15 (JSON may hold C1 characters as they are).
+    """
 
     def __init__(self, prepared: Prepared, events: bool, out: BinaryIO) -> None:
         self._prepared = prepared
         self._events = events
         self._out = out
         self._gone = False
+        self._filter = TerminalFilter() if out.isatty() else None
         self._lines = Lines(self._line)
         self._harness = load.load_all(prepared.host.home.root).get(prepared.plan.harness).harness
 
@@ -98,7 +103,7 @@ class Headless:
         try:
             if self._gone:
                 return
-            self._out.write(data)
+            self._out.write(self._filter.feed(data) if self._filter else data)
             self._out.flush()
         except OSError:
             self._gone = True

@@ -95,6 +95,14 @@ printf 'allowed 0\r\ndenied 0\r\n\033[?1049h\033[?25l\033]8;;file:///etc/passwd\
     assert b"\x1b[?25h" in seen
 
 
+@pytest.mark.parametrize("mode", [["--headless"], ["--headless", "--json"]])
+def test_d15_a_headless_run_at_a_terminal_is_filtered_as_well(world: World, mode: list[str]) -> None:
+    script = r"printf '\033]52;c;c3RvbGVu\007\033]0;owned\007\302\2332Jshown\n'"
+    seen, status = ended(terminal(world, "start", "command", *mode, "--discard", "--", "sh", "-c", script))
+    assert status == 0 and b"shown" in seen
+    assert b"\x1b]52" not in seen and b"\x1b]0;" not in seen and b"\xc2\x9b" not in seen
+
+
 def test_d15_control_the_same_bytes_reach_a_terminal_without_the_relay(world: World) -> None:
     """The positive control: what the filter takes out is really sent by the agent and would arrive."""
     child = pexpect.spawn("sh", ["-c", r"printf '\033]52;c;c3RvbGVu\007\033]0;owned\007'"], timeout=10)

@@ -10,7 +10,7 @@ import pytest
 from attacks.seal_run import Run, code, running
 from bot_bottle.bottles import limits_watch
 from bot_bottle.bottles.limits_watch import Measures, host_free, memory_used
-from bot_bottle.bottles.seal import processes
+from bot_bottle.bottles.seal import kernel, processes
 from bot_bottle.bottles.seal.spec import Bind
 
 pytestmark = pytest.mark.bottle
@@ -42,6 +42,23 @@ f.flush()
 print(1, flush=True)
 time.sleep(60)"""
 
+SYSV = """import ctypes, time
+libc = ctypes.CDLL(None, use_errno=True)
+libc.shmat.restype = ctypes.c_void_p
+{create}
+print(1, flush=True)
+time.sleep(60)"""
+SEGMENTS = """for _ in range(10):
+    where = ctypes.c_void_p(libc.shmat(libc.shmget(0, 10 << 20, 0o1600), None, 0))
+    ctypes.memset(where, 1, 10 << 20)
+    libc.shmdt(where)"""
+SEMAPHORES = """for _ in range(60):
+    assert libc.semget(0, 32000, 0o1600) >= 0"""
+MESSAGES = """for _ in range(3500):
+    queue = libc.msgget(0, 0o1600)
+    for _ in range(2):
+        libc.msgsnd(queue, ctypes.byref((ctypes.c_long * 1024)(1)), 8000, 0o4000)"""
+
 
 @contextlib.contextmanager
 def hidden(text: str) -> Iterator[Measures]:
@@ -64,6 +81,25 @@ def test_d16_s12_the_watchdog_counts_memory_files_and_shared_memory_once(
         assert limits_watch.until_breach(measures, []).startswith("memory: ")
         monkeypatch.setattr(processes, counter, lambda *_: 0)
         assert memory_used(measures) < 80 * MB
+
+
+@pytest.mark.parametrize("create", [SEGMENTS, SEMAPHORES, MESSAGES])
+def test_d16_s12_the_watchdog_counts_detached_system_v_objects(create: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with hidden(SYSV.replace("{create}", create)) as measures:
+        assert 50 * MB <= memory_used(measures) < 180 * MB
+        assert limits_watch.until_breach(measures, []).startswith("memory: ")
+        monkeypatch.setattr(limits_watch, "sysv_bytes", lambda _: 0)
+        assert memory_used(measures) < 40 * MB
+
+
+def test_s12_a_bottle_has_system_v_objects_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "import os; print(len(os.readlink('/proc/self/ns/ipc')) * (os.readlink('/proc/self/ns/ipc') != {!r}))"
+    ours = os.readlink("/proc/self/ns/ipc")
+    with running(code(name.format(ours))) as run:
+        assert run.line(20)
+    monkeypatch.setattr(kernel, "NEWIPC", 0)  # control: nothing else makes it
+    with running(code(name.format(ours))) as run:
+        assert run.line(20) == 0
 
 
 def test_s12_the_watchdog_counts_deleted_files_that_are_still_open(

@@ -8,6 +8,7 @@ import contextlib
 import os
 import select
 import signal
+import stat
 import time
 from dataclasses import dataclass
 from typing import NoReturn
@@ -18,6 +19,7 @@ from bot_bottle.bottles.seal.bottle import kill
 EVERY_SECONDS = 1.0
 MOST_ENTRIES = 2_000_000
 ENTRY_BYTES = 256
+SYSV_BYTES = {b"rss": 1, b"swap": 1, b"cbytes": 1, b"nsems": 64}  # columns; a semaphore has a cache line
 MOST_FILES = 50_000
 HOST_FREE = 0.03  # a bottle whose memory is only watched goes before the host swaps or kills
 DISK_SHARE = 5  # of the time at most one part in so many is spent walking
@@ -25,7 +27,7 @@ DISK_SHARE = 5  # of the time at most one part in so many is spent walking
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """memory, disk: bytes, 0 = not watched. trees: directories that count as disk. meters: of the bottle's tmpfs."""
+    """memory, disk: bytes, 0 = not watched. trees: directories that count as disk. meters: of its tmpfs and SysV."""
 
     first: int
     pidfd: int
@@ -89,18 +91,18 @@ def until_breach(measures: Measures, trees: list[int]) -> str:
 
 
 def memory_used(measures: Measures) -> int:
-    """Private memory of all its processes, and the largest of: its tmpfs, mapped shared memory, open memory files.
+    """Private memory of all its processes, and the larger of: mapped shared memory; tmpfs, memory files and SysV.
 
-    The largest, not the sum: a mapped file of a tmpfs is in two of them. Nothing counts socket buffers and detached
-    SysV segments; against those stands `host_free`.
+    The larger, not the sum: what is mapped of those is in both. Nothing counts socket buffers and pipes; against
+    those stands `host_free`.
     """
     found = processes.members(measures.first)
     resident = sum(processes.resident_bytes(process.pid) for process in found)
-    tmpfs = sum(tmpfs_bytes(meter) for meter in measures.meters)
+    metered = sum(meter_bytes(meter) for meter in measures.meters)
     mapped = sum(processes.shared_bytes(process.pid) for process in found)
     seen: set[int] = set()
     files = sum(processes.memfd_bytes(process.pid, seen, MOST_FILES // max(len(found), 1)) for process in found)
-    return resident + max(tmpfs, mapped, files)
+    return resident + max(metered + files, mapped)
 
 
 def disk_used(measures: Measures, trees: list[int]) -> int:
@@ -119,6 +121,21 @@ def host_free(path: str = "/proc/meminfo") -> float:
         facts = dict(line.split(":", 1) for line in file)
         return int(facts["MemAvailable"].split()[0]) / int(facts["MemTotal"].split()[0])
     return 1.0
+
+
+def meter_bytes(meter: int) -> int:
+    """Of a tmpfs by its directory, or of the System V objects of one kind by their table (proc(5), sysvipc)."""
+    if stat.S_ISDIR(os.fstat(meter).st_mode):
+        return tmpfs_bytes(meter)
+    return sysv_bytes(meter)
+
+
+def sysv_bytes(table: int) -> int:
+    """Resident and swapped bytes of segments, bytes in queues, or the kernel's own of semaphores."""
+    os.lseek(table, 0, os.SEEK_SET)
+    with open(table, "rb", closefd=False) as file:
+        head, *rows = (line.split() for line in file)
+    return sum(SYSV_BYTES.get(name, 0) * int(value) for row in rows for name, value in zip(head, row, strict=False))
 
 
 def tmpfs_bytes(meter: int) -> int:

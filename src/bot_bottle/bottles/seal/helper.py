@@ -46,7 +46,8 @@ def build(spec: Spec, ids: Ids, bwrap: which.Found, launcher: int, channel: sock
     sources = staging.clone_sources(spec, ids, binary)  # 4: with all of root's powers still
     join_cgroups(spec.cgroups)  # 5: before there are children, so that all of them are born there
     kernel.setns(namespace(ids), kernel.NEWUSER)  # 6: only the agent's ids exist from here on
-    kernel.unshare(kernel.NEWNS | kernel.NEWNET | kernel.NEWPID)
+    kernel.unshare(kernel.NEWNS | kernel.NEWNET | kernel.NEWIPC | kernel.NEWPID)
+    tables = staging.ipc_tables()
     staging.no_propagation()  # 7
     staging.open_sources(spec, sources, binary)
     become_agent(ids, launcher)  # 8
@@ -63,7 +64,7 @@ def build(spec: Spec, ids: Ids, bwrap: which.Found, launcher: int, channel: sock
     except BaseException:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         raise
-    meters = staging.meters()
+    meters = [*staging.meters(), *tables]
     message = json.dumps({"pid": pid, "kinds": [kind for kind, _ in sockets], "meters": len(meters)}).encode()
     socket.send_fds(channel, [message], [pidfd, *(sock.fileno() for _, sock in sockets), *meters])  # 13
     channel.close()  # the launcher goes on; our own end is not waited for

@@ -76,7 +76,8 @@ def own_terminal(terminal: bool) -> tuple[str, ...]:
 
 
 def namespaces() -> list[str]:
-    new = [f"--unshare-{kind}" for kind in ("user", "pid", "ipc", "uts", "cgroup-try")]
+    """Those that bubblewrap makes; of network and IPC the helper has made the bottle's own (S07, S12)."""
+    new = [f"--unshare-{kind}" for kind in ("user", "pid", "uts", "cgroup-try")]
     return [*new, "--disable-userns", "--cap-drop", "ALL", "--die-with-parent"]
 
 

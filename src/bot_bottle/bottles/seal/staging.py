@@ -150,6 +150,15 @@ def meters() -> list[int]:
     return fds
 
 
+def ipc_tables() -> list[int]:
+    """Descriptors of this IPC namespace's System V objects: detached, they are in no process's memory (S12)."""
+    fds: list[int] = []
+    for kind in ("shm", "msg", "sem"):
+        with contextlib.suppress(OSError):
+            fds.append(os.open(f"/proc/sysvipc/{kind}", os.O_RDONLY | os.O_CLOEXEC))
+    return fds
+
+
 def directories(spec: Spec) -> dict[str, bool]:
     """Which masked paths exist, and whether they are directories: target -> is a directory."""
     found: dict[str, bool] = {}

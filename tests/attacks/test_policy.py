@@ -227,7 +227,9 @@ def test_b32_dots_and_slashes_in_any_spelling_do_not_beat_a_path_rule(raw: str) 
 
 
 @pytest.mark.parametrize("raw", ["/admin", "/%61dmin", "//admin", "/./admin", "/x/../admin", "/%2e/admin", "/admin/", "/admin;x=1", "/admin%2Fusers",
-                                 "/admin;x/users", "/%61%64min//users", "/ADMIN", "/Admin/x"])  # fmt: skip
+                                 "/admin;x/users", "/%61%64min//users", "/ADMIN", "/Admin/x",
+                                 "/admin.", "/admin%20", "/admin%20.", "/admin./users", "/Admin%20/users", "/admin%23", "/admin%23x", "/admin%3Fx",
+                                 "/admin;x=1.", "/admin.%3B", "/admin%20%23"])  # fmt: skip
 def test_b32_a_deny_rule_is_met_by_every_spelling_of_its_path(raw: str, monkeypatch: pytest.MonkeyPatch) -> None:
     known = compiled(
         "- {host: a.example}\n- {host: a.example, action: deny, matches: [{paths: [{type: prefix, value: /admin}]}]}"

@@ -15,6 +15,8 @@ _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 _TO_ESCAPE = re.compile(r"[\"<>\[\]^`{|}]")
 _TWICE = re.compile(r"%25[0-9A-Fa-f]{2}")
 _FORBIDDEN = re.compile(r"%(?:[01][0-9A-F]|7F|5C)")
+_CUT = re.compile(r"[#?]")
+_AT_END = (".", "%20")
 _SLASH = re.compile(r"/|%2F")
 
 
@@ -42,15 +44,22 @@ def canonical_path(raw: str) -> str:
 def loose_views(path: str) -> tuple[str, ...]:
     """How a lenient server might read a canonical path, in lower case: for deny rules only.
 
-    Decoded; without ``;`` parameters; without the last slash. Many servers ignore case (github.com: owner and
-    repository), so a deny rule that another case slips past is none.
+    Decoded; without ``;`` parameters; without the last slash; each segment without dots and spaces at its end, as
+    Windows opens files, and without what follows a decoded ``#`` or ``?``. Many servers ignore case (github.com:
+    owner and repository), so a deny rule that another case slips past is none.
     """
     low = path.lower()
     views = [low]
     if "%" in low or ";" in low:
         decoded = unquote_to_bytes(low).decode("utf-8", "replace").lower()
-        views += [decoded, re.sub(r";[^/]*", "", decoded)]
+        views += [decoded, re.sub(r";[^/]*", "", decoded), _CUT.split(decoded, maxsplit=1)[0]]
+    if any(mark in low for mark in _AT_END):
+        views += [_trimmed(view) for view in views]
     return tuple(dict.fromkeys([*views, *(view[:-1] for view in views if len(view) > 1 and view[-1] == "/")]))
+
+
+def _trimmed(path: str) -> str:
+    return "/".join(segment.rstrip(". ") for segment in path.split("/"))
 
 
 def _unescape(found: re.Match[str]) -> str:

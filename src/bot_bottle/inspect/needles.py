@@ -123,12 +123,23 @@ def _percent(safe: str) -> _Encode:
     return lambda value: quote(value, safe=safe).encode()
 
 
+def _pairs(separator: str, upper: bool) -> _Encode:
+    """Hexadecimal as of fingerprints and dumps."""
+
+    def encode(value: bytes) -> bytes:
+        text = value.hex(separator)
+        return (text.upper() if upper else text).encode()
+
+    return encode
+
+
 _PLAIN: tuple[_Encode, ...] = (
     lambda value: value,
     lambda value: value.hex().encode(),
     lambda value: value.hex().upper().encode(),
     lambda value: b"".join(b"%%%02X" % byte for byte in value),
     lambda value: b"".join(b"%%%02x" % byte for byte in value),
+    *(_pairs(separator, upper) for separator in (":", " ") for upper in (False, True)),
     *(_percent(safe) for safe in ("", "/", "!'()*", "!#$&'()*+,/:;=?@")),
     *(_lower(_percent(safe)) for safe in ("", "/", "!'()*", "!#$&'()*+,/:;=?@")),
     lambda value: quote_plus(value).encode(),
@@ -169,6 +180,25 @@ def _html(escapes: dict[str, str]) -> _Encode:
     return lambda value: value.decode("utf-8", "replace").translate(table).encode()
 
 
+def _every(written: str) -> _Encode:
+    """Each character by its number, as no encoder needs to write it."""
+    return lambda value: "".join(written % ord(c) for c in value.decode("utf-8", "replace")).encode()
+
+
+def _units(written: str) -> _Encode:
+    """Each UTF-16 unit by its number, which is how JSON counts."""
+
+    def encode(value: bytes) -> bytes:
+        wide = value.decode("utf-8", "replace").encode("utf-16-be")
+        return "".join(written % (wide[at] << 8 | wide[at + 1]) for at in range(0, len(wide), 2)).encode()
+
+    return encode
+
+
+def _wide(codec: str) -> _Encode:
+    return lambda value: value.decode("utf-8", "replace").encode(codec)
+
+
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 _PLAIN_JSON = _json(False, "")
 _TEXTS: tuple[_Encode, ...] = (
@@ -181,4 +211,7 @@ _TEXTS: tuple[_Encode, ...] = (
     _twice(_PLAIN_JSON),
     _twice(_json(True, "")),
     *(_html(escapes) for escapes in (_HTML, {**_HTML, "'": "&#39;"}, {**_HTML, '"': '"', "'": "'"})),
+    *(_units(written) for written in (r"\u%04x", r"\u%04X")),
+    *(_every(written) for written in ("&#%d;", "&#x%x;", "&#x%X;")),
+    *(_wide(codec) for codec in ("utf-16-le", "utf-16-be")),
 )

@@ -42,6 +42,18 @@ def test_forms_that_servers_write_are_needles(value: bytes) -> None:
         .encode(),
         "json in json": json.dumps(json.dumps(text))[3:-3].encode(),
         "html": html.escape(text).encode(),
+        "every character json": "".join(f"\\u{ord(c):04x}" for c in text).encode(),
+        "every character JSON": "".join(f"\\u{ord(c):04X}" for c in text).encode(),
+        "every character html": "".join(f"&#{ord(c)};" for c in text).encode(),
+        "every character html, hex": "".join(f"&#x{ord(c):x};" for c in text).encode(),
+        "every character html, HEX": "".join(f"&#x{ord(c):X};" for c in text).encode(),
+        "every byte PERCENT": "".join(f"%{byte:02X}" for byte in value).encode(),
+        "fingerprint": value.hex(":").encode(),
+        "FINGERPRINT": value.hex(":").upper().encode(),
+        "dump": value.hex(" ").encode(),
+        "DUMP": value.hex(" ").upper().encode(),
+        "utf-16": text.encode("utf-16-le"),
+        "utf-16, big": text.encode("utf-16-be"),
         "every byte percent": "".join(f"%{byte:02x}" for byte in value).encode(),
     }
     found = table(value)

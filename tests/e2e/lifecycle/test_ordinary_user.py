@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.lifecycle.test_run import TRAPS
 from e2e.lifecycle.world import HOST, PROGRAM, SECRET, Counting, World, serving
 
 pytestmark = pytest.mark.bottle
@@ -142,3 +143,15 @@ def test_d19_the_same_user_reads_the_launcher_but_neither_keeper_nor_gateway(the
     assert ("bot_bottle.egress.main", "False") in seen
     assert ("bot_bottle.bottles.session", "True") in seen
     assert theirs.cli("stop", "one").returncode == 0
+
+
+def test_a_timeout_reaches_the_agent_and_a_terminal_is_its_own_for_an_ordinary_user(theirs: Ordinary) -> None:
+    done = theirs.cli("run", "--timeout", "1s", "--bottle", "b", "--", "sh", "-c", TRAPS)
+    assert (done.stdout, done.returncode) == ("up\ngot\ncleaned\n", 124), done.stderr
+    script = (
+        "exec 3<>/dev/tty && python3 -c 'import os; print(os.tcgetpgrp(3) == os.getsid(0) == os.getppid())'; true"
+    )
+    done = theirs.cli("start", "command", "-d", "--label", "two", "--bottle", "b", "--", "sh", "-c", script)
+    assert done.returncode == 0, done.stderr
+    assert theirs.quiet() == []
+    assert (theirs.home / "output" / "two.log").read_bytes() == b"True\r\n"

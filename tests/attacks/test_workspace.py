@@ -128,6 +128,26 @@ def test_b66_d04_absent_protected_names_cannot_be_created(at: Stage, path: str) 
 
 
 @pytest.mark.bottle
+def test_d14_a_bound_workspace_gets_its_own_mode_back(at: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository(at.source)
+    at.source.chmod(0o750)
+    prepared = at.prepare("bind")
+    assert in_bind(at, prepared, "chmod 777 .") == 0
+    assert stat.S_IMODE(at.source.stat().st_mode) == 0o777, "control: nothing else stops it"
+    assert any("(mode 777) and set back to 750" in one for one in at.collect(prepared).violations)
+    assert stat.S_IMODE(at.source.stat().st_mode) == 0o750
+    assert in_bind(at, at.prepare("bind"), "chmod 0 .") == 0
+    discard(str(at.state))  # after a crash
+    assert stat.S_IMODE(at.source.stat().st_mode) == 0o750
+    again = at.prepare("bind")
+    unguarded: list[str] = []
+    monkeypatch.setattr(guards, "restore_root", lambda _: unguarded)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    assert in_bind(at, again, "chmod 777 .") == 0
+    assert at.collect(again).violations == ()
+    assert stat.S_IMODE(at.source.stat().st_mode) == 0o777, "control"
+
+
+@pytest.mark.bottle
 def test_d04_a_worktree_is_guarded_with_its_common_directory(at: Stage) -> None:
     main = repository(at.top / "main")
     shutil.rmtree(at.source)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from attacks.workspace_stage import Stage, git, repository, stage
 from bot_bottle.base.errors import BottleError, HostFault, OperatorFault
-from bot_bottle.bottles.workspace import bare, hostgit, writing
+from bot_bottle.bottles.workspace import bare, hostgit, listing, writing
 from bot_bottle.bottles.workspace.apply import apply
 from bot_bottle.bottles.workspace.changes import Change, Changes, blob_name
 from bot_bottle.bottles.workspace.copying import Copied, copy_file, copy_tree
@@ -370,3 +370,24 @@ def test_random_bytes_survive(at: Stage) -> None:
     (Path(prepared.workspace) / "big").write_bytes(generator.randbytes(9_000_000))
     apply(prepared, offline(prepared))
     assert picture(at.source) == picture(Path(prepared.workspace))
+
+
+def test_d22_a_sparse_file_that_is_left_out_takes_nothing_with_it(at: Stage) -> None:
+    def work(root: Path) -> None:
+        for name, size in (("a.bin", listing.ALL_BYTES), ("b.bin", listing.FILE_BYTES), ("c.bin", 10)):
+            (root / name).touch()
+            os.truncate(root / name, size)
+        for number in range(4):
+            (root / f"d{number}.bin").touch()
+            os.truncate(root / f"d{number}.bin", listing.FILE_BYTES)
+        (root / "z.txt").write_text("work")
+
+    prepared = at.prepare("copy")
+    work(Path(prepared.workspace))
+    found = candidates(prepared)
+    assert found.left_out == {
+        "a.bin": "larger than a gigabyte",
+        "d2.bin": "all changes together are too large",
+        "d3.bin": "all changes together are too large",
+    }
+    assert {"b.bin", "c.bin", "z.txt"} <= found.now.keys()

@@ -198,7 +198,7 @@ def _describe(repository: str, base: str, result: str, raw: list[RawChange], fou
 
 def _of_bind(prepared: Prepared) -> Changes:
     """A bound workspace has no second side: paths by their marks, and whether the guards held (D04)."""
-    violations = tuple(guards.check(prepared.guards))
+    violations = (*guards.restore_root(prepared.state), *guards.check(prepared.guards))
     guards.uncover(prepared.state)
     start = Snapshot.load(prepared.path("source.marks"))
     now = mark_source(prepared.source, prepared.masked)

@@ -14,6 +14,7 @@ FILES = (
     "start.index",
     "start.exclude",
     "created",
+    "root.json",
     "commondir",
     "gitexclude",
 )

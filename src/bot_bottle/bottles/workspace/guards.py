@@ -12,6 +12,7 @@ from bot_bottle.base.text import visible
 from bot_bottle.bottles.workspace.reach import Tree
 
 CREATED = "created"
+ROOT = "root.json"
 COMMONDIR = b".\n"
 
 
@@ -58,8 +59,55 @@ def create(path: str, data: bytes) -> None:
         file.write(data)
 
 
+class Root(msgspec.Struct, frozen=True):
+    """The directory of a bound workspace at the start: it is no entry of itself, so no mark speaks of it."""
+
+    path: bytes
+    ino: int
+    mode: int
+    group: int
+
+
+def remember_root(state: str, path: str) -> None:
+    found = os.stat(path)
+    with open(os.path.join(state, ROOT), "wb") as file:
+        file.write(
+            msgspec.json.encode(Root(os.fsencode(path), found.st_ino, stat.S_IMODE(found.st_mode), found.st_gid))
+        )
+
+
+def restore_root(state: str) -> list[str]:
+    """Gives the workspace's own directory its mode and group back, if it is still that one. What was changed.
+
+    Once: what the person changes afterwards stays."""
+    try:
+        with open(os.path.join(state, ROOT), "rb") as file:
+            was = msgspec.json.decode(file.read(), type=Root)
+        os.unlink(file.name)
+        top = os.open(was.path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except (OSError, msgspec.MsgspecError):
+        return []
+    where = visible(os.fsdecode(was.path))
+    try:
+        now = os.fstat(top)
+        mode = stat.S_IMODE(now.st_mode)
+        if now.st_ino != was.ino or (mode, now.st_gid) == (was.mode, was.group):
+            return []
+        here = f"/proc/self/fd/{top}"  # a mode that keeps us from opening it is one of those to set back
+        if now.st_gid != was.group:
+            os.chown(here, -1, was.group)
+        os.chmod(here, was.mode)
+    except OSError as error:
+        return [f"the mode or group of {where} was changed and stays so: {error.strerror}"]
+    finally:
+        os.close(top)
+    return [f"the mode or group of {where} was changed (mode {mode:o}) and set back to {was.mode:o}"]
+
+
 def uncover(state: str) -> None:
-    """Removes the empty mount points that `guard` made in the source, if they are still empty. Safe to repeat."""
+    """Removes the empty mount points that `guard` made in the source, if they are still empty; the directory of the
+    workspace gets its mode back. Safe to repeat."""
+    restore_root(state)
     try:
         with open(os.path.join(state, CREATED), "rb") as file:
             created = [os.fsdecode(name) for name in file.read().split(b"\0") if name]

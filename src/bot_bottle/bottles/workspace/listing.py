@@ -86,15 +86,17 @@ def _make_readable(tree: Tree, found: Candidates) -> None:
 
 
 def _bound_sizes(found: Candidates) -> None:
+    """What is left out counts for nothing: a sparse file of a terabyte must not take the work with it."""
     total = 0
     for path in found.paths():
         now = found.now.get(path)
         if now and now.kind == "file":
-            total += now.size
             if now.size > FILE_BYTES:
                 found.drop(path, "larger than a gigabyte")
-            elif total > ALL_BYTES:
+            elif total + now.size > ALL_BYTES:
                 found.drop(path, "all changes together are too large")
+            else:
+                total += now.size
 
 
 def _of_overlay(prepared: Prepared) -> Candidates:

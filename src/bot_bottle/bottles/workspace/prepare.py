@@ -16,7 +16,7 @@ from bot_bottle.bottles.ports import Layout
 from bot_bottle.bottles.workspace import binding, facts, gitcopy, gitlink, hostgit, overlay
 from bot_bottle.bottles.workspace.caches import prepare_caches
 from bot_bottle.bottles.workspace.copying import Copied, copy_tree
-from bot_bottle.bottles.workspace.guards import Guard
+from bot_bottle.bottles.workspace.guards import Guard, remember_root
 from bot_bottle.bottles.workspace.reach import Entry, Limits, Tree
 from bot_bottle.bottles.workspace.removal import remove
 from bot_bottle.bottles.workspace.skills import copy_skills
@@ -251,6 +251,7 @@ def _overlay(workspace: Workspace, git: gitlink.GitFacts, state: str) -> Prepare
 
 def _bind(workspace: Workspace, git: gitlink.GitFacts, state: str) -> Prepared:
     workspace = _remember_source(workspace, state)
+    remember_root(state, workspace.source)
     guarded = binding.guard(workspace, git, state)
     return Prepared(
         state, workspace.source, "bind", git, workspace=workspace.source, masks=guarded.masks, files=guarded.files,

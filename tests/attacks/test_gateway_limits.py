@@ -271,5 +271,6 @@ def test_bye_ends_with_a_last_status(stand: Stand, upstream: Upstream) -> None:
     counters = status.counters
     assert (counters.allowed, counters.denied, counters.secrets) == (1, 1, {"example": 1})
     assert (counters.hosts, counters.denied_hosts) == ({"api.test": 1}, {"evil.test": 1})
+    assert counters.final
     assert stand.wait_exit() == 0
     assert SECRET not in stand.log.read_bytes()

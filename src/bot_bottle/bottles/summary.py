@@ -6,6 +6,7 @@ from bot_bottle.bottles.outcome import Outcome
 from bot_bottle.egress.messages import Counters
 
 _WIDTH = 9
+_UNKNOWN = ("unknown: the gateway died before it told; see the record", *["unknown"] * 3)
 
 
 def lines(outcome: Outcome) -> list[str]:
@@ -16,11 +17,14 @@ def lines(outcome: Outcome) -> list[str]:
     counters = outcome.counters
     moved = f"{human(counters.bytes_up)} up, {human(counters.bytes_down)} down"
     used = ", ".join(f"{visible(name)} x{times}" for name, times in sorted(counters.secrets.items())) or "none"
+    told = (
+        f"{counters.allowed}  {_hosts(counters.hosts)}  {moved}",
+        f"{counters.asked}",
+        f"{counters.denied}  {_refused(counters)}",
+        used,
+    )
     out = [
-        _line("allowed", f"{counters.allowed}  {_hosts(counters.hosts)}  {moved}"),
-        _line("asked", f"{counters.asked}"),
-        _line("denied", f"{counters.denied}  {_refused(counters)}"),
-        _line("secrets", used),
+        *map(_line, ("allowed", "asked", "denied", "secrets"), told if counters.final else _UNKNOWN),
         _line("record", f"{outcome.log}  {_sealed(outcome)}"),
     ]
     return [*out, *(_line("found", finding) for finding in outcome.findings)]

@@ -127,6 +127,7 @@ class Process:
                 self._send(self.launcher, Serving())
             case Bye():
                 gateway.close()
+                gateway.counters.final = True
                 self.tell(Status(counters=gateway.status()))
                 self.loop.stop()
 

@@ -131,7 +131,8 @@ class Failed(Frame, tag="failed"):
 
 
 class Counters(msgspec.Struct, forbid_unknown_fields=True):
-    """Since the start. secrets: name -> times injected."""
+    """Since the start. secrets: name -> times injected. final: the gateway told them when it was asked to end; where
+    it died before, they are too low."""
 
     allowed: int = 0
     asked: int = 0
@@ -146,6 +147,7 @@ class Counters(msgspec.Struct, forbid_unknown_fields=True):
     hosts: dict[str, int] = {}
     denied_hosts: dict[str, int] = {}
     frozen: str = ""
+    final: bool = False
 
 
 class Status(Frame, tag="status"):

@@ -11,6 +11,7 @@ from bot_bottle.egress.messages import Counters
 
 
 def outcome(**counters: object) -> Outcome:
+    counters = {"final": True, **counters}
     return Outcome(
         "ok", 0, "one", "run", "b", "a", "h", log="/log", checkpoint="bot-bottle/run/x\n7\nROOT=\n\n- sig\n",
         records=7, sealed=True, counters=Counters(**counters),  # pyright: ignore
@@ -56,3 +57,10 @@ def test_a_log_that_is_not_sealed_is_said_loudly() -> None:
     one = outcome()
     one.sealed = False
     assert "NOT SEALED" in lines(one)[4]
+
+
+def test_d17_what_a_dead_gateway_did_not_tell_is_not_told_as_nothing() -> None:
+    found = lines(outcome(final=False))
+    assert [line.split()[1].rstrip(":") for line in found[:4]] == ["unknown"] * 4
+    assert "the gateway died" in found[0]
+    assert lines(outcome())[0] == "allowed   0    0 B up, 0 B down"  # control

@@ -19,6 +19,7 @@ import msgspec
 from bot_bottle.base.errors import BusyFault, SealFault
 from bot_bottle.base.home import Home
 from bot_bottle.base.text import visible
+from bot_bottle.bottles import ended
 from bot_bottle.bottles import lease as leases
 from bot_bottle.bottles.crew import Crew
 from bot_bottle.bottles.furnish import furnish, stock
@@ -275,30 +276,12 @@ class Run:
         self.wishes.streams.close()
         with contextlib.suppress(OSError):  # a full disk must not stop the stop
             self.lease.update(state="ending")
-        facts = {"status": ending.status, "exit": str(status if status is not None else -1)}
-        breach = self.bottle.breach()
-        if ending.status == "ok" and breach:
-            ending = Ending("failed", -1, f"A limit was exceeded: {breach}.")
-        if ending.reason:
-            facts["reason"] = ending.reason
-        sealed = self.live.close(facts, SEAL_SECONDS)
         agent = -1 if status is None else status
-        outcome = Outcome(
-            status=ending.status if ending.status != "ok" or agent == 0 else "failed",
-            exit_code=agent if ending.code < 0 else ending.code,
-            reason=ending.reason, agent_status=agent, seconds=time.monotonic() - self.started,
-            log=self.home.run_log(self.wishes.run), findings=self.findings,
-            **msgspec.structs.asdict(identity(self.plan, self.wishes.run)),
-        )  # fmt: skip
-        if sealed is not None:
-            outcome.checkpoint, outcome.records, outcome.counters = sealed.checkpoint, sealed.records, sealed.counters
-            outcome.sealed = not sealed.fault
-        if sealed is None or sealed.fault:
-            outcome.status = "broken"
-            outcome.exit_code = 7 if ending.code < 0 else ending.code
-            outcome.reason = outcome.reason or (
-                sealed.fault if sealed else "The keeper died before it sealed the log."
-            )
+        ending = ended.why(ending, self.bottle.breach())
+        sealed = self.live.close(ended.facts(ending, agent), SEAL_SECONDS)
+        outcome = ended.outcome(identity(self.plan, self.wishes.run), ending, agent, sealed)
+        outcome.seconds = time.monotonic() - self.started
+        outcome.log, outcome.findings = self.home.run_log(self.wishes.run), self.findings
         return outcome
 
     def _changes(self, outcome: Outcome) -> None:

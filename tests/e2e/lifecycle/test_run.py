@@ -222,7 +222,7 @@ def test_a_timeout_gives_the_same_grace(world: World) -> None:
     out, errors = child.communicate(timeout=30)
     assert out == "got\ncleaned\n"
     assert child.returncode == 124
-    assert "1 seconds" in errors
+    assert "1 second" in errors
 
 
 def test_an_agent_at_a_terminal_hears_of_a_termination_of_its_launcher(world: World) -> None:

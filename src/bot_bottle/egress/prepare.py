@@ -227,6 +227,11 @@ def authority_bytes(target: Target) -> bytes:
     return (host if target.port == DEFAULT_PORTS[target.scheme] else f"{host}:{target.port}").encode()
 
 
+def stays_here(name: str) -> bool:
+    """Whether a header of this lower-case name leaves on no route, or on none of a bottle that holds secrets."""
+    return name.replace("_", "-") in _HOP or name in _UNREADABLE
+
+
 def _is_override(name: str) -> bool:
     plain = name.replace("_", "-")
     return plain in _OVERRIDES or plain.startswith("x-forwarded")

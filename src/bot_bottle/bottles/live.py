@@ -123,7 +123,7 @@ class Live:
         if self.watch:
             self._look()
         if wall_clock > 0:
-            text = f"The limit of {wall_clock:g} seconds was reached."
+            text = f"The limit of {wall_clock:g} second{'' if wall_clock == 1 else 's'} was reached."
             self._loop.later(wall_clock, lambda: self._leave(signal.SIGTERM, Ending("timeout", 124, text)))
         with Signals(self._loop, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP), self._signalled):
             self._loop.run(lambda: self.ending is not None)

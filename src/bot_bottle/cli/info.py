@@ -24,9 +24,10 @@ def command(label: str, as_json: bool) -> None:
     print(f"bottle     {identity.bottle}  agent {identity.agent}  run {identity.run}{frozen}")
     print(f"policy     {facts.policy}  revision {facts.revision}")
     print(f"gateway    {visible(facts.confinement)}  {counters.open_flows} open")
+    failed = f"  {counters.failed} of the allowed failed" if counters.failed else ""
     told = (("allowed", counters.allowed), ("asked", counters.asked), ("denied", counters.denied))
     counted = "  ".join(f"{count} {name}" for name, count in told)
-    print(f"requests   {counted}  {counters.limited} limited")
+    print(f"requests   {counted}  {counters.limited} limited{failed}")
     for name, times in sorted(counters.secrets.items()):
         print(f"secret     {visible(name)} x{times}")
     print(f"record     {facts.log}  {facts.records} records")

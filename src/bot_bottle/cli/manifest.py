@@ -13,6 +13,7 @@ from bot_bottle.base.ids import is_name
 from bot_bottle.bottles.manifest_files import read_home
 from bot_bottle.bottles.manifests import FoundAgent, Library, Listed
 from bot_bottle.bottles.plan_text import route_text
+from bot_bottle.bottles.planner import DEFAULT_LIMITS
 from bot_bottle.bottles.policies import library
 from bot_bottle.cli.completion import complete_manifest
 from bot_bottle.policy import reference
@@ -151,9 +152,18 @@ def _plain(problem: Problem) -> dict[str, Any]:
 def _bottle_lines(merged: Merged) -> list[str]:
     plain = msgspec.to_builtins(merged.bottle)
     lines = [f"merged: {' + '.join(merged.names)}"]
-    lines += [f"{key}: {json.dumps(value)}" for key, value in plain.items() if key != "egress"]
+    lines += [f"{key}: {json.dumps(value)}" for key, value in plain.items() if key not in ("egress", "limits")]
+    lines.append(f"limits: {_limits(plain.get('limits', {}))}")
     lines += [f"egress.{key}: {json.dumps(value)}" for key, value in plain.get("egress", {}).items()]
     return lines + [f"route {route.rule}: {route_text(route)}  [{route.origin}]" for route in merged.routes]
+
+
+def _limits(said: dict[str, Any]) -> str:
+    """What holds: our own values where the files say nothing."""
+    ours = {name: value for name, value in DEFAULT_LIMITS.items() if name not in said}
+    sizes = {name: f"{value // 10**9}GB" if name in ("memory", "disk") else value for name, value in ours.items()}
+    default = f"  (by default: {', '.join(ours)})" if ours else ""
+    return json.dumps({**said, **sizes}) + default
 
 
 def _agent_lines(agent: FoundAgent) -> list[str]:

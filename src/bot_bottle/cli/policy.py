@@ -70,6 +70,8 @@ def check(
     else:
         reason = f"{verdict.reason}: {verdict.hint}" if verdict.reason else ""
         click.echo(visible("  ".join(filter(None, (verdict.kind.value, verdict.rule, reason))), 2000))
+        if not verdict.rule and not set(url) & set(".:/"):  # a name without a dot may be a host: only what is certain
+            click.echo(visible(f"{url} was read as https://{asked.request.target.host}/", 500), err=True)
     raise click.exceptions.Exit(EXIT[verdict.kind])
 
 

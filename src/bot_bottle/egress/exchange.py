@@ -129,6 +129,8 @@ class Exchange:
         self.address = link.address
         leg = link.leg
         assert leg is not None
+        if self.prepared.secret and not self._retried:
+            self.flow.gateway.count_secret(self.prepared.secret)
         if self._waiting:
             leg.write(b"".join((self.prepared.wire, *self._waiting)))
             self._waiting = None

@@ -190,7 +190,7 @@ class Flow(Refusals):
         """The outcome is staged."""
         self.open.discard(exchange)
         counters = self.gateway.counters
-        counters.bytes_up += exchange.up
+        counters.bytes_up += exchange.up if exchange.address else 0  # else nothing of it left
         counters.bytes_down += exchange.down
         if reason:
             counters.failed += 1

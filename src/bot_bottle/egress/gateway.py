@@ -105,12 +105,15 @@ class Gateway:
             _count(counters.denied_hosts, prepared.place.target.host)
 
     def count_allowed(self, prepared: Prepared) -> None:
-        """One request that leaves, by host and secret."""
+        """One request that may leave, by host."""
         counters = self.counters
         counters.allowed += 1
-        if prepared.secret:
-            counters.secrets[prepared.secret] = counters.secrets.get(prepared.secret, 0) + 1
         _count(counters.hosts, prepared.key[1])
+
+    def count_secret(self, name: str) -> None:
+        """One request left with this secret."""
+        secrets = self.counters.secrets
+        secrets[name] = secrets.get(name, 0) + 1
 
     def status(self) -> Counters:
         """The counters now."""

@@ -58,8 +58,16 @@ def init_script(spec: Spec) -> bytes:
                 "plan.bad-variable", f"{name!r} is no name for an environment variable.", "Rename it."
             )
         lines.append(f"export {name}={shlex.quote(value)}")
+    lines.append(_found(spec.argv[0]))
     lines.append("exec " + " ".join(map(shlex.quote, (*own_terminal(spec.terminal), *spec.argv))) + " 3<&- 4>&-")
     return "\n".join(lines).encode("utf-8", "surrogateescape") + b"\n"
+
+
+def _found(program: str) -> str:
+    """Said in words of ours: what sh or setsid say of a missing program names files that nobody knows."""
+    name = shlex.quote(program)
+    look = f"[ -e {name} ]" if "/" in program else f"command -v {name} >/dev/null 3<&- 4>&-"
+    return f"{look} || {{ printf '%s: not found in the bottle\\n' {name} >&2; exit 127; }}"
 
 
 def own_terminal(terminal: bool) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import pytest
 from attacks.seal_run import Run, code, running
 from bot_bottle.bottles import limits_watch
 from bot_bottle.bottles.limits_watch import Measures, host_free, memory_used
-from bot_bottle.bottles.seal import kernel, processes
+from bot_bottle.bottles.seal import buffers, kernel, processes
 from bot_bottle.bottles.seal.spec import Bind
 
 pytestmark = pytest.mark.bottle
@@ -59,6 +59,32 @@ MESSAGES = """for _ in range(3500):
     for _ in range(2):
         libc.msgsnd(queue, ctypes.byref((ctypes.c_long * 1024)(1)), 8000, 0o4000)"""
 
+PAIRS = """import socket, time
+kept = []
+def fill(sock, piece):
+    sock.setblocking(False)
+    try:
+        while True:
+            sock.send(piece)
+    except BlockingIOError:
+        pass
+{fill}
+print(1, flush=True)
+time.sleep(60)"""
+UNIX = """for _ in range(350):
+    one, other = socket.socketpair()
+    fill(one, bytes(65536))
+    kept.append((one, other))"""
+CLOSED = """for _ in range(600):
+    one, other = socket.socketpair()
+    fill(one, bytes(65536))
+    kept.append(other)"""
+TCP = """door = socket.create_server(("127.0.0.1", 0))
+for _ in range(40):
+    one = socket.create_connection(door.getsockname())
+    fill(one, bytes(65536))
+    kept.append((one, door.accept()))"""
+
 
 @contextlib.contextmanager
 def hidden(text: str) -> Iterator[Measures]:
@@ -89,6 +115,15 @@ def test_d16_s12_the_watchdog_counts_detached_system_v_objects(create: str, monk
         assert 50 * MB <= memory_used(measures) < 180 * MB
         assert limits_watch.until_breach(measures, []).startswith("memory: ")
         monkeypatch.setattr(limits_watch, "sysv_bytes", lambda _: 0)
+        assert memory_used(measures) < 40 * MB
+
+
+@pytest.mark.parametrize("fill", [UNIX, CLOSED, TCP])
+def test_d16_s12_the_watchdog_counts_what_waits_in_sockets(fill: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with hidden(PAIRS.replace("{fill}", fill)) as measures:
+        assert 50 * MB <= memory_used(measures) < 300 * MB
+        assert limits_watch.until_breach(measures, []).startswith("memory: ")
+        monkeypatch.setattr(buffers, "held_bytes", lambda _: 0)
         assert memory_used(measures) < 40 * MB
 
 

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import NoReturn
 
-from bot_bottle.bottles.seal import kernel, processes
+from bot_bottle.bottles.seal import buffers, kernel, processes
 from bot_bottle.bottles.seal.bottle import kill
 
 EVERY_SECONDS = 1.0
@@ -27,7 +27,7 @@ DISK_SHARE = 5  # of the time at most one part in so many is spent walking
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """memory, disk: bytes, 0 = not watched. trees: directories that count as disk. meters: of its tmpfs and SysV."""
+    """memory, disk: bytes, 0 = not watched. trees: directories that count as disk. meters: of tmpfs, SysV, sockets."""
 
     first: int
     pidfd: int
@@ -91,10 +91,11 @@ def until_breach(measures: Measures, trees: list[int]) -> str:
 
 
 def memory_used(measures: Measures) -> int:
-    """Private memory of all its processes, and the larger of: mapped shared memory; tmpfs, memory files and SysV.
+    """Private memory of all its processes, and the larger of: mapped shared memory; all that has a meter, and memory
+    files.
 
-    The larger, not the sum: what is mapped of those is in both. Nothing counts socket buffers and pipes; against
-    those stands `host_free`.
+    The larger, not the sum: what is mapped of those is in both. Nothing counts pipes (which the kernel bounds by user)
+    and page tables; against those stands `host_free`.
     """
     found = processes.members(measures.first)
     resident = sum(processes.resident_bytes(process.pid) for process in found)
@@ -124,10 +125,12 @@ def host_free(path: str = "/proc/meminfo") -> float:
 
 
 def meter_bytes(meter: int) -> int:
-    """Of a tmpfs by its directory, or of the System V objects of one kind by their table (proc(5), sysvipc)."""
-    if stat.S_ISDIR(os.fstat(meter).st_mode):
+    """Of a tmpfs by its directory, of all sockets by a link to sock_diag, or of the System V objects of one kind by
+    their table (proc(5), sysvipc)."""
+    mode = os.fstat(meter).st_mode
+    if stat.S_ISDIR(mode):
         return tmpfs_bytes(meter)
-    return sysv_bytes(meter)
+    return buffers.held_bytes(meter) if stat.S_ISSOCK(mode) else sysv_bytes(meter)
 
 
 def sysv_bytes(table: int) -> int:

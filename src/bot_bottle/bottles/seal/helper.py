@@ -47,7 +47,7 @@ def build(spec: Spec, ids: Ids, bwrap: which.Found, launcher: int, channel: sock
     join_cgroups(spec.cgroups)  # 5: before there are children, so that all of them are born there
     kernel.setns(namespace(ids), kernel.NEWUSER)  # 6: only the agent's ids exist from here on
     kernel.unshare(kernel.NEWNS | kernel.NEWNET | kernel.NEWIPC | kernel.NEWPID)
-    tables = staging.ipc_tables()
+    tables = [*staging.ipc_tables(), *staging.buffers_link()]
     staging.no_propagation()  # 7
     staging.open_sources(spec, sources, binary)
     become_agent(ids, launcher)  # 8

@@ -10,7 +10,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 
-from bot_bottle.bottles.seal import idmap, kernel, which
+from bot_bottle.bottles.seal import buffers, idmap, kernel, which
 from bot_bottle.bottles.seal.ids import Ids
 from bot_bottle.bottles.seal.spec import Bind, Overlay, Spec
 
@@ -157,6 +157,13 @@ def ipc_tables() -> list[int]:
         with contextlib.suppress(OSError):
             fds.append(os.open(f"/proc/sysvipc/{kind}", os.O_RDONLY | os.O_CLOEXEC))
     return fds
+
+
+def buffers_link() -> list[int]:
+    """The descriptor that tells how full this network namespace's sockets are (S12)."""
+    with contextlib.suppress(OSError):
+        return [buffers.open_link().detach()]
+    return []
 
 
 def directories(spec: Spec) -> dict[str, bool]:

@@ -11,11 +11,13 @@ import msgspec
 
 from bot_bottle.api.bottles import Prepared
 from bot_bottle.base.errors import AgentFault
+from bot_bottle.base.text import visible
 from bot_bottle.bottles.outcome import Outcome
 from bot_bottle.bottles.run import LEASED, Run
 from bot_bottle.bottles.streams import Recorder
 from bot_bottle.bottles.terminal_filter import TerminalFilter
 from bot_bottle.harnesses import load
+from bot_bottle.harnesses.progress import STREAMS, steps
 from bot_bottle.harnesses.success import Outcome as Success
 from bot_bottle.harnesses.success import Reading, read
 
@@ -23,6 +25,7 @@ _MOST_LINE = 16_000_000
 _MOST_LINES = 20_000
 _MOST_BYTES = 64_000_000
 _MOST_FILE = 64_000_000
+_TAIL = 5
 
 
 class Lines:
@@ -58,6 +61,8 @@ class Lines:
 class Headless:
     """events: JSON lines of ours on `out` (start, output, end) instead of the agent's own output.
 
+    A person (`out` is a terminal) sees the tools that the agent uses, by `host.say`, and at the end its last words
+    instead of an event stream that is made for programs; where it has none, the end of what it wrote.
     Where `out` is a terminal, all of it passes the filter of D15 (JSON may hold C1 characters as they are).
     """
 
@@ -69,20 +74,26 @@ class Headless:
         self._filter = TerminalFilter() if out.isatty() else None
         self._lines = Lines(self._line)
         self._harness = load.load_all(prepared.host.home.root).get(prepared.plan.harness).harness
+        self._person = out.isatty() and not events and self._harness.success.events in STREAMS
+        self._words: tuple[str, ...] = ()
 
     def run(self) -> Outcome:
         """To the end; a failure that only the event stream shows becomes exit code 1."""
         outcome = self._prepared.start(Recorder(self._take), step=self._begun, look=self._judge)
         self._event({"event": "end", "outcome": msgspec.to_builtins(outcome)})
+        if self._words:
+            self._write("\n".join((*self._words, "")).encode("utf-8", "replace"))
         return outcome
 
     def _begun(self, step: str, run: Run) -> None:
         if step == LEASED:
             plan = run.plan
             self._event({"event": "start", "label": plan.label, "agent": plan.agent, "harness": plan.harness})
+        if step == "relay" and self._person:
+            self._prepared.host.say(f"bot-bottle: {run.plan.agent} works in {run.plan.label}.")
 
     def _take(self, data: bytes) -> None:
-        if not self._events:
+        if not self._events and not self._person:
             self._write(data)
         self._lines.feed(data)
 
@@ -93,6 +104,9 @@ class Headless:
                 self._event({"event": "output", "data": msgspec.json.decode(text)})
             except (msgspec.DecodeError, RecursionError):
                 self._event({"event": "output", "text": text})
+        if self._person:
+            for told in steps(self._harness.success.events, line):
+                self._prepared.host.say(f"  {told}")
 
     def _event(self, event: dict[str, object]) -> None:
         if self._events:
@@ -116,6 +130,12 @@ class Headless:
         exit_code = outcome.agent_status if outcome.status in ("ok", "failed") else None
         reading = read(success, self._lines.kept, written, exit_code)
         settle(outcome, reading)
+        if self._person:
+            self._words = reading.words or tuple(visible(one.decode("utf-8", "replace"), 500) for one in self._tail())
+
+    def _tail(self) -> list[bytes]:
+        """An agent without last words (it could not start, say): the end of what it wrote."""
+        return list(self._lines.kept)[-_TAIL:]
 
     def _home(self, label: str) -> str:
         return os.path.join(self._prepared.host.home.state(label), "home")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bot_bottle.policy import model
 
 Confirm = Callable[[str], bool]
+_LONG = 5000  # files: from here on a person waits for the copy
 
 
 @dataclass(slots=True)
@@ -103,7 +104,7 @@ def make_plan(host: Host, request: Request, crew: Crew, backend: Backend, survey
         home=host.home,
         user_home=host.user_home,
         environ=host.environ,
-        workspace=workspace(host, request, merged.bottle.workspace),
+        workspace=workspace(host, request, merged.bottle.workspace, not survey),
         placeholders=placeholders(planner.wanted_secrets(wanted, existing)),
         existing=existing,
         registries=registries(tuple(merged.bottle.egress.registries), host, request.workspace),
@@ -136,14 +137,17 @@ def confirm_agent(host: Host, repository: str, name: str, digest: str) -> None:
     trusted.confirm(repository, name, digest)
 
 
-def workspace(host: Host, request: Request, said: "model.Workspace") -> Workspace:
-    """What the source is and how it will be shown."""
+def workspace(host: Host, request: Request, said: "model.Workspace", start: bool = True) -> Workspace:
+    """What the source is and how it will be shown. start: it will be made now; a person who waits for it is told."""
     if not request.workspace:
         return Workspace("", "none")
     from bot_bottle.bottles.workspace.facts import inspect_source
 
     facts = inspect_source(request.workspace, tuple(said.keep), host.home.root, host.home.runtime)
-    return facts.workspace(said.mode if said.mode is not UNSET else "copy")
+    shown = facts.workspace(said.mode if said.mode is not UNSET else "copy")
+    if start and shown.mode == "copy" and facts.files > _LONG and os.isatty(2):
+        host.say(f"bot-bottle: copying {facts.files:,} files ...")
+    return shown
 
 
 def placeholders(wanted: Mapping[str, str]) -> dict[str, str]:

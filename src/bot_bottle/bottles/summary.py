@@ -3,6 +3,7 @@
 from bot_bottle.base.sizes import human
 from bot_bottle.base.text import visible
 from bot_bottle.bottles.outcome import Outcome
+from bot_bottle.bottles.workspace.exposed import HOLDS
 from bot_bottle.egress.messages import Counters
 
 _WIDTH = 9
@@ -10,7 +11,9 @@ _UNKNOWN = ("unknown: the gateway died before it told; see the record", *["unkno
 
 
 def lines(outcome: Outcome) -> list[str]:
-    """Five lines, then what else a person should know. Names of hosts are agent-chosen.
+    """Five lines, then which secrets the workspace held; what was not looked into was said at the start.
+
+    Names of hosts are agent-chosen.
 
     The checkpoint in the last of them, from its word on, is what `log verify --against` takes.
     """
@@ -18,7 +21,7 @@ def lines(outcome: Outcome) -> list[str]:
     moved = f"{human(counters.bytes_up)} up, {human(counters.bytes_down)} down"
     used = ", ".join(f"{visible(name)} x{times}" for name, times in sorted(counters.secrets.items())) or "none"
     told = (
-        f"{counters.allowed}  {_hosts(counters.hosts)}  {moved}",
+        f"{_allowed(counters)}  {_hosts(counters.hosts)}  {moved}",
         f"{counters.asked}",
         f"{counters.denied}  {_refused(counters)}",
         used,
@@ -27,7 +30,15 @@ def lines(outcome: Outcome) -> list[str]:
         *map(_line, ("allowed", "asked", "denied", "secrets"), told if counters.final else _UNKNOWN),
         _line("record", f"{outcome.log}  {_sealed(outcome)}"),
     ]
-    return [*out, *(_line("found", finding) for finding in outcome.findings)]
+    return [*out, *(_line("found", one) for one in outcome.findings if HOLDS in one)]
+
+
+def _allowed(counters: Counters) -> str:
+    """How many, and apart those that came to nothing: ``3, of which 2 failed: upstream.unresolved x2``."""
+    if not counters.failed:
+        return str(counters.allowed)
+    why = f": {_hosts(counters.failures)}" if counters.failures else ""
+    return f"{counters.allowed}, of which {counters.failed} failed{why}"
 
 
 def _line(name: str, text: str) -> str:

@@ -194,6 +194,7 @@ class Flow(Refusals):
         counters.bytes_down += exchange.down
         if reason:
             counters.failed += 1
+            counters.failures[reason] = counters.failures.get(reason, 0) + 1
         if exchange.spent is not None:
             exchange.spent.bytes += exchange.up + exchange.down
 

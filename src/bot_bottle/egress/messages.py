@@ -131,7 +131,8 @@ class Failed(Frame, tag="failed"):
 
 
 class Counters(msgspec.Struct, forbid_unknown_fields=True):
-    """Since the start. secrets: name -> times injected. final: the gateway told them when it was asked to end; where
+    """Since the start. secrets: name -> times sent. failed: of the allowed; failures: slug -> times.
+    bytes_up: of requests that reached their upstream. final: the gateway told them when it was asked to end; where
     it died before, they are too low."""
 
     allowed: int = 0
@@ -146,6 +147,7 @@ class Counters(msgspec.Struct, forbid_unknown_fields=True):
     secrets: dict[str, int] = {}
     hosts: dict[str, int] = {}
     denied_hosts: dict[str, int] = {}
+    failures: dict[str, int] = {}
     frozen: str = ""
     final: bool = False
 

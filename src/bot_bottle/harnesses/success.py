@@ -16,6 +16,7 @@ from bot_bottle.harnesses.model import Success
 
 MAX_LINE = 16_000_000
 MAX_TEXT = 2000
+MAX_WORDS = 100_000
 _MOST = 10**12
 
 Event = dict[str, Any]
@@ -43,12 +44,13 @@ class Usage:
 
 @dataclass(slots=True)
 class Reading:
-    """What a run said about itself. text: its last words, made visible (B73)."""
+    """What a run said about itself. text: its last words, made visible (B73); words: the same, by lines."""
 
     outcome: Outcome = Outcome.UNKNOWN
     model: str = ""
     usage: Usage = field(default_factory=Usage)
     text: str = ""
+    words: tuple[str, ...] = ()
 
 
 def read(success: Success, lines: Iterable[bytes], trajectory: bytes = b"", exit_code: int | None = None) -> Reading:
@@ -67,6 +69,7 @@ def read(success: Success, lines: Iterable[bytes], trajectory: bytes = b"", exit
             pass
     if reading.outcome is Outcome.UNKNOWN and exit_code is not None and (success.exit_code or exit_code != 0):
         reading.outcome = Outcome.FAILED if exit_code else Outcome.SUCCEEDED
+    reading.words = tuple(visible(line, MAX_WORDS) for line in reading.text[:MAX_WORDS].splitlines())
     reading.text = visible(reading.text, MAX_TEXT)
     reading.model = visible(reading.model, 128)
     return reading

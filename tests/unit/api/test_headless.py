@@ -1,9 +1,15 @@
 """Lines of an event stream, and what becomes of an outcome by what the agent says."""
 
+import io
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot_bottle.api.headless import Lines, settle
+from bot_bottle.api.headless import Headless, Lines, settle
 from bot_bottle.bottles.outcome import Outcome
 from bot_bottle.harnesses.success import Outcome as Success
 from bot_bottle.harnesses.success import Reading
@@ -49,3 +55,53 @@ def test_a_timeout_stays_a_timeout() -> None:
     one = outcome("timeout", 124)
     settle(one, Reading(Success.FAILED))
     assert (one.status, one.exit_code) == ("timeout", 124)
+
+
+class Screen(io.BytesIO):
+    def isatty(self) -> bool:
+        return True
+
+
+EVENTS = (
+    {"type": "assistant", "message": {"content": [{"type": "tool_use", "name": "Bash", "input": {"command": "ls"}}]}},
+    {"type": "result", "is_error": False, "result": "Done:\n- \x1b]52;c;aGk=\x07two"},
+)
+
+
+def headless(events: bool, out: io.BytesIO, home: str, *written: object) -> list[str]:
+    """A run that writes these events; what it said beside `out`."""
+    said: list[str] = []
+
+    def start(recorder: Any, step: Any, look: Any) -> Outcome:
+        step("relay", SimpleNamespace(plan=SimpleNamespace(agent="claude", label="one")))
+        for one in written:
+            recorder._take(one if isinstance(one, bytes) else json.dumps(one).encode() + b"\n")
+        end = outcome()
+        look(end)
+        return end
+
+    place = SimpleNamespace(root=home, state=lambda *_: home)
+    host = SimpleNamespace(home=place, say=said.append)
+    prepared = SimpleNamespace(host=host, plan=SimpleNamespace(harness="claude"), start=start)
+    Headless(cast("Any", prepared), events, out).run()
+    return said
+
+
+def test_a_person_reads_steps_and_last_words(tmp_path_factory: pytest.TempPathFactory) -> None:
+    out, home = Screen(), str(tmp_path_factory.mktemp("home"))
+    assert headless(False, out, home, *EVENTS) == ["bot-bottle: claude works in one.", "  Bash: ls"]
+    assert out.getvalue() == b"Done:\n- \\u{1b}]52;c;aGk=\\u{7}two\n"
+
+
+def test_a_person_reads_why_an_agent_had_no_last_words(tmp_path_factory: pytest.TempPathFactory) -> None:
+    out = Screen()
+    headless(False, out, str(tmp_path_factory.mktemp("home")), b"no key\n")
+    assert out.getvalue() == b"no key\n"
+
+
+def test_a_program_reads_the_stream(tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = str(tmp_path_factory.mktemp("home"))
+    raw, wrapped = io.BytesIO(), Screen()
+    assert headless(False, raw, home, *EVENTS) == headless(True, wrapped, home, *EVENTS) == []
+    assert raw.getvalue() == b"".join(json.dumps(one).encode() + b"\n" for one in EVENTS)
+    assert [json.loads(line)["event"] for line in wrapped.getvalue().splitlines()] == ["output", "output", "end"]

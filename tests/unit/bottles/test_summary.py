@@ -37,6 +37,17 @@ def test_the_five_lines_and_the_checkpoint() -> None:
     ]
 
 
+def test_what_never_arrived_is_told_apart() -> None:
+    one = outcome(allowed=3, failed=3, failures={"upstream.unresolved": 3}, hosts={"a.example": 3})
+    assert lines(one)[0] == ("allowed   3, of which 3 failed: upstream.unresolved x3  a.example x3  0 B up, 0 B down")
+
+
+def test_what_was_said_at_the_start_is_not_said_again() -> None:
+    one = outcome()
+    one.findings = ("key holds the secret s and is hidden", "not looked into for secrets, larger than 5.0 MB: big")
+    assert lines(one)[5:] == ["found     key holds the secret s and is hidden"]
+
+
 def test_what_named_no_host_is_counted_without_an_empty_name() -> None:
     assert lines(outcome(denied=3))[2] == "denied    3  3 unnamed"
     assert lines(outcome(denied=3, denied_hosts={"e.example": 1}))[2] == "denied    3  e.example x1, 2 unnamed"

@@ -23,6 +23,7 @@ from bot_bottle.bottles.workspace.snapshot import Snapshot
 
 MOST = 5_000_000
 SECONDS = 2.0
+HOLDS = " holds the secret "
 _BATCH = 64
 _ENTRIES = 500_000
 Ask = Callable[[tuple[int, ...]], dict[int, str]]
@@ -151,7 +152,7 @@ def _remove(top: str, paths: tuple[str, ...]) -> None:
 def _sentences(exposed: Exposed, hidden: frozenset[str]) -> Iterator[str]:
     for path, secret in exposed.found.items():
         what = "is hidden" if path in hidden else "stays visible, because the bottle keeps it"
-        yield f"{visible(path, 200)} holds the secret {visible(secret)} and {what}"
+        yield f"{visible(path, 200)}{HOLDS}{visible(secret)} and {what}"
     if exposed.large:
         more = f" and {len(exposed.large) - 1} more" if len(exposed.large) > 1 else ""
         first = visible(exposed.large[0], 120)

@@ -61,6 +61,38 @@ def late(self):
 {when}
 """
 LATE = "main.Process.serve = late"
+CHANGES = {
+    "clear O_APPEND": "fcntl.fcntl(FILE, fcntl.F_SETFL, os.O_WRONLY)",
+    "pwrite64": "os.pwrite(FILE, b'x', 0)",
+    "pwritev": "os.pwritev(FILE, [b'x'], 0)",
+    "pwritev2": "os.pwritev(FILE, [b'x'], 0, os.RWF_DSYNC)",
+    "ftruncate": "os.ftruncate(FILE, 5)",
+    "truncate": "os.truncate(f'/proc/self/fd/{FILE}', 5)",
+    "fallocate": "os.posix_fallocate(FILE, 0, 100)",
+    "copy_file_range": "os.copy_file_range(SOURCE, FILE, 1, 0, 0)",
+    "sendfile": "os.sendfile(FILE, SOURCE, 0, 1)",
+    "splice": "os.write(PIPE[1], b'x'); os.splice(PIPE[0], FILE, 1)",
+    "mmap": "mmap.mmap(FILE, 1)[:1]",
+    "aio": "libc.syscall(AIO, 1, ctypes.byref(ctypes.c_ulong(0))) and fail()",
+    "open for writing": "os.open(f'/proc/self/fd/{FILE}', os.O_WRONLY)",
+    "open for both": "os.open(f'/proc/self/fd/{FILE}', os.O_RDWR)",
+    "open to append": "os.open(f'/proc/self/fd/{FILE}', os.O_WRONLY | os.O_APPEND)",
+}
+# The file is one that the kernel itself would let change (no O_APPEND): what refuses is the filter alone.
+OPENED = """
+import mmap, platform
+AIO = 206 if platform.machine() == "x86_64" else 0
+confine = {confine}
+def prepared():
+    global FILE, SOURCE, PIPE
+    for name in ("file", "source"):
+        with open(DIR + "/" + name, "wb") as file:
+            file.write(b"0123456789" * 10)
+    FILE, SOURCE = (os.open(DIR + "/" + name, os.O_RDWR) for name in ("file", "source"))
+    PIPE = os.pipe()
+    return confine()
+main.confine = prepared
+"""
 NEVER = "main.confine = lambda: 'nothing'\n" + LATE
 
 
@@ -91,6 +123,27 @@ def test_d17_d19_without_confinement_the_same_attempts_work(start: Start, upstre
     }  # fmt: skip
     found = run(start, upstream, tmp_path, NEVER, harmless)
     assert found == dict.fromkeys(harmless, "WORKED")
+
+
+@pytest.mark.parametrize("confined", [True, False])
+def test_d17_no_call_changes_what_the_log_holds(
+    confined: bool, start: Start, upstream: Upstream, tmp_path: Path
+) -> None:
+    """Confined, each way is refused by the filter (the kernel itself would allow it); the control: each works."""
+    when = OPENED.format(confine="main.confine" if confined else "lambda: 'nothing'") + LATE
+    found = run(start, upstream, tmp_path, when, CHANGES)
+    assert found == dict.fromkeys(CHANGES, "refused" if confined else "WORKED")
+    assert ((tmp_path / "file").read_bytes() == b"0123456789" * 10) is confined
+
+
+def test_d17_one_way_left_open_is_seen(start: Start, upstream: Upstream, tmp_path: Path) -> None:
+    """Control of the filter's rows: without the one of a call, that call works and nothing else does."""
+    for name in ("sendfile", "splice", "mmap", "copy_file_range"):
+        gap = (
+            f"from bot_bottle.egress import seccomp\nfor table in seccomp._MACHINES.values(): del table[1]['{name}']"
+        )
+        found = run(start, upstream, tmp_path, OPENED.format(confine="main.confine") + gap + "\n" + LATE, CHANGES)
+        assert [way for way, end in found.items() if end == "WORKED"] == [name]
 
 
 def test_d01_d19_the_gateway_keeps_no_descriptor_it_was_not_given(stand: Stand) -> None:

@@ -1,7 +1,8 @@
 """The gateway's own system call filter: what a parser exploit would want next does not exist (D17, D19).
 
 Refused: new programs and processes, foreign memory, unix sockets, files opened for writing, and every way to change a
-log that only grows (truncate, pwrite, fallocate, their ioctls, clearing O_APPEND). seccomp(2), linux/seccomp.h.
+log that only grows (truncate, pwrite, fallocate, their ioctls, clearing O_APPEND, splicing or mapping it, aio and
+io_uring, whose RWF_NOAPPEND writes anywhere). seccomp(2), linux/seccomp.h.
 """
 
 import ctypes
@@ -15,6 +16,7 @@ _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NR, _ARCH, _ARGS = 0, 4, 16
 _X32 = 0x40000000
 _CLONE_THREAD = 0x00010000
+_MAP_SHARED, _MAP_ANONYMOUS = 0x01, 0x20
 _F_SETFL = 4
 _PR_SET_DUMPABLE, _PR_SET_PTRACER = 4, 0x59616D61
 _IOCTLS = (0x5421, 0x541B, 0x5401, 0x5450, 0x5451)  # FIONBIO, FIONREAD, TCGETS, FIONCLEX, FIOCLEX
@@ -39,7 +41,8 @@ _X86_64 = {
     "keyctl": 250, "add_key": 248, "request_key": 249, "userfaultfd": 323, "perf_event_open": 298, "personality": 135,
     "name_to_handle_at": 303, "open_by_handle_at": 304, "acct": 163, "swapon": 167, "reboot": 169, "init_module": 175,
     "finit_module": 313, "kexec_load": 246, "setuid": 105, "setgid": 106, "setresuid": 117, "setresgid": 119,
-    "capset": 126,
+    "capset": 126, "mmap": 9, "sendfile": 40, "splice": 275, "tee": 276, "vmsplice": 278, "io_setup": 206,
+    "io_submit": 209, "fchmodat2": 452,
 }  # fmt: skip
 _AARCH64 = {
     "openat": 56, "openat2": 437, "socket": 198, "socketpair": 199, "clone": 220, "clone3": 435, "fcntl": 25,
@@ -55,10 +58,13 @@ _AARCH64 = {
     "keyctl": 219, "add_key": 217, "request_key": 218, "userfaultfd": 282, "perf_event_open": 241, "personality": 92,
     "name_to_handle_at": 264, "open_by_handle_at": 265, "acct": 89, "swapon": 224, "reboot": 142, "init_module": 105,
     "finit_module": 273, "kexec_load": 104, "setuid": 146, "setgid": 144, "setresuid": 147, "setresgid": 149,
-    "capset": 91,
+    "capset": 91, "mmap": 222, "sendfile": 71, "splice": 76, "tee": 77, "vmsplice": 75, "io_setup": 0,
+    "io_submit": 2, "fchmodat2": 452,
 }  # fmt: skip
 _MACHINES = {"x86_64": (0xC000003E, _X86_64), "aarch64": (0xC00000B7, _AARCH64)}
-_BY_ARGUMENT = frozenset(("open", "openat", "openat2", "socket", "clone", "clone3", "fcntl", "ioctl", "prctl"))
+_BY_ARGUMENT = frozenset(
+    ("open", "openat", "openat2", "socket", "clone", "clone3", "fcntl", "ioctl", "prctl", "mmap")
+)
 Instruction = tuple[int, int, int, int]
 
 
@@ -92,6 +98,9 @@ def _block(name: str) -> list[Instruction]:
             return _only(0, _FAMILIES, _EAFNOSUPPORT)
         case "ioctl":
             return _only(1, _IOCTLS, _EPERM)
+        case "mmap":  # shared memory of a file; private mappings (libraries) and anonymous ones stay
+            tests = [_argument(3), (_ANY_BIT, 0, 2, _MAP_SHARED), (_ANY_BIT, 1, 0, _MAP_ANONYMOUS)]
+            return [*tests, _fail(_EPERM), (_RETURN, 0, 0, _ALLOW)]
         case "fcntl":
             return _never(1, (_F_SETFL,))
         case _:

@@ -27,7 +27,7 @@ DISK_SHARE = 5  # of the time at most one part in so many is spent walking
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """memory, disk: bytes, 0 = not watched. trees: directories that count as disk. meters: of tmpfs, SysV, sockets."""
+    """memory, disk: bytes, 0 = not watched. trees: directories that count as disk. meters: see `meter_bytes`."""
 
     first: int
     pidfd: int
@@ -94,8 +94,8 @@ def memory_used(measures: Measures) -> int:
     """Private memory of all its processes, and the larger of: mapped shared memory; all that has a meter, and memory
     files.
 
-    The larger, not the sum: what is mapped of those is in both. Nothing counts pipes (which the kernel bounds by user)
-    and page tables; against those stands `host_free`.
+    The larger, not the sum: what is mapped of those is in both. Nothing counts page tables and pipes (the kernel
+    bounds them for each user); against those stands `host_free`.
     """
     found = processes.members(measures.first)
     resident = sum(processes.resident_bytes(process.pid) for process in found)

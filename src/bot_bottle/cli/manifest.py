@@ -10,6 +10,7 @@ import msgspec
 from bot_bottle.base.errors import ManifestFault, Problem, UsageFault
 from bot_bottle.base.home import locate
 from bot_bottle.base.ids import is_name
+from bot_bottle.bottles.header_matches import warnings
 from bot_bottle.bottles.manifest_files import read_home
 from bot_bottle.bottles.manifests import FoundAgent, Library, Listed
 from bot_bottle.bottles.plan_text import route_text
@@ -37,11 +38,15 @@ def check(file: str | None, as_json: bool) -> None:
     Exit 3 when something is wrong.
     """
     problems = check_file(file) if file else [problem for one in shelf().check_all() for problem in one.problems]
+    warned = [] if problems else warnings_of(file)
     if as_json:
-        click.echo(json.dumps({"problems": [_plain(problem) for problem in problems]}))
+        found = {"problems": problems, "warnings": warned}
+        click.echo(json.dumps({kind: [_plain(one) for one in rows] for kind, rows in found.items()}))
     else:
         for problem in problems:
             click.echo(str(problem), err=True)
+        for warning in warned:
+            click.echo(f"warning: {warning}", err=True)
         if not problems:
             click.echo(f"{file or 'Every manifest'} is in order.", err=True)
     if problems:
@@ -103,6 +108,18 @@ def check_file(file: str) -> list[Problem]:
     kind = "bottle" if os.path.dirname(path) == home.bottles else "agent"
     name = os.path.basename(path).removesuffix(".md")
     return [one for row in shelf().check_all() if (row.name, row.source) == (name, kind) for one in row.problems]
+
+
+def warnings_of(file: str | None) -> list[Problem]:
+    """What is in order and yet perhaps not meant: of one bottle file, or of every bottle. Agents have none."""
+    known = shelf()
+    if file is None or (is_name(file) and not os.path.exists(file)):
+        names = known.bottle_names() if file is None else [file] if file in known.bottle_names() else []
+        return [one for name in names for one in warnings(known.bottle(name))]
+    raw = read_home(os.path.abspath(file))
+    if raw is None or os.path.basename(os.path.dirname(os.path.abspath(file))) == "agents":
+        return []
+    return warnings(check_bottle(raw, os.path.basename(file).removesuffix(".md"), file))
 
 
 def _check_alone(file: str) -> list[Problem]:

@@ -228,3 +228,19 @@ def test_a_file_of_the_home_is_checked_with_what_it_extends(place: Path) -> None
     assert run(manifest.command, "check", "work").exit_code == 0
     assert run(manifest.command, "check", "dev").exit_code == 0
     run(manifest.command, "check", "nobody", fails=UsageFault)
+
+
+def test_manifest_check_warns_of_a_header_that_never_arrives_and_does_not_fail(place: Path) -> None:
+    path = place / "bottles/work.md"
+    control = run(manifest.command, "check", "work")
+    assert (control.exit_code, "warning" in control.output) == (0, False)
+    path.write_text(
+        "---\negress:\n  routes:\n"
+        "    - {host: api.example.com, matches: [{headers: [{name: X-Api-Key, type: exact, value: a}]}]}\n---\n"
+    )
+    for how in (("work",), (str(path),), ()):
+        found = run(manifest.command, "check", *how)
+        assert found.exit_code == 0
+        assert "warning: " in found.output and "x-api-key, but the server never sees it" in found.output
+    told = json.loads(run(manifest.command, "check", "--json").stdout)
+    assert (told["problems"], [one["line"] for one in told["warnings"]]) == ([], [4])

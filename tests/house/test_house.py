@@ -73,3 +73,12 @@ def test_every_fuzz_target_takes_a_seed_without_crashing(repository: Path) -> No
             b"%2e%2e" * 40,
         ):
             one(seed)
+        for file in sorted((path.parent / "corpus" / path.stem.removeprefix("fuzz_")).glob("*.txt")):
+            one(file.read_bytes())
+
+
+def test_each_seed_folder_belongs_to_a_fuzz_target(repository: Path) -> None:
+    folders = sorted((repository / "fuzz/corpus").iterdir())
+    assert {"chunks", "http1"} <= {folder.name for folder in folders}
+    for folder in folders:
+        assert (repository / f"fuzz/fuzz_{folder.name}.py").is_file() and any(folder.glob("*.txt"))

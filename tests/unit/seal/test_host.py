@@ -146,3 +146,9 @@ def test_the_trial_starts_a_real_bottle(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(trial, "attempt", broken)
     found = trial.bottle(Host())
     assert found.state == FAIL and "unshare" in found.what
+
+
+@pytest.mark.parametrize(("caps", "told"), [("000001ffffffffff", "cannot change"), ("0", "can step back")])
+def test_s12_doctor_says_whether_an_agent_can_step_back_in_the_line(caps: str, told: str, tmp_path: Path) -> None:
+    found = named(checks.run(host(tmp_path, {"/proc/self/status": f"CapPrm:\t0\nCapEff:\t{caps}\n"})), "oom")
+    assert found.state == "ok" and told in found.what

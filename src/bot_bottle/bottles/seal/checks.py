@@ -13,6 +13,7 @@ OLDEST_KERNEL = (5, 12)
 POWERFUL_GROUPS = ("docker", "podman", "lxd", "incus", "libvirt", "kvm", "disk", "sudo", "wheel", "adm", "shadow")
 SYSCTL_FILE = "/etc/sysctl.d/99-bot-bottle.conf"
 PROFILE = "/etc/apparmor.d/bot-bottle"
+CAP_SYS_RESOURCE = 24
 LIMITS_FILE = "/etc/security/limits.d/bot-bottle.conf"
 
 
@@ -195,6 +196,15 @@ def descriptors(host: Host) -> Iterator[Finding]:
                 yield Finding("descriptors", OK, f"{hard} open files; a bottle gets at most a quarter.")
 
 
+def killed_first(host: Host) -> Iterator[Finding]:
+    """S12: only with CAP_SYS_RESOURCE is the helper's oom_score_adj a floor for the agent."""
+    for line in host.read("/proc/self/status").splitlines():
+        if line.startswith("CapEff:"):
+            held = int(line.split()[1], 16) >> CAP_SYS_RESOURCE & 1
+            can = "cannot change that" if held else "can step back to our own place (no CAP_SYS_RESOURCE)"
+            yield Finding("oom", OK, f"Where memory runs out, bottles are killed first; an agent {can}.")
+
+
 def although_it_starts(finding: Finding) -> Finding:
     """What a bottle that really started says about a finding: nothing that it names stops us here."""
     if finding.name == "container":
@@ -202,7 +212,7 @@ def although_it_starts(finding: Finding) -> Finding:
     return Finding(finding.name, WARN, finding.what, finding.mend) if finding.state == FAIL else finding
 
 
-ALL = (kernel, user_namespaces, container, subordinate_ids, groups, descriptors)
+ALL = (kernel, user_namespaces, container, subordinate_ids, groups, descriptors, killed_first)
 
 
 def run(host: Host) -> list[Finding]:

@@ -129,6 +129,9 @@ def test_b78_s12_a_dead_upstream_is_one_sentence(start: Start, upstream: Upstrea
     stand = start(routes=(route(dead),))
     reply = stand.connect().ask(get())
     assert (reply.status, reply.json["reason"]) == (502, "upstream.refused")
+    counters = stand.status()
+    assert (counters.allowed, counters.failed, counters.failures) == (1, 1, {"upstream.refused": 1})
+    assert (counters.secrets, counters.bytes_up) == ({}, 0)  # nothing of it left
 
 
 def test_d17_b78_a_full_disk_sends_nothing_unlogged(start: Start, upstream: Upstream) -> None:

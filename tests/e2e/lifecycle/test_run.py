@@ -34,6 +34,12 @@ def test_output_errors_and_exit_code_are_the_commands_own(world: World) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("in\nout\n", "err\n", 37)
 
 
+@pytest.mark.parametrize("program", ["nosuch-command", "./nosuch-command"])
+def test_a_program_that_is_not_there_is_said_in_words_of_ours(world: World, program: str) -> None:
+    done = world.cli("run", "--quiet", "--", program)
+    assert (done.returncode, done.stderr) == (127, f"{program}: not found in the bottle\n")
+
+
 def test_a_signal_is_told_as_128_and_its_number(world: World) -> None:
     assert world.run("sh", "-c", "kill -TERM $$").returncode == 128 + 15
 

@@ -80,7 +80,7 @@ def headless(events: bool, out: io.BytesIO, home: str, *written: object) -> list
         look(end)
         return end
 
-    place = SimpleNamespace(root=home, state=lambda *_: home)
+    place = SimpleNamespace(root=home, state=str(home).format)
     host = SimpleNamespace(home=place, say=said.append)
     prepared = SimpleNamespace(host=host, plan=SimpleNamespace(harness="claude"), start=start)
     Headless(cast("Any", prepared), events, out).run()

@@ -23,6 +23,7 @@ from gateway_measure import cpu_seconds, pss_mib
 ALL = ("ours-20", "ours-0", "nginx", "squid", "srt", "mitmdump")
 TESTS = {
     "s16": ["-c", "16", "-d", "1"],
+    "vary": ["-c", "16", "-d", "1", "-V"],
     "s1": ["-c", "1", "-d", "0.6"],
     "k10": ["-c", "16", "-d", "1", "-u", "/json10k"],
     "down": ["-c", "1", "-n", "2", "-u", "/big", "-d", "30"],
@@ -33,6 +34,7 @@ TESTS = {
 }
 MEANING = {
     "s16": "200 B, 16 connections, keep-alive",
+    "vary": "200 B, 16 connections, each head different",
     "s1": "200 B, one connection",
     "k10": "10 KB, 16 connections",
     "down": "100 MB download",
@@ -44,6 +46,7 @@ MEANING = {
 GOALS = [
     # test, peer, against, field, op, bound
     ("s16", "ours-20", "nginx", "cpu", "<=", 2.5),
+    ("vary", "ours-20", "nginx", "cpu", "<=", 2.5),
     ("s16", "ours-20", "squid", "cpu", "<=", 0.68),
     ("s16", "ours-20", "nginx", "rate", ">=", 0.40),
     ("s16", "ours-20", "squid", "rate", ">=", 1.5),
@@ -135,7 +138,8 @@ def measure(peer: peers.Peer, test: str, number: int, pid: int) -> Row:
         raise SystemExit(f"{peer.name} {test}: {done.stderr[-500:]}")
     row: Row = json.loads(done.stdout)
     if row["errors"] or row["refused"]:
-        print(f"{peer.name} {test}: {row} {done.stderr[:300]}", file=sys.stderr)
+        raise SystemExit(f"{peer.name} {test}: answers that are errors, so no figure: {row} {done.stderr[:300]}")
+    row["load"] = os.getloadavg()[0]
     row["cpu"] = spent / max(1, row["requests"]) * 1000
     return row
 
@@ -160,6 +164,10 @@ def report(
 ) -> None:
     """Markdown on standard output."""
     print(f"Medians of {options.rounds} interleaved rounds; CPU is the peer's own. Ratios: ours-20 / peer, paired.\n")
+    loads = [row["load"] for rows in results.values() for row in rows]
+    if loads:
+        cores = len(os.sched_getaffinity(os.getppid()))
+        print(f"Load of the machine meanwhile: {min(loads):.1f} to {max(loads):.1f} on {cores} cores.\n")
     print("Peers: " + "; ".join(f"{peer.name} ({peer.version})" for peer in chosen) + ".")
     if absent:
         print(f"Not on this machine, so not measured: {', '.join(absent)}.")

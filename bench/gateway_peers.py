@@ -199,19 +199,28 @@ MAKERS = {"nginx": nginx, "squid": squid, "srt": srt, "mitmdump": mitmdump}
 
 
 def start(argv: list[str], core: int, port: int, name: str) -> subprocess.Popen[bytes]:
-    """Starts a program on one core and waits until it listens. Raises SystemExit with the end of its output."""
+    """Starts a program on one core and waits until it listens. Raises SystemExit with the end of its output, or where
+    something listens on its port already: what answers there would be measured in its place."""
+    if listens(port):
+        raise SystemExit(f"port {port} of {name} is taken")
     log = os.open(WORK / f"{name}.out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     child = subprocess.Popen(["taskset", "-c", str(core), *argv], stdout=log, stderr=log, cwd=WORK)
     os.close(log)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and child.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.5).close()
+        if listens(port):
             return child
-        except OSError:
-            time.sleep(0.05)
+        time.sleep(0.05)
     stop(child)
     raise SystemExit(f"{name} does not start: {(WORK / f'{name}.out').read_text()[-600:]}")
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 0.5).close()
+    except OSError:
+        return False
+    return True
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:

@@ -43,12 +43,13 @@ http {{ access_log off; keepalive_requests 100000000; keepalive_timeout 300s; se
 
 
 def enter_namespace() -> None:
-    """Runs this program again where /etc/hosts names the test hosts. Returns in the second one."""
+    """Runs this program again where /etc/hosts names the test hosts and the network is its own: a port is never
+    another program's. Returns in the second one."""
     if os.environ.get("BOT_BOTTLE_BENCH_INSIDE"):
         return
     prepare_folder()
-    unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
-    script = 'mount --bind "$1" /etc/hosts && shift && exec "$@"'
+    unshare = ["unshare", "-mn"] if os.geteuid() == 0 else ["unshare", "-rmn"]
+    script = 'ip link set lo up && mount --bind "$1" /etc/hosts && shift && exec "$@"'
     again = [sys.executable, "-I", *sys.argv]
     environment = {**os.environ, "BOT_BOTTLE_BENCH_INSIDE": "1"}
     raise SystemExit(
@@ -58,7 +59,7 @@ def enter_namespace() -> None:
 
 def prepare_folder() -> None:
     """All files that do not depend on a peer. Refuses a folder of another user."""
-    lacking = [name for name in ("cc", "nginx", "taskset", "unshare") if shutil.which(name) is None]
+    lacking = [name for name in ("cc", "nginx", "taskset", "unshare", "ip") if shutil.which(name) is None]
     if lacking:
         raise SystemExit(
             f"needed for this benchmark: {', '.join(lacking)} (and nginx's echo module, OpenSSL's headers)"

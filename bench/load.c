@@ -1,11 +1,11 @@
 /* Load client for TLS-intercepting forward proxies: one thread, epoll, OpenSSL, HTTP/1.1 with keep-alive.
  *
  * load -P TARGET_PORT [-p PROXY_PORT] [-t HOST] [-u PATH] [-c CONNECTIONS] [-d SECONDS] [-n REQUESTS]
- *      [-m METHOD] [-b BODY_BYTES] [-k 0] [-H HOSTS -O FIRST] [-A CA_FILE]
+ *      [-m METHOD] [-b BODY_BYTES] [-k 0] [-H HOSTS -O FIRST] [-A CA_FILE] [-V]
  *
  * -p 0 (default): straight to TARGET_PORT, else CONNECT through the proxy. -k 0: a new connection per request.
- * -H N: each new connection takes the next of the names hFIRST.bench.test ... The certificate is verified against CA_FILE
- * and the name. Prints one JSON object: counts, rates, latencies in microseconds.
+ * -V: each head differs (a request number). -H N: each new connection takes the next of the names hFIRST.bench.test ...
+ * The certificate is verified against CA_FILE and the name. Prints one JSON object: counts, rates, latencies in microseconds.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -34,7 +34,7 @@ struct connection {
     double began, first_byte, connected_from;
 };
 
-static int proxy_port, target_port = 9443, connections = 1, keep_alive = 1, hosts, first_host, queue;
+static int vary, proxy_port, target_port = 9443, connections = 1, keep_alive = 1, hosts, first_host, queue;
 static long wanted, body;
 static double seconds = 5;
 static const char *host = "a.bench.test", *path = "/small", *method = "GET", *authority;
@@ -111,12 +111,14 @@ static int later(struct connection *c, int result) {
 }
 
 static void begin_request(struct connection *c) {
+    static long number;
     char extra[128] = "";
+    if (vary) number++;
     if (body) snprintf(extra, sizeof extra, "Content-Type: application/octet-stream\r\nContent-Length: %ld\r\n", body);
     c->head_length = snprintf(c->head, sizeof c->head,
         "%s %s HTTP/1.1\r\nHost: %s:%d\r\nUser-Agent: load/1\r\nAccept: */*\r\n"
-        "Authorization: Bearer dummy-token-0123456789\r\nX-Request-Id: 0123456789abcdef\r\n%s%s\r\n",
-        method, path, c->host, target_port, extra, keep_alive ? "" : "Connection: close\r\n");
+        "Authorization: Bearer dummy-token-0123456789\r\nX-Request-Id: %016ld\r\n%s%s\r\n",
+        method, path, c->host, target_port, number, extra, keep_alive ? "" : "Connection: close\r\n");
     c->began = now();
     c->first_byte = 0;
     c->sent = 0;
@@ -275,7 +277,7 @@ static double quantile(double *values, long count, double q) {
 }
 
 static void read_options(int count, char **values) {
-    for (int o; (o = getopt(count, values, "p:P:t:u:c:d:n:m:b:k:H:O:A:")) > 0;) switch (o) {
+    for (int o; (o = getopt(count, values, "p:P:t:u:c:d:n:m:b:k:H:O:A:V")) > 0;) switch (o) {
         case 'p': proxy_port = atoi(optarg); break;
         case 'P': target_port = atoi(optarg); break;
         case 't': host = optarg; break;
@@ -288,6 +290,7 @@ static void read_options(int count, char **values) {
         case 'k': keep_alive = atoi(optarg); break;
         case 'H': hosts = atoi(optarg); break;
         case 'O': first_host = atoi(optarg); break;
+        case 'V': vary = 1; break;
         case 'A': authority = optarg; break;
         default: exit(2);
         }

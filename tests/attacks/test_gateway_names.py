@@ -329,6 +329,20 @@ def test_b09_no_server_name_at_a_transparent_door_is_refused(start: Start, upstr
     assert stand.wait_record(1, "denied")[0]["reason"] == "target.no-server-name"
 
 
+@pytest.mark.parametrize(
+    "data", [b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", b"SSH-2.0-x\r\n"], ids=["hello", "other"]
+)
+def test_b09_what_is_no_tls_hello_at_the_tls_door_leaves_a_denial(
+    start: Start, upstream: Upstream, data: bytes
+) -> None:
+    stand = start(routes=(route(upstream),), weaken=LOOPBACK_NAMES + "\n" + _ANY_PORT)
+    client = stand.plain("https", _address(_dns(stand, "api.test")))
+    client.send(data)
+    client.rest()
+    no_upstream(upstream)
+    assert stand.wait_record(1, "denied")[0]["reason"] == "target.no-server-name"
+
+
 def test_b41_plain_text_at_a_tls_door_carries_nothing(start: Start, upstream: Upstream) -> None:
     stand = start(routes=(route(upstream),))
     client = stand.plain("https")

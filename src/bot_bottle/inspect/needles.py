@@ -196,7 +196,8 @@ def _units(written: str) -> _Encode:
 
 
 def _wide(codec: str) -> _Encode:
-    return lambda value: value.decode("utf-8", "replace").encode(codec)
+    """Without the NUL at the edge: of ASCII both byte orders are then one form, and none hides behind the other."""
+    return lambda value: value.decode("utf-8", "replace").encode(codec).strip(b"\0")
 
 
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}

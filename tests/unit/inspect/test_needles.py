@@ -52,8 +52,8 @@ def test_forms_that_servers_write_are_needles(value: bytes) -> None:
         "FINGERPRINT": value.hex(":").upper().encode(),
         "dump": value.hex(" ").encode(),
         "DUMP": value.hex(" ").upper().encode(),
-        "utf-16": text.encode("utf-16-le"),
-        "utf-16, big": text.encode("utf-16-be"),
+        "utf-16": text.encode("utf-16-le").strip(b"\0"),
+        "utf-16, big": text.encode("utf-16-be").strip(b"\0"),
         "every byte percent": "".join(f"%{byte:02x}" for byte in value).encode(),
     }
     found = table(value)

@@ -57,7 +57,6 @@ class Heard:
     sealed: Sealed | None = None
     refused: Refused | None = None
     keeper_lives: bool = True
-    gateway_lives: bool = True
 
 
 class Live:
@@ -218,7 +217,6 @@ class Live:
                     self.end(Ending("broken", code_of(message.slug), message.what[:500]))
         except (ChannelClosed, msgspec.MsgspecError):
             self._loop.forget(self._gateway.fileno())
-            self.heard.gateway_lives = False
             # The keeper knows why, if anybody does: give its word a moment before ours.
             self._loop.later(
                 0.5, lambda: self.end(Ending("broken", 70, "The gateway died, so the bottle was ended."))

@@ -1,7 +1,5 @@
 """What a detached session and those who attach to it say to each other; and how a session is begun."""
 
-import msgspec
-
 from bot_bottle.bottles.outcome import Outcome
 from bot_bottle.bottles.plan import Plan
 from bot_bottle.egress.messages import Frame
@@ -69,18 +67,3 @@ class Ended(Frame, tag="ended"):
 
 ToSession = Attach | Input | Resize
 FromSession = Output | Ended
-
-
-class Described(msgspec.Struct):
-    """A bottle in a listing."""
-
-    label: str
-    state: str
-    bottle: str
-    agent: str
-    harness: str
-    workspace: str
-    started: int
-    run: str
-    log: str
-    detached: bool = False

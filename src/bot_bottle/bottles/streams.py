@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from bot_bottle.bottles.relay import Pump
-from bot_bottle.bottles.terminal import RESET, Resized, Screen, is_terminal, resize, size
+from bot_bottle.bottles.terminal import Resized, Screen, is_terminal, resize, size
 from bot_bottle.bottles.terminal_filter import Allowed, TerminalFilter
 from bot_bottle.keeper.loop import Loop
 
@@ -186,12 +186,6 @@ def choose(interactive: bool, allowed: Allowed | None = None) -> Streams:
     if interactive or is_terminal(0, 1, 2):
         return Terminal(0, 1, allowed)
     return Pipes()
-
-
-def reset_terminal(fd: int) -> None:
-    """For a terminal that a killed launcher left behind."""
-    if os.isatty(fd):
-        put(fd, RESET)
 
 
 def put(fd: int, data: bytes) -> None:

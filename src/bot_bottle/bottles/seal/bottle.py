@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 import select
 import signal
 import time
@@ -102,11 +101,6 @@ class Bottle:
         close_all(fd for fd in (self._ready, self._release, *self.meters) if fd >= 0)
         self._ready = self._release = -1
         self.meters = []
-
-
-def new_canary() -> str:
-    """A value to plant in the launcher's environment and to look for inside (D03)."""
-    return secrets.token_hex(16)
 
 
 def readable(fds: list[int], timeout: float | None) -> list[int]:

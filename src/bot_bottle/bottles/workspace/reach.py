@@ -34,12 +34,11 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a tree is looked at before it is refused: entries, levels, seconds; bytes of one file read."""
+    """How much of a tree is looked at before it is refused: entries, levels, seconds."""
 
     entries: int = 500_000
     depth: int = 200
     seconds: float = 120
-    file_bytes: int = 1_000_000_000
 
 
 DEFAULT = Limits()

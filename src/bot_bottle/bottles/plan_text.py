@@ -5,7 +5,6 @@ Placeholders are shown cut, secrets only by name; text of strangers is made visi
 
 import shlex
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
@@ -66,6 +65,7 @@ def _plan_lines(plan: Plan) -> Iterator[Line]:
     yield 0, f"harness: {plan.harness} ({plan.harness_digest[:12]})"
     yield 0, f"bottle: {plan.bottle}"
     yield 0, f"backend: {plan.backend}"
+    yield 0, f"terminal: {'yes' if plan.terminal else 'no, headless'}"
     yield 0, f"command: {shlex.join(_shown(one) for one in plan.argv)}"
     yield from _workspace_lines(plan)
     yield from _block("limits", [limit_text(one) for one in plan.limits])
@@ -136,8 +136,3 @@ def _shown(text: str) -> str:
 
 def _joined(lines: Iterator[Line]) -> str:
     return "\n".join("  " * depth + visible(line, 1000) for depth, line in lines) + "\n"
-
-
-def policy_document(policy: Policy) -> dict[str, Any]:
-    """The effective policy as plain values for ``--json``."""
-    return msgspec.to_builtins(policy)

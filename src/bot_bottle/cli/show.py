@@ -67,13 +67,10 @@ def work(outcome: Outcome) -> list[str]:
 
 def show_plan(prepared: "Prepared", as_json: bool) -> None:
     """Everything that would be done, and nothing of it done."""
-    import msgspec
-
-    from bot_bottle.cli.plan_text import plan_text
+    from bot_bottle.bottles import plan_text
 
     prepared.close()
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode(prepared.plan), indent=2).decode())
-        return
-    for line in plan_text(prepared.plan):
-        print(line)
+        print(plan_text.as_json(prepared.plan).decode())
+    else:
+        print(plan_text.as_text(prepared.plan), end="")

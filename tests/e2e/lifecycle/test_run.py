@@ -125,7 +125,7 @@ def test_a_dry_run_shows_the_plan_and_does_nothing(world: World) -> None:
     done = world.cli("start", "command", "--bottle", "b", "--dry-run", "--", "make", "test")
     assert done.returncode == 0, done.stderr
     assert "https://api.example.com:443" in done.stdout
-    assert "injects example" in done.stdout
+    assert "with secret example" in done.stdout
     assert sorted(path for path in world.home.rglob("*") if "log" not in path.parts) == before
     assert world.runs() == []
 
@@ -176,7 +176,7 @@ def test_sync_each_is_shown_and_kept(world: World) -> None:
     shown = world.cli("policy", "show", "--bottle", "b")
     assert "sync: each record is on the disk before its request leaves" in shown.stdout, shown.stderr
     dry = world.cli("start", "command", "--bottle", "b", "--dry-run", "--", "true")
-    assert "sync each" in dry.stdout, dry.stderr
+    assert "sync: each record is on the disk before its request leaves" in dry.stdout, dry.stderr
     done = world.run("curl", "-sS", f"https://{HOST}/x")
     assert (done.stdout, done.returncode) == ("hello\n", 0), done.stderr
     assert "sealed" in world.verify().stdout

@@ -58,12 +58,10 @@ def new_run() -> RunId:
 
 
 def choose_backend(name: str = "bubblewrap") -> Backend:
-    """The one list of backends. Raises UsageFault for an unknown one."""
-    if name != "bubblewrap":
-        raise UsageFault("backend.unknown", f"There is no backend {name!r}.", "Use bubblewrap.")
-    from bot_bottle.bottles.backends.bubblewrap import Bubblewrap
+    """The backend of this name, from the one list. Raises UsageFault for an unknown one."""
+    from bot_bottle.bottles.backends import backend
 
-    return Bubblewrap()
+    return backend(name)
 
 
 def make_plan(host: Host, request: Request, crew: Crew, backend: Backend, survey: bool = False) -> Plan:

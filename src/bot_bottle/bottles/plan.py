@@ -9,12 +9,16 @@ from bot_bottle.policy.effective import Policy
 
 
 class Mount(msgspec.Struct, frozen=True):
-    """A host directory or file shown in the bottle. mode: ro | rw. why: shown in the plan."""
+    """A host directory or file shown in the bottle. mode: ro | rw. why: shown in the plan.
+
+    ours: we made it, so that it may be given to the agent's uid where it cannot be shown as the agent's otherwise.
+    """
 
     source: str
     target: str
     mode: str = "ro"
     why: str = ""
+    ours: bool = False
 
 
 class Seed(msgspec.Struct, frozen=True):

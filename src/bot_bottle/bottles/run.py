@@ -32,7 +32,7 @@ from bot_bottle.bottles.ports import Backend, Layout, Started
 from bot_bottle.bottles.reap import has_work, reap, remove_state, settle
 from bot_bottle.bottles.streams import Streams
 from bot_bottle.bottles.workspace.exposed import conceal
-from bot_bottle.bottles.workspace.prepare import Prepared, prepare
+from bot_bottle.bottles.workspace.prepare import Prepared, mark_again, prepare
 from bot_bottle.bottles.workspace.sockets import watch
 from bot_bottle.keeper.loop import Loop
 
@@ -211,8 +211,10 @@ class Run:
     def _seal(self, undo: contextlib.ExitStack, layout: Layout) -> None:
         """5: the bottle exists and waits; nothing of the agent has run."""
         self._at("seal")
+        assert self.prepared is not None
         self.bottle = self.wishes.backend.start(self.plan, layout)
         undo.callback(self._end_bottle)
+        mark_again(self.prepared)
         self._note_processes()
 
     def _end_bottle(self) -> None:

@@ -61,7 +61,7 @@ class BottleRunner:
         inside, mounts = _pip(argv, cwd) if kind == "pypi" else _npm(argv, cwd)
         with tempfile.TemporaryFile() as output:
             outcome = self._run(
-                kind, inside, (Mount(cwd, INSIDE, "rw", "the installation"), *mounts), output.fileno()
+                kind, inside, (Mount(cwd, INSIDE, "rw", "the installation", ours=True), *mounts), output.fileno()
             )
             output.seek(max(0, output.seek(0, os.SEEK_END) - _LAST))
             text = output.read().decode("utf-8", "replace")
@@ -193,6 +193,7 @@ def _open_to(folder: str) -> None:
 def _take_back(folder: str) -> None:
     """Everything in it is ours again. No link is followed; nothing runs there any more."""
     if os.geteuid() == 0:
+        os.chown(folder, 0, 0)
         os.chmod(folder, 0o700)
         for at, folders, names in os.walk(folder):
             for name in (*folders, *names):

@@ -118,8 +118,9 @@ def binds(plan: Plan, layout: Layout) -> tuple[Bind, ...]:
     if layout.workspace:
         copied = plan.workspace.mode == "copy"
         found.append(Bind(layout.workspace, plan.workspace.source, writable=True, ours=copied))
-    found += [Bind(mount.source, mount.target, writable=mount.mode == "rw") for mount in plan.mounts]
-    found += [Bind(source, target) for target, source in layout.files.items()]
+    found += [Bind(mount.source, mount.target, mount.mode == "rw", ours=mount.ours) for mount in plan.mounts]
+    made = layout.state.rstrip("/") + "/"
+    found += [Bind(source, target, ours=source.startswith(made)) for target, source in layout.files.items()]
     return tuple(found)
 
 

@@ -54,7 +54,7 @@ def run_sealed(
         env={"PATH": PATH, "HOME": "/home/agent", "LANG": "C.UTF-8", **(env or {})},
         cwd=cwd,
         doors=None,
-        binds=tuple(Bind(mount.source, mount.target, writable=mount.mode == "rw") for mount in mounts),
+        binds=tuple(Bind(mount.source, mount.target, mount.mode == "rw", ours=mount.ours) for mount in mounts),
         contents=contents,
         ceilings=Ceilings(tmp=tmp_bytes),
     )

@@ -40,7 +40,8 @@ def layers(overlay: Overlay | None) -> list[Bind]:
         return []
     if os.path.dirname(overlay.upper) != os.path.dirname(overlay.work):
         raise ValueError("upper and work must lie in one directory")
-    return [Bind(overlay.lower, ""), Bind(os.path.dirname(overlay.upper), "", writable=True, ours=True)]
+    lower = Bind(overlay.lower, "", writable=True)  # never written; yet unmapped, no file of it could be copied up
+    return [lower, Bind(os.path.dirname(overlay.upper), "", writable=True, ours=True)]
 
 
 def binary(bwrap: which.Found) -> tuple[Bind, ...]:
@@ -59,7 +60,8 @@ def clone_sources(spec: Spec, ids: Ids, extra: tuple[Bind, ...]) -> Sources:
     if ids.by != "own":
         return Sources()
     tables = idmap.Tables(ids)
-    return Sources(trees={n: idmap.clone(bind, ids, tables) for n, bind in enumerate([*wanted(spec), *extra])})
+    made = {n: idmap.clone(bind, ids, tables) for n, bind in enumerate([*wanted(spec), *extra])}
+    return Sources(trees={n: tree for n, tree in made.items() if tree is not None})
 
 
 def open_sources(spec: Spec, sources: Sources, extra: tuple[Bind, ...]) -> None:

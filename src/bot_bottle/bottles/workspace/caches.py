@@ -38,6 +38,6 @@ def prepare_caches(place: str, bottle: str, names: tuple[str, ...], inside: str)
         os.makedirs(store, 0o700, exist_ok=True)
         if os.path.islink(store):
             raise OperatorFault("workspace.cache", f"{store} is a link.", "Remove it.")
-        mounts.append(Mount(store, os.path.join(inside, below), "rw", f"{name} cache of the bottle {bottle}"))
+        mounts.append(Mount(store, os.path.join(inside, below), "rw", f"{name} cache of the bottle {bottle}", True))
         variables |= {key: os.path.join(inside, value) for key, value in environment.items()}
     return tuple(mounts), variables

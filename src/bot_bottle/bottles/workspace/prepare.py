@@ -203,6 +203,17 @@ def _mark(tree: str) -> Snapshot:
     return Snapshot.take(tree, LIMITS, lambda entry: not is_git_dir(entry))
 
 
+def mark_again(prepared: Prepared) -> None:
+    """Where the backend had to give the copy to the bottle's uid, every ctime changed: the marks learn the new ones.
+
+    The bottle must still be waiting for its first word.
+    """
+    if prepared.mode != "copy" or os.stat(prepared.workspace).st_uid == os.geteuid():
+        return
+    at = prepared.path("start.marks")
+    Snapshot.load(at).with_times_of(_mark(prepared.workspace)).save(at)
+
+
 def _remember_source(workspace: Workspace, state: str) -> Workspace:
     """Marks of the source, and the plan's masks with those of files that came since the plan was made."""
     marks = mark_source(workspace.source, workspace.masked)

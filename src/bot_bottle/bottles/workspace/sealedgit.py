@@ -84,7 +84,7 @@ def drop_ignored(prepared: Prepared, found: Candidates, at: str, run_sealed: Run
     del environment["GIT_LITERAL_PATHSPECS"]  # this command refuses it; "./" keeps a name from being magic
     done = run_sealed(
         (_git_inside(), "check-ignore", "--no-index", "-z", "--stdin"),
-        (Mount(os.path.join(at, "in"), "/in"),),
+        (Mount(os.path.join(at, "in"), "/in", ours=True),),
         b"".join(b"./" + os.fsencode(path) + b"\0" for path in asked),
         TIMEOUT,
         env=environment | {"GIT_DIR": "/in/repo.git", "GIT_WORK_TREE": "/in/ignore"},
@@ -107,9 +107,9 @@ def build(prepared: Prepared, found: Candidates, at: str, run_sealed: RunSealed)
     done = run_sealed(
         ("/bin/sh", "-c", SCRIPT),
         (
-            Mount(os.path.join(at, "in"), "/in"),
-            Mount(found.root, "/result"),
-            Mount(os.path.join(at, "out"), "/out", "rw"),
+            Mount(os.path.join(at, "in"), "/in", ours=True),
+            Mount(found.root, "/result", ours=True),
+            Mount(os.path.join(at, "out"), "/out", "rw", ours=True),
         ),
         b"",
         TIMEOUT,

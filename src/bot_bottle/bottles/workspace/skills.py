@@ -32,7 +32,7 @@ def _copy(skill: Skill, target: str) -> Mount:
         raise OperatorFault(
             "skill.changed", f"The skill {skill.name} changed since the plan was made.", "Look at it and start again."
         )
-    return Mount(target, skill.target, "ro", f"skill {skill.name}")
+    return Mount(target, skill.target, "ro", f"skill {skill.name}", ours=True)
 
 
 def _refuse_strange(entry: Entry) -> bool:

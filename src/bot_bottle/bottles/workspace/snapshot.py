@@ -44,6 +44,15 @@ class Snapshot:
         """The same without these entries."""
         return Snapshot({path: mark for path, mark in self.marks.items() if path not in paths})
 
+    def with_times_of(self, later: "Snapshot") -> "Snapshot":
+        """The same with the ctimes of `later` for all that is otherwise as it was."""
+        marks: dict[str, Mark] = {}
+        for path, mark in self.marks.items():
+            now = later.marks.get(path, mark)
+            renewed = msgspec.structs.replace(mark, ctime=now.ctime)
+            marks[path] = renewed if renewed == now else mark
+        return Snapshot(marks)
+
     @staticmethod
     def load(path: str) -> "Snapshot":
         with open(path, "rb") as file:

@@ -1,6 +1,7 @@
 """What the agent sees of the host's files, and what its writes reach: sockets, links, masks, mount targets."""
 
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -129,7 +130,21 @@ def test_b61_a_bind_over_the_resolver_would_work_without_the_check(tmp_path: Pat
     assert inside("looks", binds=(bind,))["resolv"] == "nameserver 8.8.8.8\n"
 
 
-@pytest.mark.parametrize("way", ["idmapped", "given away"])
+def no_map(tree: int, table: int) -> None:
+    raise OSError(errno.EINVAL, "Invalid argument")
+
+
+def no_power(path: str) -> int:
+    raise OSError(errno.EPERM, f"open_tree {path}: Operation not permitted")
+
+
+WITHOUT = {
+    "a file system without idmapped mounts": {"map_owner": no_map},
+    "no CAP_SYS_ADMIN": {"clone_tree": no_power},
+}
+
+
+@pytest.mark.parametrize("way", ["idmapped", *WITHOUT])
 def test_s03_files_of_a_mapped_tree_belong_to_the_agent_inside_and_to_the_owner_outside(
     way: str, tmp_path: Path
 ) -> None:
@@ -137,27 +152,33 @@ def test_s03_files_of_a_mapped_tree_belong_to_the_agent_inside_and_to_the_owner_
     text = (
         "import os, json; os.mkdir('new'); open('old', 'a').write('y'); print(os.stat('old').st_uid == os.getuid())"
     )
-    bind = Bind(str(tmp_path), "/work", writable=True, ours=way == "given away")
+    bind = Bind(str(tmp_path), "/work", writable=True, ours=way in WITHOUT)
     argv = code(text.replace("print(", "print(json.dumps(") + ")")
 
-    def unsupported(tree: int, table: int) -> None:
-        raise OSError(22, "Invalid argument")
-
-    defence = without(map_owner=unsupported) if way == "given away" else contextlib.nullcontext()
-    with defence, running(argv, cwd="/work", binds=(bind,)) as run:
+    with without(**WITHOUT.get(way, {})), running(argv, cwd="/work", binds=(bind,)) as run:
         assert run.line() is True
     assert (tmp_path / "old").read_text() == "xy"
     owner = (tmp_path / "new").stat().st_uid
-    assert owner == os.getuid() or (ROOT and way == "given away" and owner >= 0x70000000)
+    assert owner == os.getuid() or (ROOT and way in WITHOUT and owner >= 0x70000000)
 
 
-def test_s03_a_persons_tree_that_cannot_be_mapped_is_refused_not_given_away(tmp_path: Path) -> None:
-    def unsupported(tree: int, table: int) -> None:
-        raise OSError(22, "Invalid argument")
-
-    if not ROOT:  # an ordinary user is the owner; there is nothing to map
-        assert inside("status", binds=(Bind(str(tmp_path), "/work", writable=True),))["uid"] == os.getuid()
-        return
-    with without(map_owner=unsupported), pytest.raises(HostFault, match="idmapped"):
-        inside("status", binds=(Bind(str(tmp_path), "/work", writable=True),))
-    assert tmp_path.stat().st_uid == 0
+@pytest.mark.parametrize("way", WITHOUT)
+@pytest.mark.parametrize("kind", ["writable", "lower layer", "closed to others"])
+def test_s03_a_persons_tree_that_cannot_be_mapped_is_refused_not_given_away(
+    kind: str, way: str, tmp_path: Path
+) -> None:
+    tree, cow = tmp_path / "tree", tmp_path / "cow"
+    tree.mkdir(0o700 if kind == "closed to others" else 0o755)
+    for name in ("", "upper", "work"):
+        (cow / name).mkdir()
+    if kind == "lower layer":
+        shown = {"overlay": Overlay("/work", str(tree), str(cow / "upper"), str(cow / "work"))}
+    else:
+        shown = {"binds": (Bind(str(tree), "/work", writable=kind == "writable"),)}
+    with without(**WITHOUT[way]):
+        if ROOT:
+            with pytest.raises(HostFault, match=r"The agent cannot (read|write)"):
+                inside("status", **shown)
+        else:  # an ordinary user is the owner; there is nothing to map
+            assert inside("status", **shown)["uid"] == os.getuid()
+    assert tree.stat().st_uid == os.getuid()

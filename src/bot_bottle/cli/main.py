@@ -4,6 +4,7 @@ D06: run from the console script, whose interpreter has no current directory on 
 off the path where somebody used `python -m` all the same.
 """
 
+import gc
 import importlib
 import os
 import sys
@@ -36,6 +37,7 @@ VERBS = {
     "log": "Read, search, verify and export the record.",
     "harness": "List, show, install and check harnesses.",
 }
+RARELY = (20_000, 20, 100)
 _FILES = {
     "exec": ("execute", "command"),
     "apply": ("changes", "apply"),
@@ -53,7 +55,10 @@ def main() -> None:
 
         print(f"bot-bottle {__version__}")
         raise SystemExit(0)
-    raise SystemExit(guarded())
+    gc.set_threshold(*RARELY)
+    status = guarded()
+    gc.freeze()  # nothing is looked through once more on the way out
+    raise SystemExit(status)
 
 
 def close_inherited() -> None:
@@ -70,14 +75,29 @@ def close_inherited() -> None:
                 pass
 
 
+def ahead(words: list[str]) -> Any:
+    """Keeper and gateway of a verb that needs them come up while we import and plan. None for all others."""
+    if words[:1] not in (["run"], ["start"]) or {"-h", "--help"} & set(words):
+        return None
+    from bot_bottle.bottles.hatch import hatch
+
+    return hatch()
+
+
 def guarded() -> int:
     """Runs the command; every error becomes one or two lines and a documented exit code."""
-    import click
-
     from bot_bottle.base.errors import BottleError
 
     try:
-        outcome: Any = group().main(prog_name="bot-bottle", standalone_mode=False)
+        hatched = ahead(sys.argv[1:])
+    except BottleError as error:
+        return told(error.what, error.hint, error.exit_code)
+    except OSError as error:
+        return told(*of_the_host(error))
+    import click
+
+    try:
+        outcome: Any = group().main(prog_name="bot-bottle", standalone_mode=False, obj=hatched)
         return outcome if isinstance(outcome, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code

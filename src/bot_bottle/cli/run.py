@@ -31,10 +31,6 @@ def command(
     argv: tuple[str, ...],
 ) -> None:
     """Run CMD in a bottle. Its output is its own; what we have to say goes to standard error."""
-    from bot_bottle.bottles.hatch import hatch
-
-    hatched = hatch()  # first of all: they come up while we import and plan
-
     from bot_bottle.api.bottles import prepare
     from bot_bottle.api.request import Request
     from bot_bottle.bottles.streams import choose
@@ -53,7 +49,7 @@ def command(
         wall_clock=seconds(timeout),
         at_end=at_end(keep, apply, False, "ask" if terminal else "discard"),
     )
-    prepared = prepare(request, host(terminal), survey=dry_run, hatched=hatched)
+    prepared = prepare(request, host(terminal), survey=dry_run, hatched=context.obj)
     if dry_run:
         show_plan(prepared, False)
         return

@@ -76,7 +76,7 @@ def command(
         label=label,
         at_end=at_end(keep, apply, discard, "ask" if person and not headless and not detach else "keep"),
     )
-    prepared = prepare(request, host(person), survey=dry_run)
+    prepared = prepare(request, host(person), survey=dry_run, hatched=context.obj)
     if dry_run:
         show_plan(prepared, as_json)
         return

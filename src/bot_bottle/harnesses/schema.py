@@ -4,6 +4,7 @@ msgspec stops at the first; a person wants all of them, each with the nearest ke
 """
 
 import difflib
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any, Literal, Union, cast
@@ -18,9 +19,15 @@ Raw = dict[str, Any]
 
 def problems(value: object, model: type, file: str, text: str) -> list[Problem]:
     """All faults, in file order. text: the source, used to find the line of a key."""
-    found = _walk(value, inspect.type_info(model), "")
+    found = _walk(value, _tree(model), "")
     out = [Problem(slug, what, file, line_of(text, key), hint) for slug, what, key, hint in found]
     return sorted(out, key=lambda problem: problem.line)
+
+
+@functools.cache
+def _tree(model: type) -> inspect.Type:
+    """Costly to make, and the same for every file."""
+    return inspect.type_info(model)
 
 
 def nearest(word: str, known: list[str]) -> str:

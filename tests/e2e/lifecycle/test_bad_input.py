@@ -207,3 +207,11 @@ def test_a_read_only_log_directory(world: World) -> None:
     assert "Traceback" not in done.stderr
     (world.home / "log" / "runs").unlink()
     assert world.run("true").returncode == 0
+
+
+def test_processes_that_were_started_ahead_of_a_wrong_command_end(world: World) -> None:
+    """Keeper and gateway come up while the command line is read; one that is wrong leaves neither (see `world`)."""
+    for words in (["run", "--nonsense", "--", "true"], ["run"], ["start"], ["start", "command", "--bottle", "none"]):
+        assert world.cli(*words).returncode in (2, 3)
+    assert world.quiet() == []
+    assert world.runs() == []

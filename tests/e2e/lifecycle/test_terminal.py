@@ -68,7 +68,7 @@ def test_ctrl_c_is_the_agents(world: World) -> None:
         "--",
         "sh",
         "-c",
-        "trap 'echo caught' INT; echo up; sleep 60; echo after; exit 4",
+        "trap 'echo caught' INT; sh -c 'echo up; exec sleep 60'; echo after; exit 4",
     )
     child.expect(rb"up")
     child.sendintr()

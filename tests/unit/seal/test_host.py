@@ -137,15 +137,21 @@ def test_doctor_exits_4_when_no_bottle_starts(starts: bool, monkeypatch: pytest.
 @pytest.mark.bottle
 def test_the_trial_starts_a_real_bottle(monkeypatch: pytest.MonkeyPatch) -> None:
     assert trial.bottle(Host()).state == OK
-    monkeypatch.setattr(trial, "attempt", lambda: ["a vsock socket opens"])
+    monkeypatch.setattr(trial, "attempt", lambda _top: ["a vsock socket opens"])
     assert "a vsock socket opens" in trial.bottle(Host()).what
 
-    def broken() -> list[str]:
+    def broken(_top: str) -> list[str]:
         raise HostFault("host.cannot-seal", "The kernel refused a step of the seal: unshare.")
 
     monkeypatch.setattr(trial, "attempt", broken)
     found = trial.bottle(Host())
     assert found.state == FAIL and "unshare" in found.what
+
+
+def test_the_trial_has_a_home_and_a_workspace_as_every_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "WRITES", 'cat "$HOME/old" /work/old && exit 3')
+    found = trial.bottle(Host())
+    assert found.state == FAIL and "home and its workspace" in found.what
 
 
 @pytest.mark.parametrize(("caps", "told"), [("000001ffffffffff", "cannot change"), ("0", "can step back")])

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from bot_bottle.base.errors import HostFault
-from bot_bottle.bottles.seal import checks, programs, trial, which
+from bot_bottle.bottles.seal import checks, idmap, programs, trial, which
 from bot_bottle.bottles.seal.checks import FAIL, OK, WARN, Finding, Host
 from bot_bottle.cli import doctor
 
@@ -146,6 +146,17 @@ def test_the_trial_starts_a_real_bottle(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(trial, "attempt", broken)
     found = trial.bottle(Host())
     assert found.state == FAIL and "unshare" in found.what
+
+
+@pytest.mark.parametrize(("caps", "power"), [("000001ffffffffff", True), ("00000000a80425fb", False)])
+def test_a_containers_root_may_not_map_owners(
+    caps: str, power: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "status").write_text(f"Name:\tx\nCapEff:\t{caps}\n")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert idmap.has_power(str(tmp_path / "status")) is power
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert idmap.has_power(str(tmp_path / "status"))
 
 
 def test_the_trial_has_a_home_and_a_workspace_as_every_run(monkeypatch: pytest.MonkeyPatch) -> None:

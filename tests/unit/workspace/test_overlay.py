@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from attacks.workspace_stage import Stage, git, plan, repository, stage
+from bot_bottle.bottles.seal import idmap
 from bot_bottle.bottles.seal.bottle import Bottle
 from bot_bottle.bottles.seal.spec import Overlay, Spec
 from bot_bottle.bottles.seal.start import start
@@ -93,6 +94,8 @@ def test_the_plan_says_which(at: Stage, monkeypatch: pytest.MonkeyPatch) -> None
     assert (found.mode("copy"), found.mode("bind")) == ("copy", "bind")
     monkeypatch.setattr(facts, "COPY_FILES", 3)
     assert found.workspace("copy").mode == "overlay" and "instead of a copy" in found.workspace("copy").findings[-1]
+    monkeypatch.setattr(idmap, "has_power", lambda: False)
+    assert found.workspace("copy").mode == "copy", "an overlay on files of another owner cannot be written"
     assert os.path.isdir(at.source)
 
 

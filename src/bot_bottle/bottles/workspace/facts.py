@@ -13,6 +13,7 @@ from bot_bottle.base.errors import AgentFault, OperatorFault
 from bot_bottle.base.sizes import human
 from bot_bottle.base.text import visible
 from bot_bottle.bottles.plan import Mount, Workspace
+from bot_bottle.bottles.seal import idmap
 from bot_bottle.bottles.workspace import gitlink, names
 from bot_bottle.bottles.workspace.reach import DEFAULT, Entry, Limits, Tree
 
@@ -59,9 +60,9 @@ class SourceFacts(msgspec.Struct, frozen=True):
     special: tuple[str, ...] = ()
 
     def mode(self, wanted: str = "copy") -> str:
-        """copy | overlay | bind | none: a copy that is too large becomes an overlay."""
+        """copy | overlay | bind | none: a copy that is too large becomes an overlay, where that can be written."""
         too_much = self.oversize or self.size > COPY_BYTES or self.files > COPY_FILES
-        return "overlay" if wanted == "copy" and too_much else wanted
+        return "overlay" if wanted == "copy" and too_much and idmap.has_power() else wanted
 
     def workspace(self, wanted: str = "copy") -> Workspace:
         """The part of the plan. Raises OperatorFault where `bind` cannot be made safe (D14)."""

@@ -16,7 +16,7 @@ CAP_SYS_ADMIN = 21
 
 
 def has_power(status: str = "/proc/self/status") -> bool:
-    """Whether root may map owners here; a container's root mostly may not. True for an ordinary user, who need not."""
+    """Whether root may map owners here; a container's root mostly may not. True for a user, who need not."""
     if os.geteuid() != 0:
         return True
     with open(status) as file:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -71,7 +72,8 @@ Client = Callable[[Asked], Iterator[Place]]
 
 def pypi(asked: Asked) -> Iterator[Place]:
     """pip's configuration (files and environment), uv's variables, else what this pip was built with."""
-    listed = asked.run(["python3", "-I", "-m", "pip", "config", "list"]) or ""
+    python = _with_pip(asked)
+    listed = asked.run([python, "-I", "-m", "pip", "config", "list"]) or ""
     found = dict(re.findall(r"^([\w.:-]+)='([^'\n]*)'$", listed, re.MULTILINE))
     urls = [(value, f"pip config {key}") for key, value in found.items() if re.search(r"\.(extra-)?index-url$", key)]
     urls += [(asked.environ[name], name) for name in ("UV_INDEX_URL", "UV_DEFAULT_INDEX") if name in asked.environ]
@@ -80,10 +82,16 @@ def pypi(asked: Asked) -> Iterator[Place]:
             yield url, source
     if any("extra" not in source for _, source in urls):
         return
-    built_in = (asked.run(["python3", "-I", "-c", _PIP_DEFAULT]) or "").split()
+    built_in = (asked.run([python, "-I", "-c", _PIP_DEFAULT]) or "").split()
     if len(built_in) == 2 and built_in[0].startswith("https://"):
         yield built_in[0], "pip's default"
         yield f"https://{built_in[1]}/", "pip's default for files"
+
+
+def _with_pip(asked: Asked) -> str:
+    """The host's python3 where it has pip; a bare host has it only in the environment that we were installed with."""
+    version = asked.run(["python3", "-I", "-m", "pip", "--version"]) or ""
+    return "python3" if version.startswith("pip ") else sys.executable
 
 
 def npm(asked: Asked) -> Iterator[Place]:

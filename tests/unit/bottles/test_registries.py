@@ -14,6 +14,7 @@ def clients(tmp_path: Path) -> dict[str, str]:
     """An environment whose PATH holds stand-ins for python3, npm, go and cargo."""
     scripts = {
         "python3": """case "$*" in
+*"pip --version") echo "pip 99";;
 *"config list") echo "global.index-url='https://user:pass@mirror.corp.example:8443/pypi/simple'"; echo "global.extra-index-url='https://more.corp.example/simple https://third.corp.example/'";;
 *) echo "https://default.example/simple files.example";; esac""",
         "npm": """echo 'npm warn something'; echo '{"registry": "https://npm.corp.example/", "@team:registry": "https://team.corp.example/npm/", "x": null}'""",
@@ -54,7 +55,7 @@ def test_what_the_clients_say_is_what_is_allowed(clients: dict[str, str]) -> Non
 
 def test_without_configuration_the_default_of_the_client_counts(clients: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "bin/python3").write_text(
-        '#!/bin/sh\ncase "$*" in *list) ;; *) echo "https://default.example/simple files.example";; esac\n'
+        '#!/bin/sh\ncase "$*" in *--version) echo "pip 99";; *list) ;; *) echo "https://default.example/simple files.example";; esac\n'
     )
     found = discover(("pypi",), clients)
     assert [(one.host, one.source) for one in found.found] == [

@@ -104,7 +104,7 @@ class Group:
 def create(place: Place, memory: int, pids: int, cpus: int) -> Group:
     """Groups with these limits, where the place has the controllers. Raises OSError and leaves nothing."""
     sweep(place)
-    name = f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+    name = f"{PREFIX}{pid_namespace()}-{os.getpid()}-{secrets.token_hex(4)}"
     made: dict[str, str] = {}
     for directory in sorted(set(place.parents.values())):
         made[directory] = f"{directory}/{name}"
@@ -140,11 +140,22 @@ def write(path: str, value: str) -> None:
 
 
 def sweep(place: Place) -> None:
-    """Removes empty groups of ours whose launcher is gone; a group with processes cannot be removed anyway."""
+    """Removes empty groups of ours whose launcher is gone; a group with processes cannot be removed anyway.
+
+    Only of our own pid namespace: a container that shares the tree has launchers whose pids say nothing here.
+    """
+    ours = f"{PREFIX}{pid_namespace()}-"
     for directory in set(place.parents.values()):
         with contextlib.suppress(OSError):
             for name in os.listdir(directory):
-                owner = name.removeprefix(PREFIX).split("-")[0]
-                if name.startswith(PREFIX) and owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
+                owner = name.removeprefix(ours).split("-")[0]
+                if name.startswith(ours) and owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
                     with contextlib.suppress(OSError):
                         os.rmdir(f"{directory}/{name}")
+
+
+def pid_namespace() -> int:
+    """Inode of the pid namespace that /proc shows us; 0 where it cannot be read."""
+    with contextlib.suppress(OSError):
+        return os.stat("/proc/self/ns/pid").st_ino
+    return 0

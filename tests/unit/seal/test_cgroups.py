@@ -74,11 +74,11 @@ def test_settings_of_both_versions() -> None:
 
 def test_create_writes_and_remove_removes_and_orphans_are_swept(tmp_path: Path) -> None:
     place = limits_cgroup.Place(2, dict.fromkeys(("memory", "pids"), str(tmp_path)))
-    (tmp_path / "bot-bottle-999999999-abc").mkdir()
-    (tmp_path / f"bot-bottle-{os.getpid()}-abc").mkdir()
+    (tmp_path / f"bot-bottle-{limits_cgroup.pid_namespace()}-999999999-abc").mkdir()
+    (tmp_path / f"bot-bottle-{limits_cgroup.pid_namespace()}-{os.getpid()}-abc").mkdir()
     made = limits_cgroup.create(place, 1000, 7, 0)
-    assert not (tmp_path / "bot-bottle-999999999-abc").exists()
-    assert (tmp_path / f"bot-bottle-{os.getpid()}-abc").exists()
+    assert not (tmp_path / f"bot-bottle-{limits_cgroup.pid_namespace()}-999999999-abc").exists()
+    assert (tmp_path / f"bot-bottle-{limits_cgroup.pid_namespace()}-{os.getpid()}-abc").exists()
     assert (Path(made.directories[0]) / "memory.max").read_text() == "1000"
     assert (Path(made.directories[0]) / "pids.max").read_text() == "7"
 
@@ -109,3 +109,13 @@ def test_d22_disk_use_is_summed_without_following_links(tmp_path: Path) -> None:
     used = limits_watch.tree_bytes(top)
     os.close(top)
     assert 100_000 <= used < 200_000
+
+
+def test_only_groups_of_the_own_pid_namespace_are_swept(tmp_path: Path) -> None:
+    """A container that shares the cgroup tree: its launchers are no processes here, and they live."""
+    ours, theirs = limits_cgroup.pid_namespace(), limits_cgroup.pid_namespace() + 1
+    dead = 2**22 + 1  # above pid_max
+    for namespace in (ours, theirs):
+        (tmp_path / f"bot-bottle-{namespace}-{dead}-00").mkdir()
+    limits_cgroup.sweep(limits_cgroup.Place(2, {"memory": str(tmp_path)}))
+    assert [path.name for path in tmp_path.iterdir()] == [f"bot-bottle-{theirs}-{dead}-00"]

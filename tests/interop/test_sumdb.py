@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,10 @@ def sumdb(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The program, built once; the Go client fetches the module by the hashes in go.sum."""
     place = tmp_path_factory.mktemp("sumdb")
     source = shutil.copytree(Path(__file__).parent / "sumdb", place / "source")
-    environment = os.environ | {"GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
+    caches = {"GOCACHE": str(place / "cache"), "GOPATH": str(place / "path")}
+    environment = os.environ | {"GOFLAGS": "-mod=readonly -modcacherw", "GOTOOLCHAIN": "local"} | caches
     done = subprocess.run(
-        ["go", "build", "-o", str(place / "program"), "."],
+        [_go(), "build", "-o", str(place / "program"), "."],
         cwd=source,
         env=environment,
         capture_output=True,
@@ -27,6 +29,11 @@ def sumdb(tmp_path_factory: pytest.TempPathFactory) -> str:
     )
     assert done.returncode == 0, done.stderr
     return str(place / "program")
+
+
+def _go() -> str:
+    """The host's Go, else the one that scripts/setup installed from the locked wheel."""
+    return shutil.which("go") or str(Path(sysconfig.get_paths()["purelib"], "go/bin/go"))
 
 
 def _run(sumdb: str, written: Written, **other: object) -> subprocess.CompletedProcess[str]:

@@ -148,22 +148,38 @@ def test_b21_a_denied_name_is_never_resolved(start: Start, upstream: Upstream) -
     assert stand.errors.read_text() == "resolved open.test\n"
 
 
-def test_d09_the_intent_is_written_before_the_name_is_resolved(start: Start) -> None:
-    stand = start(
-        routes=(Route(rule="dev/open", host="open.test"),),
-        weaken=lookups("10.0.0.1")
-        + """
-import bot_bottle.egress.records as rec, os
-write = os.write
+_WRITES = """
+import bot_bottle.egress.records as rec, bot_bottle.egress.resolve as r, os, threading
+write, look, looked = os.write, r.lookup, threading.Event()
 def told(fd, data):
+    looked.wait(0.5)  # whoever looks up first has the time to
     print("wrote", b'"kind":"intent"' in data, file=sys.stderr, flush=True)
     return write(fd, data)
+def seen(host):
+    found = look(host)
+    looked.set()
+    return found
+r.lookup = seen
 rec.os = type("os", (), {"write": staticmethod(told), "close": os.close, "fdatasync": os.fdatasync})
-""",
+"""
+_EARLY = """
+stage = rec.Journal.stage
+def early(self, line, then=None):
+    then and then()
+    stage(self, line)
+rec.Journal.stage = early
+"""
+
+
+@pytest.mark.parametrize(("weaken", "first"), [("", "wrote True"), (_EARLY, "resolved open.test")])
+def test_d09_the_intent_is_written_before_the_name_is_resolved(start: Start, weaken: str, first: str) -> None:
+    """The control does not wait for the record, and looks the name up first."""
+    stand = start(
+        routes=(Route(rule="dev/open", host="open.test"),), weaken=lookups("10.0.0.1") + "\n" + _WRITES + weaken
     )
     stand.connect("open.test").ask(get("/", "open.test"))
     stand.wait_record(1, "outcome")
-    assert stand.errors.read_text().splitlines()[:2] == ["wrote True", "resolved open.test"]
+    assert stand.errors.read_text().splitlines()[0] == first
 
 
 @pytest.mark.parametrize(
@@ -223,6 +239,19 @@ fl.public_only = lambda found: (found, None)
     stand.wait_record(2, "outcome")
     (pinned,) = stand.records("pinned")
     assert pinned["address"] == f"127.0.0.1:{port}"
+    again = """
+dial = fl.Flow._dial
+def late(self, exchange, address):
+    found, _ = lookup("open.test")
+    dial(self, exchange, f"{found[0]}:{address.rpartition(':')[2]}")
+fl.Flow._dial = late
+"""
+    weak = start(routes=(open_route,), weaken=rebinding + again)
+    with socket.create_server(("127.0.0.2", port)) as rebound:
+        rebound.settimeout(10)
+        client = weak.plain()
+        client.send(get(f"http://open.test:{port}/", f"open.test:{port}"))
+        rebound.accept()[0].close()
     assert [record["address"] for record in stand.records("outcome")] == [f"127.0.0.1:{port}"] * 2
     assert stand.errors.read_text().count("resolved") == 1
 

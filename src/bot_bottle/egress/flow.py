@@ -37,6 +37,7 @@ class Flow(Refusals):
         super().__init__(gateway)
         self.open: set[Exchange] = set()
         self._remembered = 0
+        self._once: set[int] = set()
 
     def handle(self, session: Session, raw: bytes) -> None:
         """One request head, whole. Everything else follows from here."""
@@ -199,8 +200,14 @@ class Flow(Refusals):
             exchange.spent.bytes += exchange.up + exchange.down
 
     def _remember(self, session: Session, raw: bytes, prepared: Prepared) -> None:
-        """Within a budget over all sites: what is kept of a head takes several times its bytes (S12)."""
-        memo = session.memo
+        """Within a budget over all sites: what is kept of a head takes several times its bytes (S12). Only from its
+        second time on: an agent whose heads all differ would fill memory with what never helps."""
+        memo, mark = session.memo, hash(raw)
+        if mark not in self._once:
+            if len(self._once) >= _MEMO:
+                self._once.clear()
+            self._once.add(mark)
+            return
         if len(raw) <= _MEMO_HEAD:
             self._remembered += len(raw)
             if self._remembered > _MEMO_BYTES:

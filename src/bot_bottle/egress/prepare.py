@@ -9,7 +9,7 @@ a secret is held the answer is asked for in a form that can be read (D12).
 import hashlib
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from urllib.parse import unquote_plus
 
 from bot_bottle.audit.record import Kind as RecordKind
@@ -26,6 +26,7 @@ from bot_bottle.policy.hosts import bracketed
 from bot_bottle.policy.verdict import Kind, Request, Target, Verdict, deny
 
 PoolKey = tuple[str, str, int, str, int]
+_SHARES, _SHARED = 128, 2048
 
 _HOP = frozenset(
     [
@@ -174,9 +175,25 @@ def _allowed(
         )
     target = found.target
     key = (target.scheme, target.host, target.port, secret, verdict.route)
-    intent = journal.template(RecordKind.INTENT, **facts)
-    outcome = journal.template(RecordKind.OUTCOME, **_outcome_facts(facts))
+    intent, outcome = _templates(rules, journal, facts)
     return Prepared(head, found, verdict, protocol, route, wire, key, secret, None, intent, outcome, facts)
+
+
+def _templates(
+    rules: Rules, journal: Journal, facts: Mapping[str, object]
+) -> tuple[Template | None, Template | None]:
+    """Of the intent and the outcome. Heads that differ in values alone, which no record holds, share theirs."""
+    known, matched = rules.templates, cast("dict[str, str]", facts["matched"])
+    said = (tuple(matched.items()), *[value for name, value in facts.items() if name != "matched"])
+    found = known.get(said)
+    if found is None:
+        intent = journal.template(RecordKind.INTENT, **facts)
+        found = intent, journal.template(RecordKind.OUTCOME, **_outcome_facts(facts))
+        if intent is not None and len(intent) <= _SHARED:
+            if len(known) >= _SHARES:
+                known.clear()
+            known[said] = found
+    return found
 
 
 def _wire(rules: Rules, head: Head, found: Place, route: Route, protocol: str) -> bytes:

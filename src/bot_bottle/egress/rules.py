@@ -15,11 +15,13 @@ from bot_bottle.policy.decide import Compiled, compile, matched_headers
 from bot_bottle.policy.effective import Policy, Route
 
 if TYPE_CHECKING:
+    from bot_bottle.egress.records import Template
     from bot_bottle.egress.reply import Plan
 
 
 class Rules:
-    """One revision. replies: answer heads decided already, by their bytes; nothing prepared outlives its rules."""
+    """One revision. replies: answer heads decided already, by their bytes; templates: intent and outcome by all that
+    they say. Nothing prepared outlives its rules."""
 
     def __init__(self, policy: Policy, secrets: Secrets, spent: dict[str, Spent] | None = None) -> None:
         self.policy = policy
@@ -28,6 +30,7 @@ class Rules:
         self.secrets = {name: Secret(name, value) for name, value in secrets.values.items() if value}
         self.scrubber = Scrubber(_needles(secrets))
         self.replies: dict[bytes, Plan] = {}
+        self.templates: dict[tuple[object, ...], tuple[Template | None, Template | None]] = {}
         self.spent: dict[str, Spent] = {} if spent is None else spent
         self.named_headers = frozenset(
             header.name for route in policy.routes for match in route.matches for header in match.headers

@@ -86,7 +86,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--peers", default=",".join(ALL))
     parser.add_argument("--tests", default="s16,down,sse,new,first")
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=6)
     return parser.parse_args()
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from bot_bottle.policy.hosts import canonical_host
 
-_CACHED = 256
+_CACHED = 64
 Ready = Callable[[ssl.SSLContext | None], None]
 
 

@@ -69,7 +69,7 @@ class Process:
         confinement = confine()
         self.gateway.resolver.start()
         gc.freeze()
-        gc.set_threshold(5000, 20, 100)
+        gc.set_threshold(1000, 10, 20)
         self.tell(Configured(confinement=confinement))
 
     def serve(self) -> None:

@@ -15,7 +15,7 @@ from bot_bottle.egress.tls import TlsLeg
 from bot_bottle.egress.wire.http1 import Malformed, head_end, parse_response
 
 _IDLE = 55.0
-_POOLED = 64
+_RESTING = 32
 _TUNNEL_HEAD = 16384
 
 
@@ -194,6 +194,7 @@ class Pool:
         self.loop = loop
         self.links: set[Link] = set()
         self._idle: dict[PoolKey, list[Link]] = {}
+        self._resting: dict[Link, None] = {}  # all idle links, the longest idle first
 
     def take(self, key: PoolKey, user: User) -> Link | None:
         """An idle link of exactly this key."""
@@ -201,6 +202,7 @@ class Pool:
         if not idle:
             return None
         link = idle.pop()
+        del self._resting[link]
         link.user = user
         link.reused = True
         return link
@@ -212,14 +214,15 @@ class Pool:
         idle = self._idle.get(link.key)
         if idle is None:
             idle = self._idle[link.key] = []
-        if len(idle) < _POOLED:
-            idle.append(link)
-        else:
-            link.close()
+        idle.append(link)
+        self._resting[link] = None
+        if len(self._resting) > _RESTING:  # each holds tens of KB: many hosts must not add up (S12)
+            next(iter(self._resting)).close()
 
     def drop(self, link: Link) -> None:
         """Forgets a link."""
         self.links.discard(link)
+        self._resting.pop(link, None)
         idle = self._idle.get(link.key)
         if idle and link in idle:
             idle.remove(link)

@@ -194,7 +194,7 @@ def test_an_interactive_dash_has_job_control_and_survives_ctrl_c(world: World) -
     """The agent leads a session of its own inside: dash saves and restores the terminal's process group by number."""
     child = terminal(world, "start", "command", "--discard", "--", "dash", "-i")
     child.expect(rb"[$#] ")
-    child.sendline(b"ps -o pid=,pgid=,sid=,tpgid= -p $$ | tr -s ' '; echo first")
+    child.sendline(b"cut -d' ' -f1,5,6,8 /proc/$$/stat; echo first")
     child.expect(rb" ?(\d+) (\d+) (\d+) (\d+)\r\nfirst")
     assert child.match is not None
     pid, group, session, _ = child.match.groups()

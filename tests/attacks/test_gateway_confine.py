@@ -183,4 +183,4 @@ def test_d19_every_thread_is_confined(stand: Stand) -> None:
 
 def test_d19_without_landlock_it_does_not_start(start: Start, upstream: Upstream) -> None:
     with pytest.raises(AssertionError, match=r"gateway\.landlock"):
-        start(routes=(route(upstream),), weaken="import bot_bottle.egress.landlock as l\nl.abi = lambda: 0")
+        start(routes=(route(upstream),), weaken="import bot_bottle.base.landlock as l\nl.abi = lambda: 0")

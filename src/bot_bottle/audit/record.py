@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
-VERSION = 1
+VERSION = 2
 
 
 class Kind(StrEnum):
@@ -25,6 +25,13 @@ class Kind(StrEnum):
     NAME = "name"  # a DNS question: answered synthetically or refused
     LIMITED = "limited"  # counted excess, at most one a second and cause (D18)
     BODY = "body"  # log: full - a piece of a body, redacted
+    ASK = "ask"  # a person is asked: ask, request and scope digests in detail; by the keeper
+    ANSWER = "answer"  # one person's answer: ask, approver, scope; by the keeper
+    SETTLED = "settled"  # how an ask ended: allowed, denied, expired, withdrawn, ended; grant where one was given
+    GRANT = "grant"  # a grant was revoked, expired or used up
+    REPORT = "report"  # what the agent reports of itself (report_done): quoted, never believed
+    LEARN = "learn"  # a timed learn mode began or ended
+    CONTROL = "control"  # host log: what a person did to this installation: paired, revoked, purged, froze all
     CHECKPOINT = "checkpoint"  # host log: the signed head of a run's log; detail: size, root
 
 
@@ -34,6 +41,7 @@ class Record(msgspec.Struct, omit_defaults=True):
     target: ``https://host:port``. path: canonical, cut (D18). query_names and query_digest (sha256, 16 hex) never
     show values. headers: names in order; matched: values of headers that any route matches on. secrets: names.
     up, down: body bytes. ms: duration. body_digest: sha256 of a body that was held. detail: lifecycle facts.
+    ask, grant, approver: where a person decided; an intent under a grant names all three.
     """
 
     v: int
@@ -69,3 +77,6 @@ class Record(msgspec.Struct, omit_defaults=True):
     body_digest: str = ""
     count: int = 0
     detail: dict[str, str] = {}
+    ask: str = ""
+    grant: str = ""
+    approver: str = ""

@@ -52,7 +52,22 @@ class Home:
 
     @property
     def index(self) -> str:
-        return f"{self.root}/index.sqlite"
+        return f"{self.root}/index/records.sqlite"
+
+    @property
+    def approvals(self) -> str:
+        """Asks, answers and grants; written by keepers only."""
+        return f"{self.root}/approvals/approvals.sqlite"
+
+    @property
+    def web(self) -> str:
+        """What the web process owns: paired devices, tokens, sessions. No key of the keeper lies here."""
+        return f"{self.root}/web"
+
+    @property
+    def settings(self) -> str:
+        """Notifiers, sinks, retention and how `serve` listens; a person's file, TOML."""
+        return f"{self.root}/settings.toml"
 
     def run_log(self, run: str) -> str:
         return f"{self.run_logs}/{run}"

@@ -10,10 +10,10 @@ from bot_bottle.bottles.reap import end_processes
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.keeper.control import bounded, connect
 from bot_bottle.keeper.messages import (
-    Ask,
     ControlToKeeper,
     Done,
     Facts,
+    FactsQuery,
     FreezeBottle,
     KeeperToControl,
     Refused,
@@ -40,7 +40,7 @@ def held(home: Home, label: str) -> leases.Held:
 
 def ask(home: Home, label: str) -> Facts:
     """What the keeper knows now."""
-    answer = _exchange(home, label, Ask())
+    answer = _exchange(home, label, FactsQuery())
     if not isinstance(answer, Facts):
         raise OurFault("keeper.protocol", "The keeper answered out of turn.")
     return answer

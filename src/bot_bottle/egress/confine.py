@@ -10,8 +10,9 @@ import os
 import resource
 import socket
 
+from bot_bottle.base import landlock
 from bot_bottle.base.errors import HostFault
-from bot_bottle.egress import landlock, seccomp
+from bot_bottle.egress import seccomp
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38

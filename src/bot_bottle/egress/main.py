@@ -115,6 +115,8 @@ class Process:
                 self.tell(Status(counters=gateway.status()))
             case Configure():
                 raise ValueError("Configure came twice")
+            case _:
+                pass
 
     def _from_launcher(self, message: LauncherToGateway, fds: list[int]) -> None:
         gateway = self.gateway

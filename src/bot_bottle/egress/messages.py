@@ -7,6 +7,8 @@ launcher <-> gateway: the doors, ready, end; its EOF is a lifeline. launcher <->
 import msgspec
 
 from bot_bottle.policy.effective import Policy
+from bot_bottle.policy.grants import Grant
+from bot_bottle.supervise.model import AskKind, Wanted
 
 
 class Frame(msgspec.Struct, tag_field="type", forbid_unknown_fields=True):
@@ -14,7 +16,8 @@ class Frame(msgspec.Struct, tag_field="type", forbid_unknown_fields=True):
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bottle-wide limits that hold before any record (D18). Rates are per second unless named otherwise."""
+    """Bottle-wide limits that hold before any record (D18). Rates are per second unless named otherwise.
+    held: requests held at once; asks: new asks a second, with a burst of `held` (B74)."""
 
     connections: int = 256
     arrivals: int = 500
@@ -28,6 +31,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     idle_seconds: float = 300
     total_seconds: float = 7200
     minted_hosts: int = 2000
+    held: int = 64
+    asks: float = 1
 
 
 class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,7 +49,8 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Configure(Frame, tag="configure"):
-    """First message. Carries the log descriptor (append only). trust: PEM of the host's authorities.
+    """First message. Carries the log descriptor (append only), then the spool: an unlinked file for held bodies,
+    which only the gateway can read again, since it encrypts them. trust: PEM of the host's authorities.
 
     leaf_key: PEM of the key that all minted leaves share; authority: PEM of this bottle's CA certificate.
     leaves: host -> PEM of leaves minted ahead. upstream_proxy: the host's own HTTPS_PROXY or "".
@@ -59,6 +65,7 @@ class Configure(Frame, tag="configure"):
     leaves: dict[str, str] = {}
     upstream_proxy: str = ""
     next_request: int = 1
+    grants: tuple[Grant, ...] = ()
 
 
 class Secrets(Frame, tag="secrets"):
@@ -102,7 +109,75 @@ class StatusQuery(Frame, tag="statusquery"):
     """Answered by Status."""
 
 
+class AskOpened(Frame, tag="askopened"):
+    """Answer to Asked: the ask has an id and waits until deadline (wall ns). ask "": it was refused at once, with
+    slug and what."""
+
+    number: int
+    ask: str
+    deadline: int
+    slug: str = ""
+    what: str = ""
+
+
+class Settled(Frame, tag="settled"):
+    """How an ask ended. allow: for a held request, exactly its bytes go now, if the policy still does not deny them.
+    state, slug, what: for the agent's denial. grant, approver: for the records. until: wall ns at which a flow that
+    this opened ends."""
+
+    number: int
+    ask: str
+    allow: bool
+    state: str
+    slug: str = ""
+    what: str = ""
+    grant: str = ""
+    approver: str = ""
+    until: int = 0
+
+
+class Grants(Frame, tag="grants"):
+    """Replaces all grants that hold for this bottle now; flows under one that is gone end."""
+
+    grants: tuple[Grant, ...]
+
+
+class ShowHeld(Frame, tag="showheld"):
+    """What exactly is held? Answered by HeldBytes. most: bytes of the body."""
+
+    number: int
+    most: int = 65536
+
+
 # gateway -> keeper
+
+
+class Asked(Frame, tag="asked"):
+    """A person is to decide; a held request is complete by now. number 0 never occurs; of an ACCESS ask it is the
+    number of the MCP call. rule, reason, hint: of the verdict. says: the agent's words."""
+
+    number: int
+    kind: AskKind
+    wanted: Wanted
+    rule: str
+    reason: str
+    hint: str
+    says: str = ""
+
+
+class Withdrawn(Frame, tag="withdrawn"):
+    """Whoever waited for this number hung up."""
+
+    number: int
+
+
+class HeldBytes(Frame, tag="heldbytes"):
+    """head: as it would leave, with placeholders for secrets. body: its first bytes. size: of the whole body."""
+
+    number: int
+    head: bytes
+    body: bytes
+    size: int
 
 
 class Configured(Frame, tag="configured"):
@@ -179,7 +254,10 @@ class Bye(Frame, tag="bye"):
     """launcher -> gateway: the bottle has ended; close, flush, say Status to the keeper, exit 0."""
 
 
-KeeperToGateway = Configure | Secrets | Reload | Freeze | Thaw | Minted | NewLog | StatusQuery
-GatewayToKeeper = Configured | Mint | Frozen | Failed | Status
+KeeperToGateway = (
+    Configure | Secrets | Reload | Freeze | Thaw | Minted | NewLog | StatusQuery
+    | AskOpened | Settled | Grants | ShowHeld
+)  # fmt: skip
+GatewayToKeeper = Configured | Mint | Frozen | Failed | Status | Asked | Withdrawn | HeldBytes
 LauncherToGateway = Doors | Bye
 GatewayToLauncher = Serving | Failed

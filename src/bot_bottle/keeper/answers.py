@@ -6,16 +6,16 @@ from collections.abc import Callable
 import msgspec
 
 from bot_bottle.audit.record import Kind
-from bot_bottle.base.errors import BottleError
+from bot_bottle.base.errors import BottleError, OurFault
 from bot_bottle.custody.open import Custody
 from bot_bottle.egress.messages import Freeze, Reload, Secrets, Thaw
 from bot_bottle.keeper.gateway_link import GatewayLink
 from bot_bottle.keeper.lifecycle import Lifecycle
 from bot_bottle.keeper.messages import (
-    Ask,
     ControlToKeeper,
     Done,
     Facts,
+    FactsQuery,
     FreezeBottle,
     Halt,
     KeeperToControl,
@@ -63,7 +63,7 @@ class Answers:
 
     def _do(self, message: ControlToKeeper, reply: Reply) -> None:
         match message:
-            case Ask():
+            case FactsQuery():
                 self._link.status(lambda: reply(self._facts()))
                 return
             case FreezeBottle():
@@ -78,6 +78,8 @@ class Answers:
                 self._reload(message)
             case RenewSecret():
                 self._renew(message.name)
+            case _:
+                raise OurFault("keeper.protocol", "The keeper was asked out of turn.")
         reply(Done())
 
     def _thaw(self) -> None:

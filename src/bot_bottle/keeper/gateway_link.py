@@ -106,6 +106,8 @@ class GatewayLink:
             case Status():
                 self.counters = message.counters
                 self._happened("status")
+            case _:
+                pass
 
     def _ended(self) -> None:
         if not self.open:

@@ -8,6 +8,7 @@ from msgspec import field
 
 from bot_bottle.egress.messages import Counters, Frame, Identity, Limits
 from bot_bottle.policy.effective import Policy
+from bot_bottle.supervise.model import Approver, AskState, Scope
 
 # launcher -> keeper
 
@@ -18,6 +19,8 @@ class Open(Frame, tag="open"):
     home, runtime: as in base.home. secrets: names that must exist before anything starts. placeholders: secret name
     -> lookalike. visible: secret name -> variable of the bottle. facts: for the start record (plan and harness
     digests). trust: PEM file with the host's authorities, "" for the system's. recover: run ids to seal first.
+    project: absolute path of the workspace's source, "" without one. leaf: path of the bottle file that a rule for
+    `always` is written to, "" where none may be.
     """
 
     identity: Identity
@@ -32,6 +35,8 @@ class Open(Frame, tag="open"):
     trust: str = ""
     upstream_proxy: str = ""
     recover: tuple[str, ...] = ()
+    project: str = ""
+    leaf: str = ""
 
 
 class Survey(Frame, tag="survey"):
@@ -132,10 +137,18 @@ class Sealed(Frame, tag="sealed"):
     fault: str = ""
 
 
+class AskWaits(Frame, tag="askwaits"):
+    """An ask waits (or, where state says so, ended): for a notice to the person at the terminal."""
+
+    ask: str
+    state: AskState
+    sentence: str
+
+
 # command line -> keeper
 
 
-class Ask(Frame, tag="ask"):
+class FactsQuery(Frame, tag="factsquery"):
     """Answered by Facts."""
 
 
@@ -167,7 +180,56 @@ class RenewSecret(Frame, tag="renewsecret"):
     name: str
 
 
+class AnswerAsk(Frame, tag="answerask"):
+    """A person's answer to an ask of this bottle, or of one that has ended. Answered by Answered or Refused.
+    id and at of the answer are the keeper's to give; the uid of the peer is recorded beside the approver."""
+
+    ask: str
+    request: str
+    allow: bool
+    approver: Approver
+    scope: Scope = Scope.ONCE
+    seconds: int = 0
+    reason: str = ""
+    break_glass: bool = False
+
+
+class ShowAsk(Frame, tag="showask"):
+    """What exactly is held for this ask? Answered by AskShown."""
+
+    ask: str
+
+
+class RevokeGrant(Frame, tag="revokegrant"):
+    """This grant ends now, and every flow under it. Answered by Done."""
+
+    grant: str
+    approver: Approver
+
+
+class RefreshGrants(Frame, tag="refreshgrants"):
+    """Another keeper changed grants: read them again. Answered by Done."""
+
+
 # keeper -> command line
+
+
+class Answered(Frame, tag="answered"):
+    """The answer counts. state: of the ask now (still waiting where a quorum is not reached). grant: its id, "" for
+    once. wrote: the bottle file that got a rule."""
+
+    state: AskState
+    grant: str = ""
+    wrote: str = ""
+
+
+class AskShown(Frame, tag="askshown"):
+    """As HeldBytes; held: False where nothing is held any more."""
+
+    held: bool
+    head: bytes = b""
+    body: bytes = b""
+    size: int = 0
 
 
 class Done(Frame, tag="done"):
@@ -190,6 +252,9 @@ class Facts(Frame, tag="facts"):
 
 
 LauncherToKeeper = Survey | Recover | Open | Inspect | FreezeBottle | Close
-KeeperToLauncher = Surveyed | Recovered | Opened | Inspected | Refused | Halt | Hold | Resume | Sealed
-ControlToKeeper = Ask | Stop | FreezeBottle | ThawBottle | ReloadPolicy | RenewSecret
-KeeperToControl = Done | Facts | Refused
+KeeperToLauncher = Surveyed | Recovered | Opened | Inspected | Refused | Halt | Hold | Resume | Sealed | AskWaits
+ControlToKeeper = (
+    FactsQuery | Stop | FreezeBottle | ThawBottle | ReloadPolicy | RenewSecret
+    | AnswerAsk | ShowAsk | RevokeGrant | RefreshGrants
+)  # fmt: skip
+KeeperToControl = Done | Facts | Refused | Answered | AskShown

@@ -59,7 +59,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
 
     model_hosts: host -> error shape (``anthropic``, ``openai``, ...) used for denials there. log: off | blocks |
     full. sync: each (a record is on the disk before its request leaves) | batch. secrets: every secret name that a
-    route may inject. notes: what merging replaced, for `policy show`.
+    route may inject. notes: what merging replaced, for `policy show`. default: deny | ask, for what no route names.
+    ask_body: bytes of a request that may be held. ask_wait: seconds until silence is a no. learn: allow | forbid.
     """
 
     bottle: str
@@ -70,6 +71,10 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     digest: str = ""
     revision: int = 1
     notes: tuple[str, ...] = ()
+    default: str = "deny"
+    ask_body: int = 8_000_000
+    ask_wait: float = 300
+    learn: str = "allow"
 
     def secrets(self) -> tuple[str, ...]:
         """Names of the secrets that routes inject, sorted."""

@@ -184,6 +184,16 @@ class Route(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True)
 class Egress(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
     """What may leave."""
 
+    default: (
+        Annotated[Literal["deny", "ask"], _text("What happens to a request that no route names: deny when absent.")]
+        | UnsetType
+    ) = UNSET
+    ask_body: Annotated[Size, _text("Largest body of a request that is held for an answer; 8MB.")] | UnsetType = UNSET
+    ask_wait: Annotated[Duration, _text("How long a held request waits; silence means no. 5m.")] | UnsetType = UNSET
+    learn: (
+        Annotated[Literal["allow", "forbid"], _text("Whether a timed learn mode may be started; allow.")] | UnsetType
+    ) = UNSET
+
     log: (
         Annotated[
             Literal["off", "blocks", "full"],

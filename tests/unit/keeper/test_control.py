@@ -10,7 +10,7 @@ from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.keeper import control
 from bot_bottle.keeper.control import ControlServer
 from bot_bottle.keeper.loop import Loop
-from bot_bottle.keeper.messages import Ask, ControlToKeeper, Done, KeeperToControl, Stop
+from bot_bottle.keeper.messages import ControlToKeeper, Done, FactsQuery, KeeperToControl, Stop
 
 
 def link(place: Path) -> Channel[ControlToKeeper, KeeperToControl]:
@@ -42,7 +42,7 @@ def test_a_path_longer_than_a_socket_address_works(tmp_path: Path) -> None:
     place = tmp_path / ("x" * 100) / ("y" * 100)
     loop, server, heard = serve(place)
     client = link(place)
-    client.send(Ask())
+    client.send(FactsQuery())
     loop.run(lambda: bool(heard), 5)
     assert isinstance(client.receive()[0], Done)
     client.close()
@@ -70,7 +70,7 @@ def test_descriptors_that_a_peer_sends_are_closed(tmp_path: Path) -> None:
     loop, server, heard = serve(tmp_path)
     before = len(os.listdir("/proc/self/fd"))
     client = link(tmp_path)
-    client.send(Ask(), (0, 1, 2))
+    client.send(FactsQuery(), (0, 1, 2))
     loop.run(lambda: bool(heard), 5)
     assert len(os.listdir("/proc/self/fd")) == before + 2
     client.close()

@@ -240,7 +240,7 @@ def test_a_renewed_secret_travels_and_a_foreign_one_does_not(stand: Stand) -> No
 def test_status_tells_what_the_gateway_counts_now(stand: Stand) -> None:
     begin(stand)
     answers: list[m.KeeperToControl] = []
-    asking = threading.Thread(target=lambda: answers.append(stand.ask(m.Ask())))
+    asking = threading.Thread(target=lambda: answers.append(stand.ask(m.FactsQuery())))
     asking.start()
     assert stand.gateway.receive()[0] == g.StatusQuery()
     stand.gateway.send(g.Status(g.Counters(allowed=7)))

@@ -1,0 +1,1 @@
+"""Asks, who may answer them, grants, notifiers: pure rules and one store."""

@@ -40,7 +40,7 @@ def held(home: Home, label: str) -> leases.Held:
 
 def ask(home: Home, label: str) -> Facts:
     """What the keeper knows now."""
-    answer = _exchange(home, label, FactsQuery())
+    answer = exchange(home, label, FactsQuery())
     if not isinstance(answer, Facts):
         raise OurFault("keeper.protocol", "The keeper answered out of turn.")
     return answer
@@ -48,21 +48,21 @@ def ask(home: Home, label: str) -> Facts:
 
 def freeze(home: Home, label: str, reason: str = "asked") -> None:
     """Returns once no byte moves any more."""
-    _exchange(home, label, FreezeBottle(reason))
+    exchange(home, label, FreezeBottle(reason))
 
 
 def thaw(home: Home, label: str) -> None:
-    _exchange(home, label, ThawBottle())
+    exchange(home, label, ThawBottle())
 
 
 def reload(home: Home, label: str, policy: Policy) -> None:
     """A new policy for a running bottle; flows that it no longer allows end."""
-    _exchange(home, label, ReloadPolicy(policy))
+    exchange(home, label, ReloadPolicy(policy))
 
 
 def renew(home: Home, label: str, name: str) -> None:
     """The keeper reads this secret again from its store."""
-    _exchange(home, label, RenewSecret(name))
+    exchange(home, label, RenewSecret(name))
 
 
 def renew_everywhere(home: Home, name: str) -> list[str]:
@@ -82,7 +82,7 @@ def stop(home: Home, label: str, seconds: float = 15) -> None:
     """Ends a bottle and waits until its label is free, or until its changes wait. By signal where nobody answers."""
     found = held(home, label)
     try:
-        _exchange(home, label, Stop())
+        exchange(home, label, Stop())
     except HostFault:
         end_processes(tuple(one for one in found.processes if one.name == "launcher"), 0)
     deadline = time.monotonic() + seconds
@@ -92,7 +92,14 @@ def stop(home: Home, label: str, seconds: float = 15) -> None:
         time.sleep(0.02)
 
 
-def _exchange(home: Home, label: str, message: ControlToKeeper) -> KeeperToControl:
+def kill(home: Home, label: str) -> None:
+    """Ends a bottle without asking its keeper: its launcher gets SIGKILL, and with it the bottle (D08)."""
+    found = held(home, label)
+    end_processes(tuple(one for one in found.processes if one.name == "launcher"), 0)
+
+
+def exchange(home: Home, label: str, message: ControlToKeeper) -> KeeperToControl:
+    """One question to the keeper of a running bottle, one answer; what it refused is raised."""
     held(home, label)
     try:
         sock = connect(home.sockets(label), "control")
@@ -114,5 +121,4 @@ def _exchange(home: Home, label: str, message: ControlToKeeper) -> KeeperToContr
         link.close()
     if isinstance(answer, Refused):
         raise as_error(answer)
-    assert isinstance(answer, Facts | Done)
     return answer

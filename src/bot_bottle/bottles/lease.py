@@ -134,7 +134,7 @@ def read(home: Home, label: str) -> Held | None:
 def alive(home: Home, label: str) -> bool:
     """Whether a process holds the label's lock."""
     try:
-        lock = os.open(_path(home, label, "lock"), os.O_RDWR | os.O_CLOEXEC)
+        lock = os.open(_path(home, label, "lock"), os.O_RDONLY | os.O_CLOEXEC)  # web may only read the home
     except OSError:
         return False
     try:

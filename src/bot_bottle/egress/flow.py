@@ -53,6 +53,9 @@ class Flow(Refusals):
             if prepared.verdict.kind is not Kind.ALLOW:
                 self.deny(session, prepared)
                 return
+            if prepared.route is None:
+                gateway.inside.serve(session, prepared)
+                return
             self._remember(session, raw, prepared)
         exchange = Exchange(self, session, prepared, gateway.next_number())
         if not self._within_limits(session, exchange):

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from bot_bottle.audit.record import Kind as RecordKind
+from bot_bottle.egress.asks import Asks
 from bot_bottle.egress.flow import Flow
+from bot_bottle.egress.inside import Nothing, Service
 from bot_bottle.egress.leaves import Leaves, Trust
 from bot_bottle.egress.limits import Gauges, Spent, Wildcards
 from bot_bottle.egress.loop import Loop
@@ -66,6 +68,8 @@ class Gateway:
         self.wildcards = Wildcards()
         self.asked: set[tuple[str, str]] = set()
         self.clients: set[Client] = set()
+        self.asks = Asks(loop, config.limits, tell)
+        self.inside: Service = Nothing()
         self.flow = Flow(self)
         self._memos: dict[Site, dict[bytes, Prepared]] = {}
         self._number = config.next_request

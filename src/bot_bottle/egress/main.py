@@ -21,6 +21,7 @@ from bot_bottle.egress.doors import Doors as OpenDoors
 from bot_bottle.egress.gateway import Gateway
 from bot_bottle.egress.loop import IN, Loop
 from bot_bottle.egress.messages import (
+    AskOpened,
     Bye,
     Configure,
     Configured,
@@ -37,6 +38,8 @@ from bot_bottle.egress.messages import (
     Reload,
     Secrets,
     Serving,
+    Settled,
+    ShowHeld,
     Status,
     StatusQuery,
     Thaw,
@@ -113,6 +116,10 @@ class Process:
                 gateway.journal.replace(fds[0])
             case StatusQuery():
                 self.tell(Status(counters=gateway.status()))
+            case AskOpened() | Settled():
+                gateway.asks.hear(message)
+            case ShowHeld():
+                self.tell(gateway.asks.show(message))
             case Configure():
                 raise ValueError("Configure came twice")
             case _:

@@ -15,6 +15,7 @@ from urllib.parse import unquote_plus
 from bot_bottle.audit.record import Kind as RecordKind
 from bot_bottle.base.errors import OperatorFault
 from bot_bottle.custody.inject import prepare_headers
+from bot_bottle.egress.inside import HOST, RULE
 from bot_bottle.egress.records import Journal, Template
 from bot_bottle.egress.rules import Rules
 from bot_bottle.egress.target import DEFAULT_PORTS, Disagreement, Place, Site, place
@@ -84,6 +85,7 @@ class Prepared(NamedTuple):
 
     error: (status, slug, sentence) of an answer of ours instead. intent, outcome: templates, None where too long.
     facts: record members, for the records that no template fits. leaked: a secret that the agent itself sent.
+    route: None where nothing leaves: denied, or for the service inside.
     """
 
     head: Head
@@ -128,11 +130,12 @@ def prepare(rules: Rules, journal: Journal, site: Site, raw: bytes, max_fields: 
         verdict = site.refusal or deny(fault.slug, fault.what)
         return _refused(rules, site, head, raw, found, verdict.reason, verdict.hint, 0)
     request = Request(found.target, head.method, found.path, found.query, head.fields, protocol)
-    verdict = site.refusal or decide(rules.compiled, request)
+    inside = found.target.host == HOST
+    verdict = site.refusal or (Verdict(Kind.ALLOW, RULE) if inside else decide(rules.compiled, request))
     leaked = rules.scrubber.contains_secret(raw) or ""
     if leaked:
         verdict = deny("custody.secret-sent", f"The request holds the secret {leaked}, which never leaves a bottle.")
-    if verdict.kind is not Kind.ALLOW:
+    if verdict.kind is not Kind.ALLOW or inside:
         facts = _facts(rules, site, head, found, protocol, verdict)
         return Prepared(head, found, verdict, protocol, facts=_marked(facts, leaked), leaked=leaked)
     return _allowed(rules, journal, site, head, found, protocol, verdict)

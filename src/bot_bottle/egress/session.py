@@ -4,7 +4,7 @@ Every request of a kept connection goes through the flow anew (B31). What the ag
 ours is drained within limits, so that the answer arrives instead of a reset.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bot_bottle.egress.answer import Answer
 from bot_bottle.egress.leg import Leg
@@ -13,7 +13,6 @@ from bot_bottle.egress.wire.chunks import Dechunker
 from bot_bottle.egress.wire.http1 import CHUNKED, Head, Malformed, head_end
 
 if TYPE_CHECKING:
-    from bot_bottle.egress.exchange import Exchange
     from bot_bottle.egress.gateway import Gateway
     from bot_bottle.egress.prepare import Prepared
     from bot_bottle.egress.tunnel import Tunnel
@@ -22,6 +21,30 @@ HEAD, BODY, WAIT, DRAIN, LINGER, TUNNEL = range(6)
 HIGH = 131072
 _DRAINED = 64 * 1024 * 1024
 _LINGER_SECONDS = 5.0
+
+
+class Taker(Protocol):
+    """Whoever takes the body of a request and owes its answer: an exchange, a held request, the service inside."""
+
+    def upload(self, data: bytes, last: bool) -> None:
+        """Payload of the body, without its framing; not called where there is none."""
+        ...
+
+    def client_gone(self) -> None:
+        """The agent closed."""
+        ...
+
+    def client_drained(self) -> None:
+        """The agent took all that was written."""
+        ...
+
+    def fail(self, status: int, slug: str, what: str) -> None:
+        """The body is malformed, or the gateway ends: answer so."""
+        ...
+
+    def sweep(self, now: float) -> None:
+        """Once a second."""
+        ...
 
 
 class Session:
@@ -37,7 +60,7 @@ class Session:
         self.site = site
         self.memo: dict[bytes, Prepared] = gateway.memo(site)
         self.leg: Leg
-        self.exchange: Exchange | None = None
+        self.exchange: Taker | None = None
         self.state = HEAD
         self.closing = False
         self.minor = 1
@@ -91,7 +114,7 @@ class Session:
         self._buffer = buffer[end:]
         self.gateway.flow.handle(self, buffer[:end])
 
-    def begin(self, head: Head, exchange: "Exchange | None", drain: bool = False) -> None:
+    def begin(self, head: Head, exchange: Taker | None, drain: bool = False) -> None:
         """Takes the body of this head; to the exchange, or nowhere."""
         self.exchange = exchange
         self.minor = head.minor

@@ -10,6 +10,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from bot_bottle.audit.record import Kind as RecordKind
+from bot_bottle.egress.inside import HOST
 from bot_bottle.egress.leg import Leg
 from bot_bottle.egress.loop import IN
 from bot_bottle.egress.wire.dns import (
@@ -134,7 +135,7 @@ def answer(gateway: "Gateway", message: bytes) -> bytes:
         return fault.reply
     gateway.counters.names += 1
     name = _canonical(query.name)
-    if name is None or not could_allow_name(gateway.rules.compiled, name):
+    if name is None or not (name == HOST or could_allow_name(gateway.rules.compiled, name)):
         _record(gateway, query, Kind.DENY, "name.refused")
         return refused(query)
     addresses = gateway.names.addresses(name)

@@ -11,7 +11,6 @@ from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.keeper.control import bounded, connect
 from bot_bottle.keeper.messages import (
     ControlToKeeper,
-    Done,
     Facts,
     FactsQuery,
     FreezeBottle,

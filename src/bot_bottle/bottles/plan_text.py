@@ -103,7 +103,7 @@ def _policy_lines(policy: Policy) -> Iterator[Line]:
     yield 1, f"log: {policy.log}"
     if policy.sync == "each":
         yield 1, "sync: each record is on the disk before its request leaves"
-    yield 1, "routes:" if policy.routes else "routes: none, so nothing leaves"
+    yield from _default_lines(policy)
     for route in policy.routes:
         yield 2, f"- {route.rule}: {route_text(route)}"
         yield 3, f"from {route.origin}"
@@ -111,6 +111,20 @@ def _policy_lines(policy: Policy) -> Iterator[Line]:
             yield 3, f"replaces {', '.join(route.replaced)}"
     notes = [*policy.notes, *ties.sentences(policy.routes)]
     yield from ((depth + 1, line) for depth, line in _block("notes", notes))
+
+
+def _default_lines(policy: Policy) -> Iterator[Line]:
+    """What happens to what no route names, and how long and how large a held request may be."""
+    if policy.default == "ask":
+        yield 1, "default: ask a person about what no route names"
+    if policy.default == "learn":
+        yield 1, "default: LEARNING - what no route names leaves, without any secret, and is recorded"
+    if policy.default == "ask" or any(route.action == "ask" for route in policy.routes):
+        yield 1, f"asks: wait {policy.ask_wait:g} s, then no; held up to {human(policy.ask_body)}"
+    if policy.learn == "forbid":
+        yield 1, "learn: forbidden"
+    nothing = "nothing leaves without an answer" if policy.default == "ask" else "nothing leaves"
+    yield 1, "routes:" if policy.routes else f"routes: none, so {nothing}"
 
 
 def _variable(plan: Plan, name: str) -> str:

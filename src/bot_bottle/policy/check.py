@@ -12,7 +12,7 @@ from bot_bottle.base.errors import ManifestFault, Problem
 from bot_bottle.policy import model, rules
 from bot_bottle.policy.frontmatter import Document, NotAManifest, split
 from bot_bottle.policy.walk import Walk, nearest
-from bot_bottle.policy.yaml12 import Items, Node, Table, YamlFault, parse
+from bot_bottle.policy.yaml12 import Items, Node, Scalar, Table, YamlFault, parse
 
 
 class BottleFile(msgspec.Struct, frozen=True):
@@ -46,6 +46,7 @@ def check_bottle(raw: bytes, name: str, file: str) -> BottleFile:
     plain = walk.value(tree, inspect.type_info(model.Bottle), "")
     routes = _route_nodes(tree)
     _check_env(tree, walk)
+    _check_egress(tree, walk)
     _check_routes(routes, walk)
     if walk.problems:
         raise ManifestFault(sorted(walk.problems, key=lambda problem: problem.line))
@@ -92,6 +93,15 @@ def _check_env(tree: Node, walk: Walk) -> None:
         finding = rules.env_finding(name, source) if source else None
         if finding:
             walk.add(finding[0], finding[1], node.line, finding[2])
+
+
+def _check_egress(tree: Node, walk: Walk) -> None:
+    """How long and how large a held request may be."""
+    egress = tree.entries.get("egress") if isinstance(tree, Table) else None
+    for key, node in egress.entries.items() if isinstance(egress, Table) else ():
+        what = rules.hold_finding(key, node.text) if isinstance(node, Scalar) else ""
+        if what:
+            walk.add("bad-value", f"egress.{key}: {what}", node.line)
 
 
 def _check_routes(routes: list[Node], walk: Walk) -> None:

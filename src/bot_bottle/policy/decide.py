@@ -3,13 +3,21 @@
 `compile` sorts the routes of a policy once; `decide` then looks up the host, tries the deny arms, the ask arms, and
 the allow arms from the most specific down. Facts come from the request alone, never from what
 an agent says of itself.
+
+``egress.default: ask`` asks about what no route names: a host without a route, and of a host with routes the scheme,
+port, protocol, method, path or headers that none of them covers. Such an ask keeps the reason of the denial that it
+replaces, has the rule `grants.DEFAULT`, and whatever is sent after a yes carries no secret and goes to a public
+address. It is never asked about what a deny route covers, about two routes that are ambiguous, nor about an address
+that only ``address:`` reaches. A grant turns an ask into an allow; nothing turns a denial into anything (D25).
 """
 
 import msgspec
 
 from bot_bottle.policy import hints
+from bot_bottle.policy.addresses import classify
 from bot_bottle.policy.arms import Arm, Table, arms_of
 from bot_bottle.policy.effective import Policy, Route
+from bot_bottle.policy.grants import DEFAULT, LEARNED, Grant
 from bot_bottle.policy.hosts import is_address
 from bot_bottle.policy.paths import loose_views
 from bot_bottle.policy.verdict import Kind, Request, Verdict, deny
@@ -25,23 +33,31 @@ Key = tuple[str, int]
 
 
 class HostIndex(msgspec.Struct):
-    """Arms of one host by (scheme, port); `rest` holds the deny arms that name no scheme and port."""
+    """Arms of one host by (scheme, port); `rest` holds the deny arms that name no scheme and port.
+
+    reachable: some route allows or asks. shut: a deny route covers every request to it.
+    """
 
     tables: dict[Key, Table]
     rest: Table
     reachable: bool
+    shut: bool
 
 
 class Compiled(msgspec.Struct):
-    """A policy ready for decisions. hosts: exact names; suffixes: what follows ``*.``."""
+    """A policy ready for decisions. hosts: exact names; suffixes: what follows ``*.``. grants: by host."""
 
     policy: Policy
     hosts: dict[str, HostIndex]
     suffixes: dict[str, HostIndex]
+    grants: dict[str, tuple[Grant, ...]] = {}
 
 
-def compile(policy: Policy) -> Compiled:
-    """Raises ValueError when an expression of a route does not compile; policies from `merge` always do."""
+def compile(policy: Policy, grants: tuple[Grant, ...] = ()) -> Compiled:
+    """A policy, and the grants that hold now: whoever compiles leaves out what has expired, and compiles again then.
+
+    Raises ValueError when an expression of a route does not compile; policies from `merge` always do.
+    """
     arms = [arm for index, route in enumerate(policy.routes) for arm in arms_of(route, index)]
     patterns = {route.host for route in policy.routes}
     hosts: dict[str, HostIndex] = {}
@@ -52,7 +68,12 @@ def compile(policy: Policy) -> Compiled:
         else:
             wild = "" if is_address(pattern) else "*." + pattern.partition(".")[2]
             hosts[pattern] = _index([arm for arm in arms if arm.host in (pattern, wild)])
-    return Compiled(policy, hosts, suffixes)
+    return Compiled(policy, hosts, suffixes, _by_host(grants))
+
+
+def with_grants(compiled: Compiled, grants: tuple[Grant, ...]) -> Compiled:
+    """The same policy with other grants; the arms are shared."""
+    return Compiled(compiled.policy, compiled.hosts, compiled.suffixes, _by_host(grants))
 
 
 def decide(compiled: Compiled, request: Request) -> Verdict:
@@ -60,22 +81,24 @@ def decide(compiled: Compiled, request: Request) -> Verdict:
     target = request.target
     index = find_index(compiled, target.host)
     if index is None:
-        return deny(NO_HOST, hints.no_host(request))
+        return _unnamed(compiled, request, deny(NO_HOST, hints.no_host(request)))
     table = index.tables.get((target.scheme, target.port), index.rest)
     loose = loose_views(request.path) if table.deny or table.ask else ()
     for arm in table.deny:
         if arm.matches_loosely(request, loose):
             return deny(DENIED, hints.denied(arm), arm.rule)
-    for arm in table.ask:
+    for position, arm in enumerate(table.ask):
         if arm.matches_loosely(request, loose):
-            return Verdict(Kind.ASK, arm.rule, ASK, hints.held(arm))
-    return _allow(table, request)
+            return _ask(compiled, table, position, request, loose)
+    return _allow(compiled, table, request)
 
 
 def could_allow_name(compiled: Compiled, host: str) -> bool:
     """Whether some request to this canonical name could be allowed or asked for: then DNS answers synthetically."""
     index = find_index(compiled, host)
-    return index is not None and index.reachable
+    if compiled.policy.default == "deny":
+        return index is not None and index.reachable
+    return index is None or not index.shut
 
 
 def routes_for_host(compiled: Compiled, host: str) -> tuple[Route, ...]:
@@ -98,7 +121,18 @@ def find_index(compiled: Compiled, host: str) -> HostIndex | None:
     return found
 
 
-def _allow(table: Table, request: Request) -> Verdict:
+def _ask(compiled: Compiled, table: Table, position: int, request: Request, loose: tuple[str, ...]) -> Verdict:
+    """The most specific ask arm, unless another one of equal weight would give other power (D24)."""
+    arm = table.ask[position]
+    for other in table.ask[position + 1 :]:
+        if other.score != arm.score:
+            break
+        if other.power != arm.power and other.matches_loosely(request, loose):
+            return deny(TIE, hints.tie(arm, other), arm.rule)
+    return _granted(compiled, request, Verdict(Kind.ASK, arm.rule, ASK, hints.held(arm), arm.route))
+
+
+def _allow(compiled: Compiled, table: Table, request: Request) -> Verdict:
     """The most specific allow arm, unless another route of equal weight would give other power (D24)."""
     for position, arm in enumerate(table.allow):
         if arm.matches(request):
@@ -108,8 +142,30 @@ def _allow(table: Table, request: Request) -> Verdict:
                     return deny(TIE, hints.tie(arm, rival), arm.rule)
             return Verdict(Kind.ALLOW, arm.rule, route=arm.route)
     if not table.allow and not table.ask:
-        return deny(NO_PORT, hints.no_port(request))
-    return deny(NO_MATCH, hints.no_match(request))
+        return _unnamed(compiled, request, deny(NO_PORT, hints.no_port(request)))
+    return _unnamed(compiled, request, deny(NO_MATCH, hints.no_match(request)))
+
+
+def _unnamed(compiled: Compiled, request: Request, denial: Verdict) -> Verdict:
+    """What no route names: denied, asked about or, while the policy is learned, allowed and recorded."""
+    policy = compiled.policy
+    if policy.default == "deny":
+        return denial
+    host = request.target.host
+    if is_address(host) and not classify(host).dialable:
+        return denial
+    if policy.default == "learn":
+        return Verdict(Kind.ALLOW, LEARNED, route=len(policy.routes))
+    asked = Verdict(Kind.ASK, DEFAULT, denial.reason, hints.unnamed(denial.hint), len(policy.routes))
+    return _granted(compiled, request, asked)
+
+
+def _granted(compiled: Compiled, request: Request, asked: Verdict) -> Verdict:
+    """An ask, or the allow that a person's yes made of it."""
+    for grant in compiled.grants.get(request.target.host, ()):
+        if grant.covers(asked.rule, request):
+            return Verdict(Kind.ALLOW, asked.rule, route=asked.route, grant=grant.id)
+    return asked
 
 
 def _rival(table: Table, position: int, request: Request) -> Arm | None:
@@ -122,15 +178,27 @@ def _rival(table: Table, position: int, request: Request) -> Arm | None:
     return None
 
 
+def _by_host(grants: tuple[Grant, ...]) -> dict[str, tuple[Grant, ...]]:
+    found: dict[str, list[Grant]] = {}
+    for grant in grants:
+        found.setdefault(grant.host, []).append(grant)
+    return {host: tuple(some) for host, some in found.items()}
+
+
 def _index(arms: list[Arm]) -> HostIndex:
     schemes = {arm.scheme for arm in arms if arm.scheme} | {"http", "https"}
     keys = {(scheme, port) for scheme in schemes for arm in arms for port in arm.ports}
     tables = {key: _table([arm for arm in arms if arm.serves(*key)]) for key in keys}
     rest = _table([arm for arm in arms if arm.serves("", 0)])
-    return HostIndex(tables, rest, any(arm.action != "deny" for arm in arms))
+    return HostIndex(tables, rest, any(arm.action != "deny" for arm in arms), any(map(_denies_all, arms)))
+
+
+def _denies_all(arm: Arm) -> bool:
+    bare = arm.path is None and not (arm.methods or arm.headers or arm.scheme or arm.ports)
+    return arm.action == "deny" and bare and {"http1", "websocket"} <= set(arm.protocols)
 
 
 def _table(arms: list[Arm]) -> Table:
-    allow = sorted((arm for arm in arms if arm.action == "allow"), key=lambda arm: arm.score, reverse=True)
-    denying, asking = (tuple(arm for arm in arms if arm.action == kind) for kind in ("deny", "ask"))
-    return Table(denying, asking, tuple(allow))
+    by_weight = sorted(arms, key=lambda arm: arm.score, reverse=True)
+    allow, asking = (tuple(arm for arm in by_weight if arm.action == kind) for kind in ("allow", "ask"))
+    return Table(tuple(arm for arm in arms if arm.action == "deny"), asking, allow)

@@ -2,7 +2,11 @@
 
 import msgspec
 
+from bot_bottle.policy.grants import DEFAULT
 from bot_bottle.policy.verdict import Auth, RouteLimits, Timeouts
+
+ASK_BODY = 8_000_000
+ASK_WAIT = 300.0
 
 
 class PathMatch(msgspec.Struct, frozen=True):
@@ -59,8 +63,9 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
 
     model_hosts: host -> error shape (``anthropic``, ``openai``, ...) used for denials there. log: off | blocks |
     full. sync: each (a record is on the disk before its request leaves) | batch. secrets: every secret name that a
-    route may inject. notes: what merging replaced, for `policy show`. default: deny | ask, for what no route names.
-    ask_body: bytes of a request that may be held. ask_wait: seconds until silence is a no. learn: allow | forbid.
+    route may inject. notes: what merging replaced, for `policy show`. default: deny | ask, for what no route names;
+    learn only while a timed learn mode runs, until learn_until (wall ns): no manifest says so. ask_body: bytes of a
+    request that may be held. ask_wait: seconds until silence is a no. learn: allow | forbid.
     """
 
     bottle: str
@@ -72,9 +77,19 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     revision: int = 1
     notes: tuple[str, ...] = ()
     default: str = "deny"
-    ask_body: int = 8_000_000
-    ask_wait: float = 300
+    ask_body: int = ASK_BODY
+    ask_wait: float = ASK_WAIT
     learn: str = "allow"
+    learn_until: int = 0
+
+    def route(self, index: int) -> Route:
+        """The route that a verdict names. One past the last is what stands for `DEFAULT`: any target, no secret, no
+        pinned address, the limits of the bottle. Raises IndexError for a denial's -1."""
+        if 0 <= index < len(self.routes):
+            return self.routes[index]
+        if index == len(self.routes):
+            return _UNNAMED
+        raise IndexError("a denial names no route")
 
     def secrets(self) -> tuple[str, ...]:
         """Names of the secrets that routes inject, sorted."""
@@ -83,3 +98,14 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     def ports(self) -> tuple[int, ...]:
         """Ports that routes name, sorted: the doors of the seal besides 3128, 80, 443 and 53."""
         return tuple(sorted({port for route in self.routes for port in route.ports}))
+
+
+_UNNAMED = Route(
+    rule=DEFAULT,
+    host="*",
+    scheme="",
+    ports=(),
+    protocols=("http1", "websocket"),
+    action="ask",
+    origin="egress.default",
+)

@@ -6,6 +6,7 @@ from bot_bottle.policy.addresses import AddressClass, classify
 from bot_bottle.policy.arms import Arm, arms_of
 from bot_bottle.policy.decide import Compiled, decide, routes_for_host
 from bot_bottle.policy.effective import HeaderMatch, Match, PathMatch, Route
+from bot_bottle.policy.grants import DEFAULT
 from bot_bottle.policy.hosts import bracketed, is_address
 from bot_bottle.policy.paths import loose_views
 from bot_bottle.policy.verdict import Kind, Request, Verdict
@@ -39,6 +40,8 @@ def explain(compiled: Compiled, request: Request) -> Explanation:
         for route in routes_for_host(compiled, host)
     )
     notes = tuple(note for note in compiled.policy.notes if note.startswith(f"{host}: "))
+    if verdict.rule == DEFAULT:
+        notes += ("egress.default: ask - what no route allows waits for a person's answer",)
     allow = "" if verdict.kind is Kind.ALLOW else would_allow(verdict, request)
     return Explanation(verdict, considered, allow, notes)
 

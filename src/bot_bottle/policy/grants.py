@@ -7,6 +7,9 @@ from bot_bottle.policy.verdict import Request
 DEFAULT = "default/ask"
 """Stands for the rule where ``egress.default: ask`` asks about what no route names."""
 
+LEARNED = "default/learn"
+"""Stands for the rule while a policy is learned: what no route names is allowed, without any secret, and recorded."""
+
 
 class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
     """id: of the stored grant. rule: the ask route that it answers, or DEFAULT. method "" and methods () mean any.

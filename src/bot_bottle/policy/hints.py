@@ -44,8 +44,13 @@ def denied(arm: Arm) -> str:
 
 
 def held(arm: Arm) -> str:
-    """An ask route covers the request, and approvals do not exist yet."""
-    return f"Rule {arm.rule} asks a person first, and nobody can answer yet; action: allow on it would allow it."
+    """An ask route covers the request."""
+    return f"Rule {arm.rule} asks a person first; action: allow on it would allow it without asking."
+
+
+def unnamed(what: str) -> str:
+    """No route allows the request, and ``egress.default: ask``. what: the sentence of the denial that it replaces."""
+    return f"{what.removesuffix(' would allow it.')} would allow it without asking a person first."
 
 
 def tie(arm: Arm, rival: Arm) -> str:

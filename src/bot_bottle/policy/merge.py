@@ -3,7 +3,8 @@
 Files are put in one order: parents left to right, each once, the child last; overlays one after the other. Then they
 are folded from the first to the last:
 
-- a single value (mode, log, sync, each limit): the later one wins where it is written;
+- a single value (mode, log, sync, default, ask_body, ask_wait, learn, each limit): the later one wins where it is
+  written;
 - env by variable, mounts by target, routes by name: the later one replaces the earlier one in its place, others are
   added at the end. A route without a name has the digest of its content as its name, so equal routes are one;
 - keep, caches, registries: all of them, each once.
@@ -21,9 +22,10 @@ import rfc8785
 from msgspec import UNSET
 
 from bot_bottle.base.errors import ManifestFault, Problem, UsageFault
+from bot_bottle.base.sizes import duration, size
 from bot_bottle.policy import model
 from bot_bottle.policy.check import BottleFile
-from bot_bottle.policy.effective import Policy, Route
+from bot_bottle.policy.effective import ASK_BODY, ASK_WAIT, Policy, Route
 from bot_bottle.policy.routes import effective_route, route_name
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -72,10 +74,10 @@ def combine(first: Merged, second: Merged) -> Merged:
         env={**a.env, **b.env},
         workspace=_workspace(a.workspace, b.workspace),
         limits=_later(a.limits, b.limits),
-        egress=model.Egress(
-            log=b.egress.log if b.egress.log is not UNSET else a.egress.log,
-            sync=b.egress.sync if b.egress.sync is not UNSET else a.egress.sync,
+        egress=msgspec.structs.replace(
+            _later(a.egress, b.egress),
             registries=list(dict.fromkeys([*a.egress.registries, *b.egress.registries])),
+            routes=[],
         ),
     )
     routes = {_short(route): route for route in first.routes} | {_short(route): route for route in second.routes}
@@ -102,6 +104,10 @@ def effective(
         log=egress.log if egress.log is not UNSET else "blocks",
         sync=egress.sync if egress.sync is not UNSET else "batch",
         notes=notes,
+        default=egress.default if egress.default is not UNSET else "deny",
+        ask_body=size(egress.ask_body) if egress.ask_body is not UNSET else ASK_BODY,
+        ask_wait=duration(egress.ask_wait) if egress.ask_wait is not UNSET else ASK_WAIT,
+        learn=egress.learn if egress.learn is not UNSET else "allow",
     )
     return msgspec.structs.replace(policy, digest=digest(policy))
 

@@ -4,11 +4,15 @@ from collections.abc import Callable, Iterator
 
 from msgspec import UNSET
 
+from bot_bottle.base.sizes import duration, size
 from bot_bottle.policy import model, ties
 from bot_bottle.policy.addresses import classify
 from bot_bottle.policy.hosts import canonical_pattern, is_address
 from bot_bottle.policy.regex import compile_regex
 from bot_bottle.policy.routes import effective_route, path_value, route_name
+
+MAX_WAIT = 7 * 86400
+MAX_BODY = 1_000_000_000
 
 Finding = tuple[str, str, str]
 """(slug, what, hint)"""
@@ -33,6 +37,18 @@ def env_finding(name: str, source: model.EnvSource) -> Finding | None:
     if source.visible and source.secret is UNSET:
         return "bad-value", f"env.{name}: visible belongs to a secret", ""
     return None
+
+
+def hold_finding(key: str, text: str) -> str:
+    """What is wrong with ``egress.ask_wait`` or ``egress.ask_body``; "" for what fits or is another's to report."""
+    try:
+        if key == "ask_wait" and not 1 <= duration(text) <= MAX_WAIT:
+            return "a held request waits from 1s to 7d"
+        if key == "ask_body" and size(text) > MAX_BODY:
+            return "a held request is at most 1GB"
+    except ValueError:
+        return ""
+    return ""
 
 
 def pair_findings(routes: list[model.Route], report: Callable[[int, Finding], None]) -> None:

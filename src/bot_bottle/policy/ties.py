@@ -10,10 +10,11 @@ from bot_bottle.policy.effective import Match, PathMatch, Route
 
 
 def pairs(routes: Sequence[Route]) -> Iterator[tuple[int, int]]:
-    """(earlier, later) indexes of allow routes with an equal match and different auth, address or authority."""
+    """(earlier, later) indexes of routes, both allow or both ask, with an equal match and different auth, address or
+    authority."""
     known: dict[tuple[object, ...], tuple[int, Arm]] = {}
     for index, route in enumerate(routes):
-        if route.action != "allow":
+        if route.action == "deny":
             continue
         found: set[int] = set()
         for key, arm in _keys(route, index):
@@ -38,4 +39,7 @@ def _keys(route: Route, index: int) -> Iterator[tuple[tuple[object, ...], Arm]]:
         heads = frozenset((head.name, head.type, head.value) for head in match.headers)
         for port in arm.ports or (0,):
             for protocol in arm.protocols:
-                yield (arm.host, arm.scheme, port, protocol, path.type, path.value, arm.methods, heads), arm
+                yield (
+                    (arm.action, arm.host, arm.scheme, port, protocol, path.type, path.value, arm.methods, heads),
+                    arm,
+                )

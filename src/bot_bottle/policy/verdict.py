@@ -64,7 +64,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     rule: ``bottle/name`` or "" where no route matched. reason: e.g. ``policy.no-route``. hint: one sentence for
     the agent and the person. route: index into `Policy.routes` of the route that gives auth, limits, tls and
-    address; -1 when denied.
+    address (`Policy.route`), of an ask too; -1 when denied. grant: id of the grant that made an allow of an ask.
     """
 
     kind: Kind
@@ -72,6 +72,7 @@ class Verdict(msgspec.Struct, frozen=True):
     reason: str = ""
     hint: str = ""
     route: int = -1
+    grant: str = ""
 
 
 def deny(reason: str, hint: str, rule: str = "") -> Verdict:

@@ -25,7 +25,8 @@ def test_deny_beats_ask_beats_allow_whatever_the_order() -> None:
         known = compiled("\n".join(routes))
         assert ask(known, f"{HOST}/x").rule == "b/all"
         held = ask(known, f"{HOST}/a/x")
-        assert (held.kind, held.rule, held.reason, held.route) == (Kind.ASK, "b/held", decide_module.ASK, -1)
+        assert known.policy.route(held.route).rule == "b/held"
+        assert (held.kind, held.rule, held.reason, held.route) == (Kind.ASK, "b/held", decide_module.ASK, held.route)
         never = ask(known, f"{HOST}/a/b/c")
         assert (never.kind, never.rule, never.reason, never.route) == (Kind.DENY, "b/never", decide_module.DENIED, -1)
 
@@ -264,7 +265,8 @@ def test_an_allow_names_a_route_that_covers_the_request(known: list[Route], aske
     compiled_policy = compile(Policy("b", tuple(known)))
     verdict = decide(compiled_policy, asked)
     if verdict.kind is not Kind.ALLOW:
-        assert verdict.route == -1 and verdict.reason and verdict.hint
+        assert verdict.reason and verdict.hint
+        assert (verdict.route == -1) == (verdict.kind is Kind.DENY)
         return
     route = known[verdict.route]
     assert route in routes_for_host(compiled_policy, asked.target.host)

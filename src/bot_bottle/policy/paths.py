@@ -17,6 +17,7 @@ _TWICE = re.compile(r"%25[0-9A-Fa-f]{2}")
 _FORBIDDEN = re.compile(r"%(?:[01][0-9A-F]|7F|5C)")
 _CUT = re.compile(r"[#?]")
 _AT_END = (".", "%20")
+_SLASHES = re.compile(r"//+")
 _SLASH = re.compile(r"/|%2F")
 
 
@@ -59,7 +60,7 @@ def loose_views(path: str) -> tuple[str, ...]:
 
 
 def _trimmed(path: str) -> str:
-    return "/".join(segment.rstrip(". ") for segment in path.split("/"))
+    return _SLASHES.sub("/", "/".join(segment.rstrip(". ") for segment in path.split("/")))
 
 
 def _unescape(found: re.Match[str]) -> str:

@@ -57,6 +57,8 @@ def test_refused(raw: str) -> None:
 @given(PATHS)
 @example("/a/..//%2e/b")
 @example("/%2%35e")
+@example("/%20/")
+@example("/%20/%20/a")
 def test_idempotent_and_unambiguous(raw: str) -> None:
     try:
         path = canonical_path(raw)

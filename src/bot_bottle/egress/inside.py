@@ -6,12 +6,13 @@ A service takes the whole request like an exchange does (`session.Taker`) and ow
 from typing import TYPE_CHECKING, Protocol
 
 from bot_bottle.egress import answer
+from bot_bottle.policy.hosts import INSIDE
 
 if TYPE_CHECKING:
     from bot_bottle.egress.prepare import Prepared
     from bot_bottle.egress.session import Session
 
-HOST = "bot-bottle.internal"
+HOST = INSIDE
 RULE = "bot-bottle/inside"
 
 

@@ -8,7 +8,9 @@ an agent says of itself.
 port, protocol, method, path or headers that none of them covers. Such an ask keeps the reason of the denial that it
 replaces, has the rule `grants.DEFAULT`, and whatever is sent after a yes carries no secret and goes to a public
 address. It is never asked about what a deny route covers, about two routes that are ambiguous, nor about an address
-that only ``address:`` reaches. A grant turns an ask into an allow; nothing turns a denial into anything (D25).
+that only ``address:`` reaches. A grant turns an ask into an allow; no rule's denial turns into anything (D25). Under
+``egress.default: deny`` nothing is held, but an agent may ask for a route beforehand (`request_access`); a yes to
+that allows what no route names in the same way, without any secret.
 """
 
 import msgspec
@@ -96,7 +98,7 @@ def decide(compiled: Compiled, request: Request) -> Verdict:
 def could_allow_name(compiled: Compiled, host: str) -> bool:
     """Whether some request to this canonical name could be allowed or asked for: then DNS answers synthetically."""
     index = find_index(compiled, host)
-    if compiled.policy.default == "deny":
+    if compiled.policy.default == "deny" and host not in compiled.grants:
         return index is not None and index.reachable
     return index is None or not index.shut
 
@@ -147,17 +149,16 @@ def _allow(compiled: Compiled, table: Table, request: Request) -> Verdict:
 
 
 def _unnamed(compiled: Compiled, request: Request, denial: Verdict) -> Verdict:
-    """What no route names: denied, asked about or, while the policy is learned, allowed and recorded."""
+    """What no route names: denied, asked about, granted or, while the policy is learned, allowed and recorded."""
     policy = compiled.policy
-    if policy.default == "deny":
-        return denial
     host = request.target.host
     if is_address(host) and not classify(host).dialable:
         return denial
     if policy.default == "learn":
         return Verdict(Kind.ALLOW, LEARNED, route=len(policy.routes))
     asked = Verdict(Kind.ASK, DEFAULT, denial.reason, hints.unnamed(denial.hint), len(policy.routes))
-    return _granted(compiled, request, asked)
+    verdict = _granted(compiled, request, asked)
+    return denial if policy.default == "deny" and verdict.kind is Kind.ASK else verdict
 
 
 def _granted(compiled: Compiled, request: Request, asked: Verdict) -> Verdict:

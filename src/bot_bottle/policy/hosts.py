@@ -15,6 +15,9 @@ _NUMBER = re.compile(r"(?:0[xX][0-9a-fA-F]*|[0-9]+)\Z")
 _DOTTED = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}\Z")
 _MAX_NAME = 253
 
+INSIDE = "bot-bottle.internal"
+"""The one name that the gateway answers itself; no route may name it or anything below it."""
+
 
 def canonical_host(text: str) -> str:
     """Lower-case A-label name or IP address without brackets and without the trailing dot; idempotent.
@@ -46,6 +49,11 @@ def is_address(host: str) -> bool:
 def bracketed(host: str) -> str:
     """A canonical host as it stands in an authority: IPv6 in brackets."""
     return f"[{host}]" if ":" in host else host
+
+
+def is_inside(pattern: str) -> bool:
+    """Whether a canonical host or pattern is `INSIDE` or lies below it."""
+    return pattern.removeprefix("*.") == INSIDE or pattern.endswith("." + INSIDE)
 
 
 def split_authority(text: str, default_port: int) -> tuple[str, int]:

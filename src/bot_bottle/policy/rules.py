@@ -7,7 +7,7 @@ from msgspec import UNSET
 from bot_bottle.base.sizes import duration, size
 from bot_bottle.policy import model, ties
 from bot_bottle.policy.addresses import classify
-from bot_bottle.policy.hosts import canonical_pattern, is_address
+from bot_bottle.policy.hosts import INSIDE, canonical_pattern, is_address, is_inside
 from bot_bottle.policy.regex import compile_regex
 from bot_bottle.policy.routes import effective_route, path_value, route_name
 
@@ -72,6 +72,8 @@ def _authority(route: model.Route) -> str:
 
 def _pin_findings(route: model.Route) -> Iterator[Finding]:
     host = canonical_pattern(route.host)
+    if is_inside(host):
+        yield "reserved-host", f"{INSIDE} is the bottle's own name, which the gateway answers itself", ""
     if is_address(host) and route.action != "deny" and not classify(host).dialable and route.address is UNSET:
         hint = f"pin it: address: {host if ':' not in host else f'[{host}]'}:PORT"
         yield "address-class", f"host {host} is a {classify(host).value} address", hint

@@ -1,4 +1,7 @@
-"""What the rules need from a store; `memory` and `store` (SQLite) pass one contract suite."""
+"""What the rules need from a store; `memory` and `store` (SQLite) pass one contract suite.
+
+Errors of the SQLite one: HostFault ``approvals.…`` where the file cannot be opened, read or written.
+"""
 
 from typing import Protocol
 
@@ -29,7 +32,9 @@ class ApprovalReader(Protocol):
         """Newest first."""
         ...
 
-    def count(self, query: AskQuery) -> int: ...
+    def count(self, query: AskQuery) -> int:
+        """How many asks fit, whatever the limit."""
+        ...
 
     def answers(self, ask: str) -> list[Answer]:
         """In order of time."""
@@ -51,17 +56,25 @@ class ApprovalReader(Protocol):
 class ApprovalStore(ApprovalReader, Protocol):
     """Only a keeper writes."""
 
-    def add(self, ask: Ask) -> None: ...
+    def add(self, ask: Ask) -> None:
+        """A new ask. Raises OurFault where its id is known."""
+        ...
 
     def note(self, answer: Answer, version: int) -> bool:
         """Keeps one answer of a quorum; False where the ask has another version by now."""
+        ...
+
+    def renew(self, ask: Ask, version: int) -> bool:
+        """The policy changed and asks about the same request still: its rule, reason, hint, policy and revision are
+        those of `ask` now. False where it does not wait at this version."""
         ...
 
     def settle(
         self, ask: str, version: int, state: AskState, at: int, answer: Answer | None = None,
         grant: StoredGrant | None = None,
     ) -> bool:  # fmt: skip
-        """Compare-and-set: only while WAITING (or, for a late yes, EXPIRED or ENDED) at this version. With answer and
+        """Compare-and-set: only at this version and while WAITING; with ALLOWED or DENIED also where it
+        was missed (EXPIRED, ENDED or WITHDRAWN). With answer and
         grant in one transaction. False: somebody was faster."""
         ...
 
@@ -69,4 +82,10 @@ class ApprovalStore(ApprovalReader, Protocol):
         """Counts one use of a grant; False where it is used up, revoked or expired."""
         ...
 
-    def revoke(self, grant: str, now: int) -> bool: ...
+    def revoke(self, grant: str, now: int) -> bool:
+        """False where there is no such grant or it was revoked before."""
+        ...
+
+    def prune(self, before: int) -> int:
+        """Forgets asks that ended before this wall ns, their answers, and grants that expired before it."""
+        ...

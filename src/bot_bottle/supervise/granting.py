@@ -1,0 +1,124 @@
+"""What a yes permits: stored grants, and which of them hold for a bottle now. Pure.
+
+A grant names the target, method and path that the person saw, dies with the policy under which it was given, and is
+never a secret's: where an ask carries one, a yes is for once (`rules.scope_fault`).
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from bot_bottle.policy.grants import Grant
+from bot_bottle.policy.verdict import Request
+from bot_bottle.supervise import charter, expiry
+from bot_bottle.supervise.model import Answer, Ask, AskKind, Scope, StoredGrant, Wanted
+from bot_bottle.supervise.rules import Settles
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """A running bottle as grants know it. project: absolute path of the workspace, or "". policy: digest in force."""
+
+    run: str
+    bottle: str
+    project: str
+    policy: str
+
+
+def grant_for(ask: Ask, answer: Answer, ruling: Settles, name: str, write: str = "") -> StoredGrant | None:
+    """The grant that a settling yes gives; None where it only lets the held request go. name: id of the new grant.
+    write: for ALWAYS, the bottle file that gets the rule: kept as a note, the rule itself is what permits."""
+    if not ruling.allow:
+        return None
+    once = ruling.scope is Scope.ONCE
+    if once and not ruling.late and ask.kind is AskKind.REQUEST:
+        return None
+    lasts = expiry.RETRY if once else expiry.lifetime(ruling.scope, ruling.seconds)
+    return StoredGrant(
+        id=name,
+        ask=ask.id,
+        answer=answer.id,
+        scope=ruling.scope,
+        subject=_subject(ask, ruling.scope, write),
+        policy=ask.policy,
+        rule=ask.rule,
+        wanted=ask.wanted,
+        given=answer.at,
+        expires=answer.at + lasts * expiry.SECOND,
+        approver=answer.approver,
+        retry=ask.scope if once and ask.kind is AskKind.REQUEST else "",
+        uses=1 if once else 0,
+        write=write if ruling.scope is Scope.ALWAYS else "",
+    )
+
+
+def flow_ends(ruling: Settles, at: int) -> int:
+    """Wall ns at which a flow that a yes for once opens must end."""
+    return at + expiry.lifetime(Scope.ONCE, ruling.seconds if ruling.scope is Scope.ONCE else 0) * expiry.SECOND
+
+
+def alive(grant: StoredGrant, now: int) -> bool:
+    """Whether a grant could be used at all. One from the future was given by another clock: it is dead (D25)."""
+    used_up = bool(grant.uses) and grant.used >= grant.uses
+    return not (grant.revoked or used_up) and grant.given - 60 * expiry.SECOND <= now < grant.expires
+
+
+def holds(grant: StoredGrant, holder: Holder, now: int) -> bool:
+    """Whether a grant is for this bottle, under this policy, now."""
+    subjects = {
+        Scope.ONCE: holder.bottle, Scope.RUN: holder.run, Scope.BOTTLE: holder.bottle, Scope.PROJECT: holder.project
+    }  # fmt: skip
+    fits = bool(grant.subject) and subjects.get(grant.scope, "") == grant.subject
+    return fits and bool(grant.policy) and grant.policy == holder.policy and alive(grant, now)
+
+
+def for_gateway(grants: Iterable[StoredGrant], holder: Holder, now: int) -> tuple[Grant, ...]:
+    """What the gateway of a bottle may decide by itself: every grant that holds for any number of uses."""
+    return tuple(as_grant(one) for one in grants if not one.uses and holds(one, holder, now))
+
+
+def next_change(grants: Iterable[StoredGrant], now: int) -> int:
+    """When the first of these expires (wall ns), 0 if none does: then the grants are to be read again."""
+    return min((one.expires for one in grants if one.expires > now), default=0)
+
+
+def as_grant(grant: StoredGrant) -> Grant:
+    """A stored grant as the policy applies it."""
+    wanted = grant.wanted
+    return Grant(
+        id=grant.id,
+        ask=grant.ask,
+        rule=grant.rule,
+        scheme=wanted.target.scheme,
+        host=wanted.target.host,
+        port=wanted.target.port,
+        protocol=wanted.protocol,
+        path=wanted.path,
+        expires=grant.expires,
+        methods=wanted.methods or (wanted.method,),
+        prefix=is_access(wanted),
+        approver=charter.title(grant.approver),
+    )
+
+
+def is_access(wanted: Wanted) -> bool:
+    """Whether it is a route that an agent asks for beforehand, so that the path is a prefix."""
+    return not wanted.method
+
+
+def match_once(grants: Iterable[StoredGrant], ask: Ask, holder: Holder, now: int) -> StoredGrant | None:
+    """A yes for one use that this new ask may take at once: the caller takes it with `store.use` first."""
+    return next((one for one in grants if one.uses and holds(one, holder, now) and _fits_once(one, ask)), None)
+
+
+def _fits_once(grant: StoredGrant, ask: Ask) -> bool:
+    if grant.retry:
+        return ask.kind is AskKind.REQUEST and grant.retry == ask.scope
+    wanted = ask.wanted
+    request = Request(wanted.target, wanted.method, wanted.path, protocol=wanted.protocol)
+    more = set(wanted.secrets) - set(grant.wanted.secrets) or set(wanted.findings) - set(grant.wanted.findings)
+    return ask.kind is AskKind.REQUEST and not more and as_grant(grant).covers(ask.rule, request)
+
+
+def _subject(ask: Ask, scope: Scope, write: str) -> str:
+    subjects = {Scope.RUN: ask.run, Scope.PROJECT: ask.project, Scope.ALWAYS: write}
+    return subjects.get(scope, ask.bottle)

@@ -1,0 +1,285 @@
+"""Asks, answers and grants in one SQLite file: written by keepers, read by everybody of the same person.
+
+Rollback journal (TRUNCATE), so that a reader needs no write access to file or directory; every change is one
+transaction that begins IMMEDIATE, so that of two answers one is first (D25, B74). What is written survives kill -9
+and power loss. `changed` counts writes, for readers that wait.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Generator
+from typing import Any
+
+import msgspec
+
+from bot_bottle.base.errors import HostFault, OurFault
+from bot_bottle.supervise.granting import alive
+from bot_bottle.supervise.memory import may_settle, renewed, settled_ask
+from bot_bottle.supervise.model import Answer, Ask, AskState, StoredGrant
+from bot_bottle.supervise.ports import AskQuery
+from bot_bottle.supervise.schema import MIGRATIONS, VERSION
+
+_WAIT = 10.0
+_ASK = msgspec.json.Decoder(Ask)
+_ANSWER = msgspec.json.Decoder(Answer)
+_GRANT = msgspec.json.Decoder(StoredGrant)
+
+
+class SqliteReader:
+    """Reads; for one thread. Raises HostFault where the file is damaged, newer than this program or not there."""
+
+    def __init__(self, path: str, database: sqlite3.Connection | None = None) -> None:
+        self._path = path
+        self._database = database or _open_to_read(path)
+
+    def ask(self, ask: str) -> Ask | None:
+        row = self._one("SELECT body FROM asks WHERE id = ?", ask)
+        return _ASK.decode(row[0]) if row else None
+
+    def asks(self, query: AskQuery) -> list[Ask]:
+        where, values = _conditions(query)
+        text = f"SELECT body FROM asks {where} ORDER BY asked DESC, id DESC LIMIT ?"  # noqa: S608 - fixed text
+        return [_ASK.decode(row[0]) for row in self._all(text, *values, query.limit)]
+
+    def count(self, query: AskQuery) -> int:
+        where, values = _conditions(query)
+        row = self._one(f"SELECT count(*) FROM asks {where}", *values)  # noqa: S608 - fixed text
+        return row[0] if row else 0
+
+    def answers(self, ask: str) -> list[Answer]:
+        rows = self._all("SELECT body FROM answers WHERE ask = ? ORDER BY at, rowid", ask)
+        return [_ANSWER.decode(row[0]) for row in rows]
+
+    def grants(self, *, live_at: int = 0, limit: int = 1000) -> list[StoredGrant]:
+        rows = self._all(
+            "SELECT body FROM grants WHERE expires > ? ORDER BY given DESC, id DESC LIMIT ?",
+            live_at or -1,
+            -1 if live_at else limit,
+        )
+        found = [_GRANT.decode(row[0]) for row in rows]
+        return [one for one in found if not live_at or alive(one, live_at)][:limit]
+
+    def grant(self, grant: str) -> StoredGrant | None:
+        row = self._one("SELECT body FROM grants WHERE id = ?", grant)
+        return _GRANT.decode(row[0]) if row else None
+
+    def changes(self) -> int:
+        row = self._one("SELECT number FROM changed")
+        return row[0] if row else 0
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _one(self, text: str, *values: object) -> tuple[Any, ...] | None:
+        rows = self._all(text, *values)
+        return rows[0] if rows else None
+
+    def _all(self, text: str, *values: object) -> list[tuple[Any, ...]]:
+        with _told(self._path):
+            return self._database.execute(text, values).fetchall()
+
+
+class SqliteStore(SqliteReader):
+    """Reads and writes; for one thread of a keeper. The file is made, or brought up to date, when it is opened."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, _open_to_write(path))
+
+    def add(self, ask: Ask) -> None:
+        with self._change():
+            if self.ask(ask.id) is not None:
+                raise OurFault("approvals.twice", f"The ask {ask.id} exists already.")
+            self._put(ask)
+
+    def note(self, answer: Answer, version: int) -> bool:
+        with self._change() as undo:
+            ask = self.ask(answer.ask)
+            if ask is None or ask.version != version or not may_settle(ask.state, AskState.ALLOWED):
+                return undo()
+            self._keep(answer)
+            self._put(msgspec.structs.replace(ask, version=version + 1))
+        return True
+
+    def renew(self, ask: Ask, version: int) -> bool:
+        with self._change() as undo:
+            old = self.ask(ask.id)
+            if old is None or old.version != version or old.state is not AskState.WAITING:
+                return undo()
+            self._put(renewed(old, ask))
+        return True
+
+    def settle(
+        self, ask: str, version: int, state: AskState, at: int, answer: Answer | None = None,
+        grant: StoredGrant | None = None,
+    ) -> bool:  # fmt: skip
+        with self._change() as undo:
+            old = self.ask(ask)
+            if old is None or old.version != version or not may_settle(old.state, state):
+                return undo()
+            if answer:
+                self._keep(answer)
+            if grant:
+                self._give(grant)
+            self._put(settled_ask(old, state, at, answer))
+        return True
+
+    def use(self, grant: str, now: int) -> bool:
+        with self._change() as undo:
+            found = self.grant(grant)
+            if found is None or not alive(found, now):
+                return undo()
+            self._give(msgspec.structs.replace(found, used=found.used + 1))
+        return True
+
+    def revoke(self, grant: str, now: int) -> bool:
+        with self._change() as undo:
+            found = self.grant(grant)
+            if found is None or found.revoked:
+                return undo()
+            self._give(msgspec.structs.replace(found, revoked=now))
+        return True
+
+    def prune(self, before: int) -> int:
+        with self._change():
+            old = self._database.execute("DELETE FROM asks WHERE settled > 0 AND settled < ?", (before,)).rowcount
+            self._database.execute("DELETE FROM answers WHERE ask NOT IN (SELECT id FROM asks)")
+            return old + self._database.execute("DELETE FROM grants WHERE expires < ?", (before,)).rowcount
+
+    @contextlib.contextmanager
+    def _change(self) -> "Generator[_Undo]":
+        """One transaction; whatever leaves the block with an error, or through undo(), was never there."""
+        with _told(self._path):
+            self._database.execute("BEGIN IMMEDIATE")
+            undo = _Undo()
+            try:
+                yield undo
+                if not undo.asked:
+                    self._database.execute("UPDATE changed SET number = number + 1")
+                self._database.execute("ROLLBACK" if undo.asked else "COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._database.execute("ROLLBACK")
+                raise
+
+    def _put(self, ask: Ask) -> None:
+        self._database.execute(
+            "INSERT OR REPLACE INTO asks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                ask.id, ask.run, ask.bottle, ask.label, ask.project, ask.wanted.target.host, ask.state.value,
+                ask.asked, ask.settled, msgspec.json.encode(ask),
+            ),
+        )  # fmt: skip
+
+    def _keep(self, answer: Answer) -> None:
+        self._database.execute(
+            "INSERT INTO answers VALUES (?, ?, ?, ?)", (answer.id, answer.ask, answer.at, msgspec.json.encode(answer))
+        )
+
+    def _give(self, grant: StoredGrant) -> None:
+        self._database.execute(
+            "INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?)",
+            (grant.id, grant.given, grant.expires, msgspec.json.encode(grant)),
+        )
+
+
+class _Undo:
+    """Called inside a change: nothing is written, and the change returns False."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self) -> bool:
+        self.asked = True
+        return False
+
+
+def _open_to_read(path: str) -> sqlite3.Connection:
+    with _told(path):
+        name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+        database = sqlite3.connect(f"file:{name}?mode=ro", uri=True, timeout=_WAIT, isolation_level=None)
+        found = _version(database)
+    if found != VERSION:
+        database.close()
+        raise _other_version(path, found)
+    return database
+
+
+def _open_to_write(path: str) -> sqlite3.Connection:
+    with _told(path):
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        database = sqlite3.connect(path, timeout=_WAIT, isolation_level=None)
+        try:
+            database.execute("PRAGMA journal_mode = TRUNCATE")
+            database.execute("PRAGMA synchronous = FULL")
+            database.execute("BEGIN IMMEDIATE")
+            found = _version(database)
+            if found > VERSION:
+                raise _other_version(path, found)
+            for step in MIGRATIONS[found:]:
+                for statement in step:
+                    database.execute(statement)
+            database.execute(f"PRAGMA user_version = {VERSION}")
+            database.execute("COMMIT")
+        except BaseException:
+            database.close()
+            raise
+    return database
+
+
+def _version(database: sqlite3.Connection) -> int:
+    return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _other_version(path: str, found: int) -> HostFault:
+    if found < VERSION:
+        return HostFault(
+            "approvals.older", f"{path} is of an older version.", "The next bottle that starts brings it up to date."
+        )
+    return HostFault("approvals.newer", f"{path} was written by a newer bot-bottle.", "Upgrade bot-bottle.")
+
+
+@contextlib.contextmanager
+def _told(path: str) -> Generator[None]:
+    """Turns what SQLite and the file system say into errors for a person."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise _fault(path, error) from None
+    except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
+        what = f"{path} is damaged: {error}."
+        hint = "Move it away: asks and grants start anew, what was recorded is in the logs."
+        raise HostFault("approvals.damaged", what, hint) from None
+    except OSError as error:
+        raise HostFault("approvals.unusable", f"{path} cannot be opened: {error.strerror}.", "") from None
+
+
+def _fault(path: str, error: sqlite3.OperationalError) -> HostFault:
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith("SQLITE_BUSY"):
+        return HostFault("approvals.busy", f"{path} is in use for too long.", "Try again.")
+    if name.startswith("SQLITE_CANTOPEN"):
+        return HostFault("approvals.none", f"{path} cannot be opened.", "It is made when the first bottle starts.")
+    if name == "SQLITE_READONLY_ROLLBACK":
+        what = f"{path} was left in the middle of a change by a crash."
+        return HostFault("approvals.recovering", what, "The next bottle that starts mends it.")
+    if name in ("SQLITE_FULL", "SQLITE_READONLY") or name.startswith("SQLITE_IOERR"):
+        return HostFault("approvals.unwritable", f"{path} cannot be written: {error}.", "Free space, check the disk.")
+    return HostFault("approvals.unusable", f"{path} cannot be used: {error}.", "")
+
+
+def _conditions(query: AskQuery) -> tuple[str, list[object]]:
+    parts: list[str] = []
+    values: list[object] = []
+    for name in ("run", "bottle", "label", "project", "host"):
+        if value := getattr(query, name):
+            parts.append(f"{name} = ?")
+            values.append(value)
+    if query.states:
+        parts.append(f"state IN ({', '.join('?' * len(query.states))})")
+        values += [state.value for state in query.states]
+    if query.before:
+        parts.append("asked < ?")
+        values.append(query.before)
+    return ("WHERE " + " AND ".join(parts) if parts else ""), values

@@ -1,6 +1,8 @@
-"""The gateway sees of the host's files only what resolving names and loading code needs, and writes none (D19).
+"""What a process of ours that parses strangers' bytes may still reach of the host: landlock(7) (D17, D19).
 
-landlock(7). Network connections stay free: dialling is the gateway's work; signals too, for it ends the bottle.
+The gateway sees only what resolving names and loading code needs, and writes nothing; it dials and ends its bottle, so
+connections and signals stay free. The web process reads the home without its keys, writes its own places, and neither
+dials nor signals. Nobody executes a program. Connecting to unix sockets by path is not something Landlock knows.
 """
 
 import contextlib
@@ -8,11 +10,13 @@ import ctypes
 import os
 import struct
 import sys
+from collections.abc import Sequence
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
-_BIND_TCP = 1
-_ABSTRACT_UNIX = 1
+_EXECUTE = 1
+_BIND_TCP, _CONNECT_TCP = 1, 2
+_ABSTRACT_UNIX, _SIGNAL = 1, 2
 _FILES = (
     "/etc/resolv.conf",
     "/etc/hosts",
@@ -32,20 +36,28 @@ def abi() -> int:
     return max(0, ctypes.CDLL(None, use_errno=True).syscall(_CREATE, None, 0, 1))
 
 
-def restrict() -> int:
-    """Confines this thread and all that it starts; the version that holds, 0 where it does not."""
+def restrict(read: Sequence[str] = (), write: Sequence[str] = (), dial: bool = True, signals: bool = True) -> int:
+    """Confines this thread and all that it starts; the version that holds, 0 where it does not.
+
+    read: paths that stay readable besides `readable`; what they hold, too. write: directories in which files may be
+    made, changed and removed. dial: TCP connections; signals: to processes that are not confined likewise.
+    """
     version = abi()
     if not version:
         return 0
     libc = ctypes.CDLL(None, use_errno=True)
-    attributes = struct.pack("QQQ", _handled(version), _BIND_TCP, _ABSTRACT_UNIX)
+    handled = _handled(version)
+    ports = _BIND_TCP if dial else _BIND_TCP | _CONNECT_TCP
+    attributes = struct.pack("QQQ", handled, ports, _ABSTRACT_UNIX if signals else _ABSTRACT_UNIX | _SIGNAL)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     ruleset = libc.syscall(_CREATE, attributes, size, 0)
     if ruleset < 0:
         return 0
     try:
-        for path in readable():
+        for path in (*readable(), *read):
             _allow(libc, ruleset, path)
+        for path in write:
+            _allow(libc, ruleset, path, handled & ~_EXECUTE)
         return version if libc.syscall(_RESTRICT, ruleset, 0) == 0 else 0
     finally:
         os.close(ruleset)
@@ -69,11 +81,12 @@ def _handled(version: int) -> int:
     return (1 << rights) - 1
 
 
-def _allow(libc: ctypes.CDLL, ruleset: int, path: str) -> None:
+def _allow(libc: ctypes.CDLL, ruleset: int, path: str, rights: int = 0) -> None:
+    """Reading where no rights are given."""
     with contextlib.suppress(OSError):
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
-            rights = _READ_FILE | _READ_DIR if os.path.isdir(path) else _READ_FILE
+            rights = rights or (_READ_FILE | _READ_DIR if os.path.isdir(path) else _READ_FILE)
             libc.syscall(_ADD, ruleset, 1, struct.pack("=Qi", rights, fd), 0)
         finally:
             os.close(fd)

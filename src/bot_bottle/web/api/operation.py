@@ -1,0 +1,66 @@
+"""One operation of the API: a typed function with a desk. Routes, OpenAPI and pages are made from this, nothing else."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from bot_bottle.web.desk import Desk
+from bot_bottle.web.problem import WebFault
+
+T = TypeVar("T")
+R = TypeVar("R")
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Scope = Literal["read", "answer", "control", "admin"]
+
+
+class Empty(msgspec.Struct, forbid_unknown_fields=True):
+    """Takes nothing."""
+
+
+class Nothing(msgspec.Struct):
+    """Gives nothing: 204."""
+
+
+@dataclass(frozen=True)
+class Operation(Generic[T, R]):
+    """name: unique, ``listAsks``. path: below /api/v1, ``/asks/{ask}``; each name in braces is a field of `takes`.
+
+    The other fields of `takes` come from the query (GET, DELETE) or from the JSON body. gives: Nothing for 204.
+    scope: read | answer | control | admin. keeps: a repeated Idempotency-Key gives the first answer again; False
+    where that answer holds a secret and is therefore not kept: then a repeat is refused with 409.
+    """
+
+    name: str
+    method: Method
+    path: str
+    summary: str
+    scope: Scope
+    takes: type[T]
+    gives: type[R]
+    call: Callable[[Desk, T], R]
+    status: int = 200
+    keeps: bool = True
+    description: str = ""
+
+    @property
+    def in_path(self) -> tuple[str, ...]:
+        parts = [part for part in self.path.split("/") if part.startswith("{")]
+        return tuple(part.strip("{}") for part in parts)
+
+    @property
+    def has_body(self) -> bool:
+        return self.method in ("POST", "PUT", "PATCH") and bool(self.in_body)
+
+    @property
+    def in_body(self) -> tuple[msgspec.structs.FieldInfo, ...]:
+        return tuple(f for f in msgspec.structs.fields(self.takes) if f.encode_name not in self.in_path)  # pyright: ignore[reportArgumentType]
+
+
+def fill(operation: Operation[T, Any], values: dict[str, Any], strict: bool = False) -> T:
+    """The input of an operation. Raises WebFault 422 that names the field."""
+    try:
+        return msgspec.convert(values, operation.takes, strict=strict)
+    except msgspec.ValidationError as error:
+        raise WebFault(422, "web.field", f"{error}.") from None

@@ -1,0 +1,125 @@
+"""The table of operations -> HTTP routes below /api/v1: decode, check the scope, call in a thread, encode."""
+
+import importlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bot_bottle.base.errors import BottleError
+from bot_bottle.web import principal, problem
+from bot_bottle.web.api import firsts
+from bot_bottle.web.api.operation import Nothing, Operation, fill
+from bot_bottle.web.page import desk_of
+from bot_bottle.web.problem import WebFault
+
+PREFIX = "/api/v1"
+ROOMS = ("devices", "tokens", "asks", "bottles", "settings", "records", "reach", "policies")
+Any_ = Operation[Any, Any]
+
+
+def operations() -> tuple[Any_, ...]:
+    """All of them, in the order of the rooms."""
+    found: list[Any_] = []
+    for room in ROOMS:
+        try:
+            module = importlib.import_module(f"bot_bottle.web.api.{room}")
+        except ModuleNotFoundError as error:
+            if error.name != f"bot_bottle.web.api.{room}":
+                raise
+            continue
+        found.extend(module.OPERATIONS)
+    return tuple(found)
+
+
+def routes(table: tuple[Any_, ...]) -> list[Route]:
+    """One route per path, which knows its methods: another method is 405 with Allow."""
+    paths: dict[str, dict[str, Any_]] = {}
+    for operation in table:
+        paths.setdefault(operation.path, {})[operation.method] = operation
+    return [
+        Route(PREFIX + path, _endpoint(methods), methods=list(methods), name=next(iter(methods.values())).name)
+        for path, methods in paths.items()
+    ]
+
+
+def _endpoint(methods: dict[str, Any_]) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        operation = methods["GET" if request.method == "HEAD" else request.method]
+        try:
+            principal.need(request, operation.scope)
+            body = await request.body() if operation.has_body else b""
+            return await run_in_threadpool(answer, request, operation, body)
+        except BottleError as error:
+            return problem.response(error)
+
+    return endpoint
+
+
+def answer(request: Request, operation: Any_, body: bytes) -> Response:
+    """In a thread of the pool: stores may be read, keepers asked."""
+    person = principal.need(request, operation.scope)
+    values = inputs(request, operation, body)
+    desk = desk_of(request, person)
+    key = request.headers.get("idempotency-key", "")
+    if not key or operation.method == "GET":
+        return _encoded(operation, operation.call(desk, values))
+    return firsts.once(desk, operation, key, body, request.url.path, lambda: operation.call(desk, values), _encoded)
+
+
+def inputs(request: Request, operation: Any_, body: bytes) -> Any:
+    """Path, query or body as the operation's typed input. Raises WebFault 415, 422."""
+    if operation.has_body:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise WebFault(415, "web.json", "The body must be JSON.", "Send Content-Type: application/json.")
+        try:
+            values: Any = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise WebFault(400, "web.json", "The body is no JSON.") from None
+        if not isinstance(values, dict):
+            raise WebFault(422, "web.field", "Expected an object.")
+        if set(values) & set(operation.in_path):  # pyright: ignore[reportUnknownArgumentType]
+            raise WebFault(422, "web.field", "A name of the path is repeated in the body.")
+        kept = msgspec.convert(request.path_params, dict[str, str])
+        return _both(operation, values, kept)  # pyright: ignore[reportUnknownArgumentType]
+    return fill(operation, _query(request, operation) | dict(request.path_params))
+
+
+def _both(operation: Any_, body: dict[str, Any], path: dict[str, str]) -> Any:
+    """The path's texts become what the fields want; the body is taken strictly."""
+    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(operation.takes)}
+    try:
+        typed = {name: msgspec.convert(text, kinds[name], strict=False) for name, text in path.items()}
+    except msgspec.ValidationError as error:
+        raise WebFault(422, "web.field", f"{error}.") from None
+    return fill(operation, body | typed, strict=True)
+
+
+def _query(request: Request, operation: Any_) -> dict[str, Any]:
+    """Lists where the field is one; a parameter that is not a list must come once."""
+    lists = {f.encode_name for f in operation.in_body if _is_list(f.type)}
+    values: dict[str, Any] = {}
+    for name in request.query_params:
+        given = request.query_params.getlist(name)
+        if name in operation.in_path:
+            raise WebFault(422, "web.field", "A name of the path is repeated in the query.")
+        if name not in lists and len(given) > 1:
+            raise WebFault(422, "web.field", f"The parameter {name} is given twice.")
+        values[name] = given if name in lists else given[0]
+    return values
+
+
+def _is_list(kind: Any) -> bool:
+    info = msgspec.inspect.type_info(kind)
+    return isinstance(info, msgspec.inspect.ListType | msgspec.inspect.VarTupleType | msgspec.inspect.SetType)
+
+
+def _encoded(operation: Any_, result: Any) -> Response:
+    if isinstance(result, Nothing):
+        return Response(status_code=204)
+    return Response(msgspec.json.encode(result), operation.status, media_type="application/json")

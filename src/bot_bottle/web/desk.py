@@ -1,0 +1,206 @@
+"""The desk: what pages and API read and do. One per request; the office behind it is shared by all of them.
+
+It reads the stores directly (never writes them) and does by asking: a running bottle's keeper at its control socket,
+for all else the starter. Nothing here holds a key, so a bug in a page cannot either.
+"""
+
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+
+from bot_bottle.api.request import Request as StartWish
+from bot_bottle.audit.index import Index
+from bot_bottle.base.clock import Clock
+from bot_bottle.base.errors import BottleError, HostFault, OurFault, UsageFault
+from bot_bottle.base.home import Home
+from bot_bottle.bottles import control
+from bot_bottle.bottles import lease as leases
+from bot_bottle.bottles.lease import Held
+from bot_bottle.keeper.messages import AnswerAsk, Answered, AskShown, Facts, RefreshGrants, RevokeGrant, ShowAsk, Stop
+from bot_bottle.supervise.model import Approver, Scope
+from bot_bottle.supervise.ports import ApprovalReader
+from bot_bottle.web.pairing import Codes, Keys
+from bot_bottle.web.readers import open_approvals
+from bot_bottle.web.starter import Starter
+from bot_bottle.web.store import Store
+
+
+@dataclass(slots=True)
+class Door:
+    """The one-time ways in. pairs: URL of the page where another device types its code, "" where none can reach us.
+    fingerprint, authority: of our own CA (PEM), "" without TLS of ours."""
+
+    keys: Keys = field(default_factory=lambda: Keys(time.monotonic_ns))
+    codes: Codes = field(default_factory=lambda: Codes(time.monotonic_ns))
+    pairs: str = ""
+    fingerprint: str = ""
+    authority: str = ""
+
+
+@dataclass(slots=True)
+class Office:
+    """What all requests share. A reader belongs to the thread that opened it. local: the person at this machine."""
+
+    home: Home
+    clock: Clock
+    starter: Starter
+    store: Store
+    local: Approver
+    door: Door = field(default_factory=Door)
+    _own: threading.local = field(default_factory=threading.local)
+
+    def approvals(self) -> ApprovalReader:
+        reader: ApprovalReader | None = getattr(self._own, "approvals", None)
+        if reader is None or not getattr(self._own, "there", False):
+            self._own.there = os.path.exists(self.home.approvals)
+            reader = self._own.approvals = open_approvals(self.home)
+        return reader
+
+    def index(self) -> Index:
+        index: Index | None = getattr(self._own, "index", None)
+        if index is None:
+            index = self._own.index = Index(self.home.index)
+        return index
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """person: who asks, for records and answers. scopes: read, answer, control, admin: what they may."""
+
+    office: Office
+    person: Approver
+    scopes: frozenset[str] = frozenset()
+
+    @property
+    def home(self) -> Home:
+        return self.office.home
+
+    @property
+    def starter(self) -> Starter:
+        return self.office.starter
+
+    @property
+    def store(self) -> Store:
+        """Devices, sessions, tokens: what the web process itself owns."""
+        return self.office.store
+
+    def clock(self) -> int:
+        """Wall clock, ns."""
+        return self.office.clock.wall()
+
+    def approvals(self) -> ApprovalReader:
+        return self.office.approvals()
+
+    def index(self) -> Index:
+        return self.office.index()
+
+    def running(self) -> list[tuple[Held, Facts | None]]:
+        """Living bottles, oldest first; None where its keeper does not answer (it starts or ends)."""
+        return [(held, self.facts(held.label)) for held, lives in leases.leases(self.home) if lives]
+
+    def facts(self, label: str) -> Facts | None:
+        try:
+            return control.ask(self.home, label)
+        except BottleError:
+            return None
+
+    def answer(
+        self, ask: str, request: str, allow: bool, scope: Scope = Scope.ONCE, seconds: int = 0, reason: str = "",
+        break_glass: bool = False,
+    ) -> Answered:  # fmt: skip
+        """A person's answer: to the keeper of the ask's bottle, or to the warm one. request: the digest they saw."""
+        found = self.approvals().ask(ask)
+        if found is None:
+            raise UsageFault("ask.unknown", f"There is no ask {ask}.")
+        order = AnswerAsk(ask, request, allow, self.person, scope, seconds, reason, break_glass)
+        if not self._lives(found.label, found.run):
+            return self.starter.answer_ended(order)
+        reply = control.exchange(self.home, found.label, order)
+        if not isinstance(reply, Answered):
+            raise OurFault("keeper.protocol", "The keeper answered out of turn.")
+        self._tell_others(found.label)
+        return reply
+
+    def show(self, ask: str) -> AskShown:
+        """What exactly is held; held: False where the bottle no longer runs."""
+        found = self.approvals().ask(ask)
+        if found is None:
+            raise UsageFault("ask.unknown", f"There is no ask {ask}.")
+        if not self._lives(found.label, found.run):
+            return AskShown(False)
+        reply = control.exchange(self.home, found.label, ShowAsk(ask))
+        return reply if isinstance(reply, AskShown) else AskShown(False)
+
+    def revoke(self, grant: str) -> None:
+        """The grant ends now, with every flow under it, in every running bottle."""
+        found = self.approvals().grant(grant)
+        if found is None:
+            raise UsageFault("grant.unknown", f"There is no grant {grant}.")
+        order = RevokeGrant(grant, self.person)
+        label = next(
+            (held.label for held, lives in leases.leases(self.home) if lives and held.state == "running"), ""
+        )
+        if label:
+            control.exchange(self.home, label, order)
+            self._tell_others(label)
+        else:
+            self.starter.revoke_ended(order)
+
+    def freeze(self, label: str) -> None:
+        control.freeze(self.home, label, f"asked by {self.person.name}")
+
+    def thaw(self, label: str) -> None:
+        control.thaw(self.home, label)
+
+    def stop(self, label: str) -> None:
+        """Returns once its keeper has told the launcher."""
+        control.exchange(self.home, label, Stop(f"asked by {self.person.name}"))
+
+    def kill(self, label: str) -> None:
+        """Ends it without asking its keeper. The starter does it: web may not signal any process."""
+        control.held(self.home, label)
+        self.starter.kill(label)
+
+    def freeze_all(self) -> dict[str, str]:
+        """Every running bottle, at once; label -> "" or why not. Recorded first, but done also where it is not."""
+        labels = [held.label for held, lives in leases.leases(self.home) if lives]
+        results: dict[str, str] = {}
+        threads = [threading.Thread(target=self._freeze_into, args=(label, results)) for label in labels]
+        for thread in threads:
+            thread.start()
+        try:
+            self.record("froze all", {"bottles": ",".join(labels)})
+        except BottleError:
+            results[""] = "This was not recorded: the serve process did not answer."
+        for thread in threads:
+            thread.join()
+        return results
+
+    def start(self, wish: StartWish) -> str:
+        """A bottle of its own, detached; its label."""
+        return self.starter.start(wish)
+
+    def record(self, what: str, detail: dict[str, str]) -> None:
+        """A CONTROL record in the host log: what this person did to the installation."""
+        self.starter.control(what, f"{self.person.kind}:{self.person.id}", detail)
+
+    def _freeze_into(self, label: str, results: dict[str, str]) -> None:
+        try:
+            self.freeze(label)
+            results[label] = ""
+        except BottleError as error:
+            results[label] = error.what
+
+    def _lives(self, label: str, run: str) -> bool:
+        held = leases.read(self.home, label)
+        return held is not None and held.run == run and leases.alive(self.home, label)
+
+    def _tell_others(self, label: str) -> None:
+        """The other keepers read the grants again now, and not only at their next tick."""
+        for held, lives in leases.leases(self.home):
+            if lives and held.label != label and held.state == "running":
+                try:
+                    control.exchange(self.home, held.label, RefreshGrants())
+                except (HostFault, UsageFault):
+                    continue

@@ -1,0 +1,201 @@
+"""`python -I -m bot_bottle.web.main`, started by `serve` with fd 3 as its channel: numbered start-up.
+
+Parses what browsers and API clients send, so it gets nothing worth stealing: no key, no secret store, no log to write
+(D17). For tests: ``--dev --home DIR [--port N]`` runs without a starter; what needs one is refused.
+"""
+
+import argparse
+import getpass
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+from bot_bottle.base.errors import BottleError, HostFault, UsageFault
+from bot_bottle.base.home import Home
+from bot_bottle.supervise.model import Approver
+from bot_bottle.web import confine, messages
+from bot_bottle.web.app import build
+from bot_bottle.web.desk import Door, Office
+from bot_bottle.web.forwarded import LOOPBACK_NAMES, Origins, is_loopback
+from bot_bottle.web.messages import Begin, Listen, StarterToWeb
+from bot_bottle.web.pairing import CODE_SECONDS, spoken
+from bot_bottle.web.serving import Front, Listener, context, load, quiet
+from bot_bottle.web.starter import ChannelStarter, NoStarter, Starter
+from bot_bottle.web.store import Store
+
+
+class System:
+    """The real clock."""
+
+    def wall(self) -> int:
+        return time.time_ns()
+
+    def monotonic(self) -> int:
+        return time.monotonic_ns()
+
+
+@dataclass(slots=True)
+class Web:
+    """A web process that is about to serve. urls: in the order of the listeners."""
+
+    office: Office
+    front: Front
+    listeners: list[Listener]
+    urls: tuple[str, ...]
+    confinement: str = ""
+
+    @property
+    def local(self) -> str:
+        """The page for the person at this machine."""
+        return next((url for url in self.urls if url.startswith("http://")), self.urls[0])
+
+    def link(self) -> str:
+        return f"{self.local}/?key={self.office.door.keys.issue()}"
+
+    def renew(self, certificate: messages.Certificate) -> None:
+        for listener in self.listeners:
+            if listener.context is not None:
+                load(listener.context, certificate)
+
+
+def main() -> int:
+    """Exit status of the process."""
+    os.umask(0o077)
+    quiet()
+    if "--dev" in sys.argv:
+        return alone()
+    starter = ChannelStarter(socket.socket(fileno=3))  # 1 the one who started us
+    begin, fds = starter.channel.receive()
+    assert isinstance(begin, Begin)
+    try:
+        web = prepare(begin, fds, starter)
+        web.confinement = confine.confine(web.office.home)  # 4 nothing is parsed before this
+    except (BottleError, OSError) as error:
+        slug = error.slug if isinstance(error, BottleError) else "host.refused"
+        starter.say(messages.Refused(slug, str(error)))
+        return 1
+    serve(web, starter)
+    return 0
+
+
+def prepare(begin: Begin, fds: list[int], starter: Starter) -> Web:
+    """2 sockets, before we may no longer bind; 3 the application."""
+    allowed(begin)
+    home = Home(begin.home, begin.runtime)
+    passed = iter(fds)
+    listeners = [listener(place, begin, passed) for place in begin.listen]
+    urls = tuple(url(place, found, begin) for place, found in zip(begin.listen, listeners, strict=True))
+    away = begin.public or next((u for u in urls if u.startswith("https://")), "")
+    door = Door(pairs=f"{away}/pair" if away else "")
+    if begin.certificate:
+        door.fingerprint, door.authority = begin.certificate.fingerprint, begin.certificate.authority
+    local = Approver("os", str(begin.uid), begin.user or str(begin.uid), "web")
+    office = Office(home, System(), starter, Store(home), local, door)
+    origins = Origins(frozenset(begin.names), frozenset(begin.proxies), begin.public)
+    front = Front(build(office, origins), listeners)
+    os.makedirs(os.path.dirname(home.index), 0o700, exist_ok=True)
+    return Web(office, front, listeners, urls)
+
+
+def allowed(begin: Begin) -> None:
+    """Loopback only, unless with TLS (devices pair) or behind a reverse proxy that was stated. Raises UsageFault."""
+    for place in begin.listen:
+        if place.passed or place.tls or is_loopback(place.address):
+            continue
+        if not (place.proxied and begin.proxies and begin.public.startswith("https://")):
+            raise UsageFault(
+                "web.open", f"The dashboard does not listen on {place.address} without TLS.",
+                "Use serve --phone, or state the reverse proxy in front of it.",
+            )  # fmt: skip
+    if any(place.tls for place in begin.listen) and begin.certificate is None:
+        raise UsageFault("web.no-certificate", "There is no certificate for the TLS listener.")
+
+
+def listener(place: Listen, begin: Begin, passed: object) -> Listener:
+    """A listening socket with its TLS context."""
+    if place.passed:
+        sock = socket.socket(fileno=next(passed))  # type: ignore[call-overload]
+    else:
+        family = socket.AF_INET6 if ":" in place.address else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((place.address, place.port))
+        except OSError as error:
+            what = f"The port {place.port} of {place.address} cannot be used: {error.strerror}."
+            raise HostFault("web.port", what, "Choose another with --port.") from None
+        sock.listen(64)
+    sock.setblocking(False)
+    return Listener(sock, context(begin.certificate) if place.tls and begin.certificate else None)
+
+
+def url(place: Listen, found: Listener, begin: Begin) -> str:
+    """How a browser names this listener; of one on all addresses the first of our names."""
+    address, port = found.sock.getsockname()[:2]
+    if address in ("0.0.0.0", "::") or place.tls:  # noqa: S104
+        address = next((name for name in begin.names if name not in LOOPBACK_NAMES), address)
+    name = f"[{address}]" if ":" in address and not address.startswith("[") else address
+    return f"{'https' if place.tls else 'http'}://{name}:{port}"
+
+
+def serve(web: Web, starter: ChannelStarter) -> None:
+    """5 says where, 6 serves until the starter is gone or asks us to end."""
+    signal.signal(signal.SIGTERM, lambda *_: web.front.end())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    key = web.link().partition("=")[2]
+    starter.say(messages.Serving(web.local, web.urls, key, web.confinement))
+    thread = threading.Thread(target=hear, args=(web, starter), daemon=True)
+    thread.start()
+    web.front.run()
+
+
+def hear(web: Web, starter: ChannelStarter) -> None:
+    """What the starter asks of us; its end is ours."""
+
+    def heard(message: StarterToWeb) -> None:
+        match message:
+            case messages.Renew(certificate=certificate):
+                web.renew(certificate)
+            case messages.IssueKey():
+                starter.say(messages.KeyIssued(web.link()))
+            case messages.IssueCode():
+                door = web.office.door
+                code = door.codes.issue()
+                starter.say(messages.CodeIssued(spoken(code), f"{door.pairs}#{code}", CODE_SECONDS))
+            case _:
+                pass
+
+    try:
+        starter.listen(heard)
+    finally:
+        web.front.end()
+
+
+def alone() -> int:
+    """``--dev``: one line of JSON with url and link, then serves until SIGTERM."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--dev", action="store_true")
+    parser.add_argument("--home", required=True)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--open", action="store_true", help="without confinement")
+    given = parser.parse_args()
+    begin = Begin(
+        given.home, f"{given.home}/run", (Listen(port=given.port),), user=getpass.getuser(), uid=os.getuid()
+    )
+    web = prepare(begin, [], NoStarter())
+    if not given.open:
+        web.confinement = confine.confine(web.office.home)
+    signal.signal(signal.SIGTERM, lambda *_: web.front.end())
+    said = {"url": web.local, "link": web.link(), "confinement": web.confinement}
+    print(json.dumps(said), flush=True)
+    web.front.run()
+    return 0
+
+
+if __name__ == "__main__":
+    os._exit(main())

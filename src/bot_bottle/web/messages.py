@@ -1,0 +1,165 @@
+"""What the starter (`serve`, no key) and the web process say to each other: typed frames (egress/channel.py).
+
+The web process asks, the starter does or passes on to the warm keeper: so the process that parses what a browser sent
+can start nothing, sign nothing and write no record by itself. Each question has a number, its reply carries the same.
+"""
+
+import msgspec
+
+from bot_bottle.api.request import Request
+from bot_bottle.egress.messages import Frame
+from bot_bottle.keeper.messages import AnswerAsk, Answered, RevokeGrant
+
+
+class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One place to listen. address "" with a passed socket: descriptors come with Begin in the order of `listen`.
+
+    tls: with the certificate of Begin. proxied: a stated reverse proxy stands in front; only from it X-Forwarded-*
+    is believed.
+    """
+
+    address: str = "127.0.0.1"
+    port: int = 0
+    tls: bool = False
+    proxied: bool = False
+    passed: bool = False
+
+
+class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """leaf, key: PEM, for this listener only. authority: PEM of our own CA's certificate; fingerprint: its sha256."""
+
+    leaf: str
+    key: str
+    authority: str
+    fingerprint: str
+
+    def __repr__(self) -> str:
+        return f"Certificate({self.fingerprint})"
+
+
+# starter -> web
+
+
+class Begin(Frame, tag="begin"):
+    """First frame. home, runtime: as in base.home. names: host names and addresses that a Host header may have, besides
+    those of loopback. proxies: addresses of the stated reverse proxy. public: its URL, "" without one.
+    user: who this person is (name of the OS user); uid: theirs."""
+
+    home: str
+    runtime: str
+    listen: tuple[Listen, ...] = (Listen(),)
+    names: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    public: str = ""
+    certificate: Certificate | None = None
+    user: str = ""
+    uid: int = 0
+
+
+class Renew(Frame, tag="renew"):
+    """A newer certificate for the TLS listeners; open connections stay."""
+
+    certificate: Certificate
+
+
+class IssueKey(Frame, tag="issuekey"):
+    """A one-time link for the person at this machine; answered by KeyIssued."""
+
+
+class IssueCode(Frame, tag="issuecode"):
+    """A one-time code that pairs a device; answered by CodeIssued."""
+
+
+class Reply(Frame, tag="reply"):
+    """Answer to a numbered question of web. error: slug, sentence, hint; empty where it was done."""
+
+    number: int
+    text: str = ""
+    answered: Answered | None = None
+    error: tuple[str, str, str] = ("", "", "")
+
+
+# web -> starter
+
+
+class Serving(Frame, tag="serving"):
+    """Listening and confined. url: of the local page without its key. urls: every place, in the order of `listen`.
+    key: of the first one-time link."""
+
+    url: str
+    urls: tuple[str, ...]
+    key: str
+    confinement: str
+
+
+class KeyIssued(Frame, tag="keyissued"):
+    """link: http://127.0.0.1:PORT/?key=…, works once."""
+
+    link: str
+
+
+class CodeIssued(Frame, tag="codeissued"):
+    """code: as a person types it. link: for the QR code. seconds: how long it lives."""
+
+    code: str
+    link: str
+    seconds: int
+
+
+class StartBottle(Frame, tag="startbottle"):
+    """Start a bottle detached; the reply's text is its label."""
+
+    number: int
+    request: Request
+
+
+class AnswerEnded(Frame, tag="answerended"):
+    """An answer to an ask of a bottle that no longer runs: for the warm keeper."""
+
+    number: int
+    answer: AnswerAsk
+
+
+class RevokeEnded(Frame, tag="revokeended"):
+    """A grant of which no bottle runs: for the warm keeper."""
+
+    number: int
+    revoke: RevokeGrant
+
+
+class Control(Frame, tag="control"):
+    """A CONTROL record of the host log, written by the warm keeper: what a person did, who, to what."""
+
+    number: int
+    what: str
+    approver: str
+    detail: dict[str, str] = {}
+
+
+class KillBottle(Frame, tag="killbottle"):
+    """End this bottle without asking its keeper; web itself may not signal any process."""
+
+    number: int
+    label: str
+
+
+class TestNotice(Frame, tag="testnotice"):
+    """Send a test notice by this notifier; the reply's text says how it went."""
+
+    number: int
+    notifier: str
+
+
+class Refused(Frame, tag="refused"):
+    """Web did not start: it listens nowhere."""
+
+    slug: str
+    what: str
+    hint: str = ""
+
+
+StarterToWeb = Begin | Renew | IssueKey | IssueCode | Reply
+WebToStarter = (
+    Serving | Refused | KeyIssued | CodeIssued | StartBottle | AnswerEnded | RevokeEnded | Control
+    | KillBottle | TestNotice
+)  # fmt: skip

@@ -1,0 +1,129 @@
+"""Pages: templates with autoescape, the session's own token, the nonce of this reply; forms; operations called by pages.
+
+Every value that a template prints goes through `shown` first (B73): no control, bidi or zero-width character of a
+stranger reaches a page, whatever the template forgot. Markup is only what a macro of ours made.
+"""
+
+import os
+import socket
+import urllib.parse
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+import jinja2
+import msgspec
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from bot_bottle.base.text import visible
+from bot_bottle.supervise.model import Approver, AskState
+from bot_bottle.supervise.ports import AskQuery
+from bot_bottle.web import principal, seal
+from bot_bottle.web.api.operation import Operation, fill
+from bot_bottle.web.desk import Desk, Office
+from bot_bottle.web.look import FILTERS
+from bot_bottle.web.principal import Person
+from bot_bottle.web.problem import WebFault
+
+TEMPLATES = os.path.join(os.path.dirname(__file__), "templates")
+_MOST_TEXT = 100_000
+NOBODY = Approver("os", "", "nobody", "web")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Nav:
+    """waiting: asks that wait for a person. machine: name of this host."""
+
+    waiting: int
+    machine: str
+
+
+def page(request: Request, template: str, *, status: int = 200, tab: str = "", **context: Any) -> HTMLResponse:
+    """A whole page, or a fragment for htmx: the same templates. Adds nonce, csrf, nav, seal, person, now."""
+    person = principal.of(request)
+    office = office_of(request)
+    values: dict[str, Any] = {
+        "nonce": request.scope["bot_bottle.nonce"],
+        "csrf": person.session.csrf if person and person.session else "",
+        "person": person.approver if person else NOBODY,
+        "scopes": person.scopes if person else frozenset[str](),
+        "tab": tab,
+        "nav": Nav(_waiting(office) if person else 0, _machine()),
+        "seal": seal.newest(office.home) if person else None,
+        "now": office.clock.wall(),
+        "request_path": request.url.path,
+        "fragment": "hx-request" in request.headers,
+    }
+    text = environment().get_template(template).render(values | context)
+    return HTMLResponse(text, status)
+
+
+def desk(request: Request, scope: str = "read") -> Desk:
+    """The desk of this request's person. Raises WebFault where nobody is signed in, or they may not."""
+    return desk_of(request, principal.need(request, scope))
+
+
+def desk_of(request: Request, person: Person) -> Desk:
+    return Desk(office_of(request), person.approver, person.scopes)
+
+
+def office_of(request: Request) -> Office:
+    office: Office = request.app.state.office
+    return office
+
+
+def act(request: Request, operation: Operation[Any, R], **fields: Any) -> R:
+    """Does what the API's operation of this name does, with this request's person: same checks, same code."""
+    return operation.call(desk(request, operation.scope), fill(operation, fields))
+
+
+async def form(request: Request) -> dict[str, str]:
+    """The fields of an urlencoded form; of one that is given twice the last."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise WebFault(415, "web.form", "This is not a form.")
+    return fields(await request.body())
+
+
+def fields(body: bytes) -> dict[str, str]:
+    try:
+        return dict(urllib.parse.parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=1000))
+    except ValueError:
+        raise WebFault(400, "web.form", "This form cannot be read.") from None
+
+
+def shown(value: object) -> object:
+    """What a template prints: text with every invisible character as an escape."""
+    if isinstance(value, str) and not isinstance(value, Markup) and not value.isprintable():
+        return "\n".join(visible(line, _MOST_TEXT) for line in value[:_MOST_TEXT].split("\n"))
+    return value
+
+
+@cache
+def environment() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, finalize=shown, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, auto_reload=False,
+    )  # fmt: skip
+    made.filters.update(FILTERS)
+    return made
+
+
+def _waiting(office: Office) -> int:
+    return office.approvals().count(AskQuery(states=(AskState.WAITING,)))
+
+
+@cache
+def _machine() -> str:
+    return socket.gethostname()
+
+
+def decode_form(kind: type[R], values: dict[str, str]) -> R:
+    """A form as a typed value. Raises WebFault 422 with the field that does not fit."""
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise WebFault(422, "web.field", f"{error}.") from None

@@ -1,0 +1,50 @@
+"""Errors as problem+json (RFC 9457) for the API; the same values make the error page."""
+
+import msgspec
+from starlette.responses import Response
+
+from bot_bottle.base import errors
+from bot_bottle.base.errors import BottleError
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """type: urn of the slug. title: one sentence, what happened. detail: what to do next. slug: stable name."""
+
+    type: str
+    title: str
+    status: int
+    slug: str
+    detail: str = ""
+
+
+class WebFault(BottleError):
+    """A request that web itself refuses. status: of HTTP."""
+
+    def __init__(self, status: int, slug: str, what: str, hint: str = "") -> None:
+        super().__init__(slug, what, hint)
+        self.status = status
+
+
+def status_of(error: BottleError) -> int:
+    """The HTTP status of an error of ours."""
+    if isinstance(error, WebFault):
+        return error.status
+    if isinstance(error, errors.BusyFault):
+        return 409
+    if error.slug.endswith(".unknown"):
+        return 404
+    if isinstance(error, errors.UsageFault):
+        return 409 if error.slug.startswith(("ask.", "grant.", "answer.")) else 422
+    if isinstance(error, errors.OperatorFault | errors.AgentFault):
+        return 422
+    return 503 if isinstance(error, errors.HostFault | errors.UpstreamFault) else 500
+
+
+def problem(error: BottleError) -> Problem:
+    return Problem(f"urn:bot-bottle:{error.slug}", error.what, status_of(error), error.slug, error.hint)
+
+
+def response(error: BottleError) -> Response:
+    """As an HTTP response of the API."""
+    found = problem(error)
+    return Response(msgspec.json.encode(found), found.status, media_type="application/problem+json")

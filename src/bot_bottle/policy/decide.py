@@ -20,7 +20,7 @@ from bot_bottle.policy.addresses import classify
 from bot_bottle.policy.arms import Arm, Table, arms_of
 from bot_bottle.policy.effective import Policy, Route
 from bot_bottle.policy.grants import DEFAULT, LEARNED, Grant
-from bot_bottle.policy.hosts import is_address
+from bot_bottle.policy.hosts import is_address, is_inside
 from bot_bottle.policy.paths import loose_views
 from bot_bottle.policy.verdict import Kind, Request, Verdict, deny
 
@@ -131,7 +131,8 @@ def _ask(compiled: Compiled, table: Table, position: int, request: Request, loos
             break
         if other.power != arm.power and other.matches_loosely(request, loose):
             return deny(TIE, hints.tie(arm, other), arm.rule)
-    return _granted(compiled, request, Verdict(Kind.ASK, arm.rule, ASK, hints.held(arm), arm.route))
+    asked = Verdict(Kind.ASK, arm.rule, ASK, hints.held(arm), arm.route)
+    return _granted(compiled, request, asked, asked)
 
 
 def _allow(compiled: Compiled, table: Table, request: Request) -> Verdict:
@@ -150,23 +151,25 @@ def _allow(compiled: Compiled, table: Table, request: Request) -> Verdict:
 
 def _unnamed(compiled: Compiled, request: Request, denial: Verdict) -> Verdict:
     """What no route names: denied, asked about, granted or, while the policy is learned, allowed and recorded."""
-    policy = compiled.policy
-    host = request.target.host
-    if is_address(host) and not classify(host).dialable:
+    policy, host = compiled.policy, request.target.host
+    if policy.default == "deny" and host not in compiled.grants:
+        return denial
+    if is_inside(host) or (is_address(host) and not classify(host).dialable):
         return denial
     if policy.default == "learn":
         return Verdict(Kind.ALLOW, LEARNED, route=len(policy.routes))
     asked = Verdict(Kind.ASK, DEFAULT, denial.reason, hints.unnamed(denial.hint), len(policy.routes))
-    verdict = _granted(compiled, request, asked)
-    return denial if policy.default == "deny" and verdict.kind is Kind.ASK else verdict
+    return _granted(compiled, request, asked, asked if policy.default == "ask" else denial)
 
 
-def _granted(compiled: Compiled, request: Request, asked: Verdict) -> Verdict:
-    """An ask, or the allow that a person's yes made of it."""
+def _granted(compiled: Compiled, request: Request, asked: Verdict, otherwise: Verdict) -> Verdict:
+    """The allow that a person's yes makes of an ask; the ask where the yes is for once, so that it can be counted."""
     for grant in compiled.grants.get(request.target.host, ()):
         if grant.covers(asked.rule, request):
-            return Verdict(Kind.ALLOW, asked.rule, route=asked.route, grant=grant.id)
-    return asked
+            if not grant.once:
+                return Verdict(Kind.ALLOW, asked.rule, route=asked.route, grant=grant.id)
+            otherwise = asked
+    return otherwise
 
 
 def _rival(table: Table, position: int, request: Request) -> Arm | None:

@@ -14,7 +14,7 @@ LEARNED = "default/learn"
 class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
     """id: of the stored grant. rule: the ask route that it answers, or DEFAULT. method "" and methods () mean any.
     path: exact, or where prefix is set the path and all below it (whole segments). expires: wall ns.
-    approver: for the record of each use."""
+    approver: for the record of each use. once: the request is asked about, and the keeper lets it go by counting."""
 
     id: str
     ask: str
@@ -27,6 +27,7 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
     expires: int
     methods: tuple[str, ...] = ()
     prefix: bool = False
+    once: bool = False
     approver: str = ""
 
     def covers(self, rule: str, request: Request) -> bool:

@@ -72,8 +72,9 @@ def holds(grant: StoredGrant, holder: Holder, now: int) -> bool:
 
 
 def for_gateway(grants: Iterable[StoredGrant], holder: Holder, now: int) -> tuple[Grant, ...]:
-    """What the gateway of a bottle may decide by itself: every grant that holds for any number of uses."""
-    return tuple(as_grant(one) for one in grants if not one.uses and holds(one, holder, now))
+    """What the gateway of a bottle may decide by itself: every grant that holds for any number of uses. A route that
+    an agent may use once goes along too, so that its request is asked about where the policy denies by default."""
+    return tuple(as_grant(one) for one in grants if not one.retry and holds(one, holder, now))
 
 
 def next_change(grants: Iterable[StoredGrant], now: int) -> int:
@@ -96,6 +97,7 @@ def as_grant(grant: StoredGrant) -> Grant:
         expires=grant.expires,
         methods=wanted.methods or (wanted.method,),
         prefix=is_access(wanted),
+        once=bool(grant.uses),
         approver=charter.title(grant.approver),
     )
 

@@ -1,0 +1,149 @@
+"""An ask in the words of a person: one sentence, the exact rule, and what each answer means. Pure (B73).
+
+Everything that came from a bottle is made visible and cut here, once, for terminal, page and notice alike; pages
+still escape it. The agent's own words are never part of the sentence.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from bot_bottle.base.sizes import human
+from bot_bottle.base.text import many, visible
+from bot_bottle.policy.grants import DEFAULT
+from bot_bottle.policy.hosts import bracketed
+from bot_bottle.supervise import expiry, granting
+from bot_bottle.supervise.model import Ask, AskState, Scope, Wanted
+from bot_bottle.supervise.risk import READS, cause
+
+_HOST, _PATH, _WORDS = 100, 200, 2000
+_CONTENT = {
+    "application/json": "JSON", "application/x-www-form-urlencoded": "form fields",
+    "multipart/form-data": "form files",
+    "text/plain": "text", "application/octet-stream": "binary data", "application/zip": "a zip file",
+    "application/gzip": "a gzip file", "text/html": "HTML", "text/csv": "CSV", "application/xml": "XML",
+}  # fmt: skip
+
+
+class Consequence(msgspec.Struct, frozen=True):
+    """What a yes of one scope means. permits: one sentence. until: one more, on when it ends."""
+
+    scope: Scope
+    permits: str
+    until: str
+
+
+def sentence(ask: Ask, first_seen: bool = False) -> str:
+    """``fix-login wants to send 2.1 KB of JSON to hooks.relaybin.dev, a host that no bottle has reached before,
+    because no rule names it.``"""
+    wanted = ask.wanted
+    what = _access(wanted) if granting.is_access(wanted) else _request(wanted)
+    host = place(wanted)
+    why = cause(ask, first_seen)
+    comma = ", " if first_seen and ask.rule == DEFAULT else " "
+    return f"{visible(ask.label, 64)} wants to {what} {host}{comma}{visible(why, 200)}.{_secrets(wanted)}"
+
+
+def place(wanted: Wanted) -> str:
+    """Host, and port where it is not the scheme's own; marked where nothing is encrypted."""
+    target = wanted.target
+    own = 443 if target.scheme == "https" else 80
+    host = visible(bracketed(target.host), _HOST) + ("" if target.port == own else f" port {target.port}")
+    return f"{host} without encryption" if target.scheme == "http" else host
+
+
+def request_line(wanted: Wanted) -> str:
+    """``POST https://host/path?…`` as text to show; the whole of what the rule would name."""
+    target = wanted.target
+    own = 443 if target.scheme == "https" else 80
+    port = "" if target.port == own else f":{target.port}"
+    method = "|".join(wanted.methods) if granting.is_access(wanted) else wanted.method
+    query = f"?{visible(wanted.query, _PATH)}" if wanted.query else ""
+    path = visible(wanted.path, _PATH) + query
+    return f"{visible(method, 64)} {target.scheme}://{visible(bracketed(target.host), _HOST)}{port}{path}"
+
+
+def quoted(ask: Ask) -> str:
+    """The agent's own words, to be shown as a quotation and believed by nobody; "" where it said nothing."""
+    return visible(ask.says, _WORDS)
+
+
+def consequences(ask: Ask, scopes: Iterable[Scope]) -> list[Consequence]:
+    """What a yes means for each scope that is open (`rules.scopes`)."""
+    return [_consequence(ask, scope) for scope in scopes]
+
+
+def state_words(ask: Ask) -> str:
+    """How it stands, or ended, in a few words."""
+    words = {
+        AskState.WAITING: "waits for an answer",
+        AskState.ALLOWED: "allowed",
+        AskState.DENIED: "denied",
+        AskState.EXPIRED: "missed: nobody answered in time, so it was denied",
+        AskState.WITHDRAWN: "missed: the program gave up waiting",
+        AskState.ENDED: "missed: the bottle ended while it waited",
+        AskState.REFUSED: "refused: the policy changed and denies it now",
+    }
+    return words[ask.state]
+
+
+def span(seconds: int) -> str:
+    """``8 hours``: a time that a yes lasts."""
+    for unit, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= unit and seconds % unit == 0:
+            return many(seconds // unit, name)
+    return many(seconds, "second")
+
+
+def _request(wanted: Wanted) -> str:
+    if wanted.protocol == "websocket":
+        return "open a two-way stream (WebSocket) to"
+    if wanted.body_bytes:
+        kind = _CONTENT.get(wanted.content_type.partition(";")[0].strip().lower(), "")
+        verb = "send" if wanted.method in ("POST", "PUT", "PATCH") else f"send ({visible(wanted.method, 32)})"
+        return f"{verb} {human(wanted.body_bytes)}{f' of {kind}' if kind else ''} to"
+    if wanted.method in READS:
+        return "read from"
+    return f"send {visible(wanted.method, 32)} without a body to"
+
+
+def _access(wanted: Wanted) -> str:
+    methods = " and ".join(visible(one, 32) for one in wanted.methods[:4]) or "any method"
+    where = "" if wanted.path == "/" else f" below {visible(wanted.path, _PATH)}"
+    return f"be let through with {methods}{where} to"
+
+
+def _secrets(wanted: Wanted) -> str:
+    names = ", ".join(visible(one, 64) for one in wanted.secrets[:4])
+    found = ", ".join(visible(one, 64) for one in wanted.findings[:4])
+    secret = f" The real secret {names} goes along." if names else ""
+    return f"{secret} Found in it: {found}." if found else secret
+
+
+def _consequence(ask: Ask, scope: Scope) -> Consequence:
+    late = ask.state in expiry.LATE
+    if scope is Scope.ONCE:
+        return _once(ask, late)
+    line = request_line(msgspec.structs.replace(ask.wanted, query=""))
+    below = " and all below" if granting.is_access(ask.wanted) else ""
+    every = f"Every {line}{below}, with any query and body"
+    lasts = span(expiry.DEFAULTS[scope])
+    if scope is Scope.RUN:
+        return Consequence(scope, f"{every}, from this run of {visible(ask.label, 64)}.", "Until the run ends.")
+    if scope is Scope.BOTTLE:
+        return Consequence(scope, f"{every}, from every run of bottle {ask.bottle}.", f"For {lasts}.")
+    if scope is Scope.PROJECT:
+        project = visible(ask.project, _PATH)
+        return Consequence(scope, f"{every}, from every run of bottle {ask.bottle} in {project}.", f"For {lasts}.")
+    return Consequence(scope, f"{every}, from every bottle that uses this file.", "Until the rule is taken out.")
+
+
+def _once(ask: Ask, late: bool) -> Consequence:
+    if late:
+        permits = "One more request like this one (same host, path, method and query; nobody waits for this one now)."
+        return Consequence(Scope.ONCE, permits, f"Within {span(expiry.RETRY)}.")
+    if granting.is_access(ask.wanted):
+        return Consequence(Scope.ONCE, "One such request.", f"Within {span(expiry.RETRY)}.")
+    return Consequence(
+        Scope.ONCE, "Exactly the bytes that are held, and no others.", f"Ends after {span(expiry.HOUR)} at most."
+    )

@@ -16,9 +16,11 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 from cryptography import x509
@@ -29,10 +31,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from bot_bottle.egress import messages as m
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.policy.effective import Match, PathMatch, Policy, Route
+from bot_bottle.policy.grants import Grant
 from bot_bottle.policy.verdict import Auth
 
 SECRET = b"sk-real-0123456789abcdefghijklmnopqrstuvwxyzABCD"
 PLACEHOLDER = "sk-real-PLACEHOLDERPLACEHOLDERPLACEHOLDERPLACEHO"
+
+
+T = TypeVar("T")
 
 
 class Authority:
@@ -280,6 +286,11 @@ class Setup:
     level: str = "blocks"
     sync: str = "batch"
     trust: str | None = None
+    default: str = "deny"
+    ask_body: int = 8_000_000
+    ask_wait: float = 300
+    grants: tuple[Grant, ...] = ()
+    spool: str = ""
     weaken: str = ""
     """Python that runs in the gateway before it starts: takes one defence away, or stands in for the outside."""
 
@@ -299,6 +310,9 @@ class Stand:
             log=setup.level,
             sync=setup.sync,
             digest="sha256:test",
+            default=setup.default,
+            ask_body=setup.ask_body,
+            ask_wait=setup.ask_wait,
         )
         self.bottle = subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL)
         self.messages: queue.Queue[object] = queue.Queue()
@@ -312,6 +326,7 @@ class Stand:
         ours_keeper, its_keeper = socket.socketpair()
         ours_launcher, its_launcher = socket.socketpair()
         self.errors = directory / "stderr"
+        self.spool = Path(setup.spool) if setup.spool else directory / "spool"
         self.process = _spawn(its_keeper, its_launcher, setup.weaken, self.errors)
         its_keeper.close()
         its_launcher.close()
@@ -325,6 +340,7 @@ class Stand:
 
     def _begin(self) -> None:
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        spool = os.open(self.spool, os.O_RDWR | os.O_CREAT, 0o600)
         self.keeper.send(
             m.Configure(
                 identity=m.Identity("run-1", "dev", "fixer", "command", "label-1"),
@@ -334,10 +350,12 @@ class Stand:
                 authority=self.authority.pem,
                 leaf_key=self.authority.leaf_key,
                 upstream_proxy=self.setup.upstream_proxy,
+                grants=self.setup.grants,
             ),
-            (log,),
+            (log, spool),
         )
         os.close(log)
+        os.close(spool)
         self.keeper.send(m.Secrets(self.setup.secrets, self.setup.placeholders))
         answer, _ = self.keeper.receive()
         assert isinstance(answer, m.Configured), answer
@@ -374,6 +392,39 @@ class Stand:
             if isinstance(found, expect) or found is None:
                 return found
         return None
+
+    def asked(self) -> m.Asked:
+        """The next question to a person."""
+        return self.expect(m.Asked)
+
+    def expect(self, kind: type[T]) -> T:
+        """The next message of this type from the gateway; others before it are dropped."""
+        while True:
+            found = self.messages.get(timeout=10)
+            assert found is not None, "the gateway ended"
+            if isinstance(found, kind):
+                return found
+
+    def quiet(self) -> list[object]:
+        """What the gateway said that nobody took, once it has said all that it had to say."""
+        self.keeper.send(m.StatusQuery())
+        found: list[object] = []
+        while not isinstance(message := self.messages.get(timeout=10), m.Status):
+            found.append(message)
+        return found
+
+    def opened(self, asked: m.Asked, ask: str = "ask-1", seconds: float = 300) -> m.Asked:
+        """Gives the question its id and deadline, as the keeper does."""
+        self.keeper.send(m.AskOpened(asked.number, ask, time.time_ns() + int(seconds * 1e9)))
+        return asked
+
+    def settle(self, asked: m.Asked, allow: bool = True, state: str = "", **more: Any) -> None:
+        """Answers it, as the keeper does after a person did."""
+        state = state or ("allowed" if allow else "denied")
+        ask = more.pop("ask", "ask-1")
+        if allow:
+            more = {"approver": "os:0:root", "until": time.time_ns() + 60_000_000_000, **more}
+        self.keeper.send(m.Settled(asked.number, ask, allow=allow, state=state, **more))
 
     def status(self) -> m.Counters:
         found = self.tell(m.StatusQuery(), m.Status)

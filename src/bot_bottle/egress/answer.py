@@ -6,11 +6,12 @@ agent or upstream chose is made visible first (B73).
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
 from bot_bottle.base.text import visible
-from bot_bottle.policy.verdict import Kind, Verdict
+from bot_bottle.policy.verdict import Verdict
 
 _PHRASES = {
     400: "Bad Request",
@@ -58,7 +59,8 @@ _LIMIT = 300
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
-    """RFC 9457 problem details and our four members. instance: the request id, as in the log."""
+    """RFC 9457 problem details and our members. instance: the request id, as in the log. ask, retry, deadline: as in
+    `AskNote`."""
 
     type: str
     title: str
@@ -68,6 +70,20 @@ class Problem(msgspec.Struct, omit_defaults=True):
     rule: str = ""
     reason: str = ""
     hint: str = ""
+    ask: str = ""
+    retry: str = ""
+    deadline: str = ""
+
+
+class AskNote(NamedTuple):
+    """ask: id. retry: the token of a retry (the same id), where a late yes may still come. deadline: RFC 3339."""
+
+    ask: str
+    retry: str
+    deadline: str
+
+
+_NO_ASK = AskNote("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +104,21 @@ class Answer:
 
 
 def denial(verdict: Verdict, *, request: str = "", shape: str = "") -> Answer:
-    """403 for a verdict that is not allow. request: id as in the log; shape: of `Policy.model_hosts`, or ""."""
-    title = "Approval needed" if verdict.kind is Kind.ASK else "Denied by policy"
-    return fault(403, verdict.reason, title, hint=verdict.hint, rule=verdict.rule, request=request, shape=shape)
+    """403 for a denial. request: id as in the log; shape: of `Policy.model_hosts`, or ""."""
+    return fault(
+        403, verdict.reason, "Denied by policy", hint=verdict.hint, rule=verdict.rule, request=request, shape=shape
+    )
 
 
 def fault(
-    status: int, reason: str, title: str, *, hint: str = "", rule: str = "", request: str = "", shape: str = ""
-) -> Answer:
-    """Any other answer of ours: 400, 413, 429, 502, 504. reason: stable slug; title, hint: sentences for people."""
+    status: int, reason: str, title: str, *, hint: str = "", rule: str = "", request: str = "", shape: str = "",
+    ask: AskNote = _NO_ASK,
+) -> Answer:  # fmt: skip
+    """Any answer of ours: 400, 403, 413, 429, 502, 504. reason: stable slug; title, hint: sentences for people."""
     reason, title, hint = visible(reason, _LIMIT), visible(title, _LIMIT), visible(hint, _LIMIT)
     rule, request = visible(rule, _LIMIT), visible(request, 128)
     detail = " ".join(part for part in (f"bot-bottle: {title} ({reason}).", hint) if part)
-    problem = Problem(f"urn:bot-bottle:problem:{reason}", title, status, detail, request, rule, reason, hint)
+    problem = Problem(f"urn:bot-bottle:problem:{reason}", title, status, detail, request, rule, reason, hint, *ask)
     body = _vendor(shape, problem)
     kind = "application/problem+json" if body is None else "application/json"
     extra = (("retry-after", "1"),) if status in (429, 503) else ()

@@ -92,9 +92,10 @@ class Asks:
 
     def hear(self, message: AskOpened | Settled) -> None:
         """The keeper's word about a number; what nobody waits for is nothing."""
-        if self._loop.frozen:
-            self._loop.post(lambda: self.hear(message))
-        elif isinstance(message, Settled):
+        self._loop.soon(lambda: self._heard(message))
+
+    def _heard(self, message: AskOpened | Settled) -> None:
+        if isinstance(message, Settled):
             self._settle(message)
         elif message.ask:
             self._opened(message)

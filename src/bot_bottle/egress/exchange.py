@@ -1,23 +1,20 @@
-"""One request and its answer: what was sent, what came, and the record of how it ended (steps 7 to 11, without
-dialling).
+"""One request and its answer: what was sent, what came (steps 9 and 10); how it ended is outcome's.
 
 Two paths meet here: the upload (agent's bytes, watched for real secrets and cut on a hit: B43) and the answer. Each
-pauses the other side's leg when its own is full. An upload that was answered early is never pooled (P12).
+pauses the other side's leg when its own is full. An upload that was answered early is never pooled (P12). The body of
+a request that was held comes from the spool in pieces, exactly as it was asked about (D25).
 """
 
-import time
 from typing import TYPE_CHECKING
 
-from bot_bottle.audit.record import Kind as RecordKind
-from bot_bottle.egress.limits import Spent
-from bot_bottle.egress.records import outcome_members
+from bot_bottle.egress.outcome import Ending
 from bot_bottle.egress.reply import KEPT, Body, Plan, Refused, plan
 from bot_bottle.egress.session import HIGH, Session
+from bot_bottle.egress.spool import Tampered
 from bot_bottle.egress.tunnel import Tunnel, proof
 from bot_bottle.egress.wire.chunks import LAST, chunk
 from bot_bottle.egress.wire.http1 import CHUNKED, Head, Malformed, head_end, parse_response
 from bot_bottle.inspect.scrub import ScrubStream
-from bot_bottle.policy.verdict import Kind, Verdict
 
 if TYPE_CHECKING:
     from bot_bottle.egress.flow import Flow
@@ -30,43 +27,20 @@ _INTERIM = 100
 _REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 
 
-class Exchange:
-    """address: ``ip:port`` that was dialled; addresses: pinned ones still to try. up, down: body bytes.
+class Exchange(Ending):
+    """The two ways of one exchange."""
 
-    status: as the agent saw it. sent: whether any byte of the answer went to the agent.
-    """
-
-    # Most exchanges never touch most of these: defaults of the class cost nothing.
-    link: "Link | None" = None
-    address = ""
-    addresses: tuple[str, ...] = ()
-    up = 0
-    down = 0
-    status = 0
-    sent = False
-    finished = False
-    spent: Spent | None = None
-    frames: Tunnel | None = None
-    findings: tuple[str, ...] = ()
     _waiting: list[bytes] | None = None
     _waits = 0
     _uploaded = True
     _chunked_up = False
     _stream: ScrubStream | None = None
-    _body: Body | None = None
     _buffer = b""
     _retried = False
     _interims = 0
-    _kept_up = b""
-    _kept_down = b""
 
     def __init__(self, flow: "Flow", session: Session, prepared: "Prepared", number: int) -> None:
-        self.flow = flow
-        self.session = session
-        self.prepared = prepared
-        self.number = number
-        self.rules = flow.gateway.rules
-        self.started = time.monotonic()
+        super().__init__(flow, session, prepared, number)
         if prepared.head.framing:
             self._uploaded = False
             self._chunked_up = prepared.head.framing == CHUNKED
@@ -136,6 +110,9 @@ class Exchange:
             self._waiting = None
         else:
             leg.write(self.prepared.wire)
+        if self.yes is not None:
+            link.spoiled = True  # what one yes opened serves nothing else
+            self._pump()
         if self.session.leg.paused and leg.queued <= HIGH:
             self.session.leg.resume()
 
@@ -146,7 +123,23 @@ class Exchange:
             self.flow.dial_next(self, slug, what)
 
     def upstream_drained(self) -> None:
+        if self.held is not None:
+            self._pump()
         self.session.leg.resume()
+
+    def _pump(self) -> None:
+        """Sends on from the spool, as much as the upstream takes."""
+        held, loop = self.held, self.flow.gateway.loop
+        try:
+            while held is not None and not (self._uploaded or self.finished):
+                if self.link is None or self.link.leg is None or self.link.leg.queued > HIGH:
+                    return
+                if loop.frozen:
+                    loop.soon(self._pump)
+                    return
+                self.upload(held.read(), held.done)
+        except Tampered:
+            self.fail(502, "ask.altered", "What was held for an answer is not what was asked about any more.")
 
     def reply(self, data: bytes) -> None:
         """Bytes of the answer."""
@@ -237,7 +230,8 @@ class Exchange:
         self._interims += 1
         if self._interims > _INTERIM:
             raise Refused("reply.interim", f"The upstream sent more than {_INTERIM} interim answers.")
-        if head.status == 100 and self.prepared.head.get("expect") and self.session.minor:
+        expects = self.prepared.head.get("expect") and self.session.minor
+        if head.status == 100 and expects and self.yes is None:  # where it was held, we said so ourselves
             self.session.leg.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return rest
 
@@ -302,94 +296,6 @@ class Exchange:
             self.flow.reach(self)
             return
         self.fail(502, "upstream.cut", "The upstream closed the connection before its answer was complete.")
-
-    # the end
-
-    def fail(self, status: int, slug: str, what: str, verdict: Verdict | None = None) -> None:
-        """Ends with an answer of ours, or with a cut where the upstream's has begun."""
-        if self.finished:
-            return
-        session = self.session
-        if not self.sent:
-            self.status = status
-            if status in (400, 408):
-                session.closing = True
-        self._end(slug)
-        if self.sent:
-            session.cut()
-        else:
-            session.answer(
-                self.flow.answer_for(self.prepared, self.number, status, slug, what, verdict),
-                self.prepared.head.method,
-            )
-
-    def _end(self, reason: str) -> None:
-        if self.finished:
-            return
-        link = self.link
-        self.link = None
-        if link is not None:
-            link.user = None
-            link.close()
-        if self._body is not None:
-            self.down = self._body.down
-        self._close_books(reason)
-
-    def _close_books(self, reason: str) -> None:
-        """Step 11: the outcome record, once."""
-        if self.finished:
-            return
-        self.finished = True
-        prepared, gateway = self.prepared, self.flow.gateway
-        ms = round((time.monotonic() - self.started) * 1000, 3)
-        address = self.address
-        if self.rules.policy.log == "full":
-            self._record_bodies()
-        if not reason and not self.findings and prepared.outcome is not None:
-            members = outcome_members(
-                b'"%b"' % address.encode() if address else b"", self.status, self.up, self.down, ms
-            )
-            gateway.journal.stage(prepared.outcome.line(self.number, members))
-        else:
-            facts = prepared.outcome_facts()
-            if reason:
-                facts["reason"] = reason
-            facts["findings"] = self.findings
-            record = gateway.journal.record(
-                RecordKind.OUTCOME,
-                **facts,
-                request=self.number,
-                address=address,
-                status=self.status,
-                up=self.up,
-                down=self.down,
-                ms=ms,
-            )
-            gateway.journal.write(record)
-        self.flow.settled(self, reason)
-
-    def _record_bodies(self) -> None:
-        """Level full: what was sent and what was passed on, up to `KEPT` bytes each."""
-        journal = self.flow.gateway.journal
-        down = bytes(self._body.kept or b"") if self._body is not None else self._kept_down
-        for reason, body in (("request-body", self._kept_up), ("reply-body", down)):
-            if body:
-                journal.write_body(journal.record(RecordKind.BODY, request=self.number, reason=reason), body)
-
-    def allowed_still(self, verdict: Verdict) -> bool:
-        """Whether a new policy gives this exchange the same power."""
-        return verdict.kind is Kind.ALLOW and verdict.rule == self.prepared.verdict.rule
-
-    def sweep(self, now: float) -> None:
-        """Once a second: idle and total time."""
-        route, limits = self.prepared.route, self.flow.gateway.limits
-        idle = (route.timeouts.idle if route else 0) or limits.idle_seconds
-        total = (route.timeouts.total if route else 0) or limits.total_seconds
-        last = max(self.session.leg.active, self.link.leg.active if self.link and self.link.leg else 0.0)
-        if now - last > idle:
-            self.fail(504, "timeout.idle", f"Nothing moved for {idle:g} seconds.")
-        elif now - self.started > total:
-            self.fail(504, "timeout.total", f"The request took longer than {total:g} seconds.")
 
     def throttle_up(self) -> None:
         """Stops reading the agent while the upstream does not take more."""

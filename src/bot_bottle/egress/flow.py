@@ -1,20 +1,19 @@
 """The one path of every request out of a bottle, numbered as in design.md (a); every entry and protocol comes
 through here.
 
-1 the bottle, by its socket; 2 one canonical target; 3 the verdict; 4 the agent's own bytes; 6 the intent record; 7
-the
-address, resolved, classified, pinned and recorded; 8 the secret; 9 dial, verify, relay; 10 the answer, scrubbed;
-11 the outcome record. Step 5 (asks) has no room yet, so an ask is a denial with its own reason.
+1 the bottle, by its socket; 2 one canonical target; 3 the verdict; 4 the agent's own bytes; 5 held until a person
+answers, where the verdict is to ask (asking); 6 the intent record; 7 the address, resolved, classified, pinned and
+recorded; 8 the secret; 9 dial, verify, relay; 10 the answer, scrubbed; 11 the outcome record.
 """
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bot_bottle.audit.record import Kind as RecordKind
+from bot_bottle.egress.asking import Asking
 from bot_bottle.egress.exchange import Exchange
-from bot_bottle.egress.limits import Over
+from bot_bottle.egress.outcome import Ending
 from bot_bottle.egress.prepare import Prepared, prepare
-from bot_bottle.egress.refusals import Refusals
 from bot_bottle.egress.resolve import public_only
 from bot_bottle.egress.session import Session
 from bot_bottle.egress.upstream import Link
@@ -30,12 +29,13 @@ _MEMO_HEAD = 8192
 _MEMO_BYTES = 1_000_000
 
 
-class Flow(Refusals):
+class Flow(Asking):
     """Holds no state of a request; that is the exchange's."""
 
     def __init__(self, gateway: "Gateway") -> None:
         super().__init__(gateway)
-        self.open: set[Exchange] = set()
+        self.open = set()
+        self.holding = set()
         self._remembered = 0
         self._once: set[int] = set()
 
@@ -50,16 +50,22 @@ class Flow(Refusals):
         prepared = session.memo.get(raw)
         if prepared is None:
             prepared = prepare(gateway.rules, gateway.journal, session.site, raw, gateway.limits.head_fields)
-            if prepared.verdict.kind is not Kind.ALLOW:
+            if prepared.verdict.kind is Kind.DENY:
                 self.deny(session, prepared)
+                return
+            # 5 Held whole, asked about, decided again; then it comes back to 6.
+            if prepared.verdict.kind is Kind.ASK:
+                self.hold(session, raw, prepared)
                 return
             if prepared.route is None:
                 gateway.inside.serve(session, prepared)
                 return
             self._remember(session, raw, prepared)
-        exchange = Exchange(self, session, prepared, gateway.next_number())
-        if not self._within_limits(session, exchange):
+        over = self.excess(prepared)
+        if over is not None:
+            self.over(session, prepared, over)
             return
+        exchange = Exchange(self, session, prepared, gateway.next_number())
         self.open.add(exchange)
         # 6 The intent. Nothing of this request, not even its name, leaves before the record is written.
         if prepared.intent is not None:
@@ -75,7 +81,8 @@ class Flow(Refusals):
             return
         gateway, prepared = self.gateway, exchange.prepared
         gateway.count_allowed(prepared)
-        link = None if prepared.protocol == "websocket" else gateway.pool.take(prepared.key, exchange)
+        alone = prepared.protocol == "websocket" or exchange.yes is not None
+        link = None if alone else gateway.pool.take(prepared.key, exchange)
         if link is not None:
             exchange.connected(link)
         else:
@@ -150,32 +157,12 @@ class Flow(Refusals):
 
     # endings
 
-    def _within_limits(self, session: Session, exchange: Exchange) -> bool:
-        """Limits of the route, before any record; an excess is a denial with its own reason."""
-        prepared, gateway = exchange.prepared, self.gateway
-        route = prepared.route
-        assert route is not None
-        limits, over = route.limits, None
-        allowed = limits.request_bytes or gateway.limits.request_bytes
-        if limits.requests_per_minute or limits.bottle_bytes:
-            exchange.spent = gateway.rules.usage(route)
-            over = exchange.spent.refuses(limits, route.rule, gateway.loop.now)
-        if allowed and prepared.head.framing > allowed:
-            over = Over("limit.request-bytes", f"The request is longer than {allowed} bytes.", 413)
-        if route.host[0] == "*":
-            over = over or gateway.wildcards.refuses(prepared.key[1])
-        if over is not None:
-            self.over(session, prepared, over)
-        return over is None
-
     def body_too_long(self, exchange: Exchange) -> bool:
         """Whether the upload passed its limit; then the exchange is over."""
-        route = exchange.prepared.route
-        allowed = (route.limits.request_bytes if route else 0) or self.gateway.limits.request_bytes
-        if not allowed or exchange.up <= allowed:
-            return False
-        exchange.fail(413, "limit.request-bytes", f"The request is longer than {allowed} bytes.")
-        return True
+        over = self.excess_bytes(exchange.prepared, exchange.up)
+        if over is not None:
+            exchange.fail(over.status, over.slug, over.what)
+        return over is not None
 
     def secret_in_body(self, exchange: Exchange, name: str) -> None:
         """Step 4 in a streamed body: the agent sends a real secret; the request is cut (B43, D02)."""
@@ -190,7 +177,7 @@ class Flow(Refusals):
         found = (f"reply.secret:{name}" for name in names)
         exchange.findings = tuple(dict.fromkeys((*exchange.findings, *found)))
 
-    def settled(self, exchange: Exchange, reason: str) -> None:
+    def settled(self, exchange: Ending, reason: str) -> None:
         """The outcome is staged."""
         self.open.discard(exchange)
         counters = self.gateway.counters
@@ -199,8 +186,9 @@ class Flow(Refusals):
         if reason:
             counters.failed += 1
             counters.failures[reason] = counters.failures.get(reason, 0) + 1
-        if exchange.spent is not None:
-            exchange.spent.bytes += exchange.up + exchange.down
+        route = exchange.prepared.route
+        if route is not None and (route.limits.bottle_bytes or route.limits.requests_per_minute):
+            self.gateway.rules.usage(route).bytes += exchange.up + exchange.down
 
     def _remember(self, session: Session, raw: bytes, prepared: Prepared) -> None:
         """Within a budget over all sites: what is kept of a head takes several times its bytes (S12). Only from its

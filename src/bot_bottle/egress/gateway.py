@@ -1,12 +1,13 @@
 """Everything of one gateway in one place: wiring, the once-a-second sweep, freeze, reload, the end."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Protocol
 
 from bot_bottle.audit.record import Kind as RecordKind
 from bot_bottle.egress.asks import Asks
 from bot_bottle.egress.flow import Flow
+from bot_bottle.egress.grants import LiveGrants
 from bot_bottle.egress.inside import Nothing, Service
 from bot_bottle.egress.leaves import Leaves, Trust
 from bot_bottle.egress.limits import Gauges, Spent, Wildcards
@@ -18,15 +19,18 @@ from bot_bottle.egress.proxy import UpstreamProxy
 from bot_bottle.egress.records import Journal
 from bot_bottle.egress.resolve import Resolver
 from bot_bottle.egress.rules import Rules
+from bot_bottle.egress.spool import PIECE, Spool
 from bot_bottle.egress.target import Site
 from bot_bottle.egress.upstream import Pool
 from bot_bottle.policy.decide import decide
 from bot_bottle.policy.effective import Policy
-from bot_bottle.policy.verdict import Kind, Request
+from bot_bottle.policy.verdict import Kind, Request, Verdict, deny
 
 _CONNECT_SECONDS = 20.0
 _COUNTED = 500
 _SITES = 256
+_SPOOL = 536_870_912
+"""Bytes of held bodies on the disk, of one bottle."""
 
 
 class Client(Protocol):
@@ -38,10 +42,16 @@ class Client(Protocol):
 
 
 class Gateway:
-    """tell: sends a message to the keeper."""
+    """tell: sends a message to the keeper. spool: descriptor for the bodies of held requests."""
 
     def __init__(
-        self, loop: Loop, config: Configure, secrets: Secrets, log: int, tell: Callable[[GatewayToKeeper], None]
+        self,
+        loop: Loop,
+        config: Configure,
+        secrets: Secrets,
+        log: int,
+        tell: Callable[[GatewayToKeeper], None],
+        spool: int = -1,
     ) -> None:
         self.loop = loop
         self.identity = config.identity
@@ -50,7 +60,8 @@ class Gateway:
         self.counters = Counters()
         self.spent: dict[str, Spent] = {}
         self.secrets = secrets
-        self.rules = Rules(config.policy, secrets, self.spent)
+        self.grants = LiveGrants(loop, config.grants, self._granted)
+        self.rules = Rules(config.policy, secrets, self.spent, self.grants.live)
         policy = config.policy
         self.journal = Journal(log, config.identity, policy.digest, config.limits.log_bytes, _syncs(policy))
         self.journal.level, self.journal.needles = config.policy.log, self.rules.scrubber
@@ -68,6 +79,7 @@ class Gateway:
         self.wildcards = Wildcards()
         self.asked: set[tuple[str, str]] = set()
         self.clients: set[Client] = set()
+        self.spool = Spool(spool, _SPOOL // PIECE)
         self.asks = Asks(loop, config.limits, tell)
         self.inside: Service = Nothing()
         self.flow = Flow(self)
@@ -101,10 +113,7 @@ class Gateway:
     def count_denied(self, prepared: Prepared) -> None:
         """One denial, by host."""
         counters = self.counters
-        if prepared.verdict.kind is Kind.ASK:
-            counters.asked += 1
-        else:
-            counters.denied += 1
+        counters.denied += 1
         if prepared.place:
             _count(counters.denied_hosts, prepared.place.target.host)
 
@@ -121,7 +130,8 @@ class Gateway:
 
     def status(self) -> Counters:
         """The counters now."""
-        self.counters.open_flows = len(self.flow.open)
+        self.counters.open_flows, self.counters.held = len(self.flow.open), len(self.flow.holding)
+        self.counters.asked = self.asks.count
         return self.counters
 
     # control
@@ -147,21 +157,47 @@ class Gateway:
             link.started += lost
             if link.leg is not None:
                 link.leg.active += lost
+        self.grants.expire()
+        self.loop.catch_up()
 
     def reload(self, policy: Policy) -> None:
-        """A new policy: what it no longer allows ends now, and nothing decided or connected before is used again."""
+        """A new policy: what it no longer allows ends now, and nothing decided or connected before is used again.
+
+        A grant dies with the policy under which it was given; the keeper says which ones hold under the new one.
+        """
+        gone = self.grants.live.keys()
+        self.grants.replace(())
         self._replace(policy, self.secrets)
+        self.loop.soon(lambda: self._decide_again(gone, "policy.reloaded", "A new policy no longer allows this."))
+
+    def _granted(self, gone: Set[str]) -> None:
+        """Other grants hold from now on."""
+        self.rules.grant(self.grants.live)
+        self.forget_heads()
+        self.pool.clear()
+        self.loop.soon(
+            lambda: self._decide_again(gone, "ask.grant-ended", "The grant under which this ran has ended.")
+        )
+
+    def _decide_again(self, gone: Set[str], slug: str, what: str) -> None:
+        """Ends every open flow that would not be opened now, and refuses what waits for an answer that is moot."""
+        policy = self.rules.policy
         for exchange in list(self.flow.open):
             prepared = exchange.prepared
-            place = prepared.place
-            assert place is not None
-            head = prepared.head
-            request = Request(place.target, head.method, place.path, place.query, head.fields, prepared.protocol)
-            verdict = decide(self.rules.compiled, request)
-            if not exchange.allowed_still(verdict) or self.rules.policy.routes[verdict.route].auth != (
-                prepared.route.auth if prepared.route else None
-            ):
-                exchange.fail(403, "policy.reloaded", "A new policy no longer allows this request.", verdict)
+            verdict = self._verdict(prepared)
+            auth = policy.route(verdict.route).auth if verdict.route >= 0 else None
+            if not exchange.allowed_still(verdict, gone) or auth != (prepared.route.auth if prepared.route else None):
+                exchange.fail(403, slug, what, deny(slug, what, prepared.verdict.rule))
+        for held in list(self.flow.holding):
+            verdict = self.flow.prepared_again(held).verdict
+            if held.digest and verdict.kind is Kind.DENY:
+                self.flow.refuse_held(held, verdict.reason, verdict.hint)
+
+    def _verdict(self, prepared: Prepared) -> Verdict:
+        place, head = prepared.place, prepared.head
+        assert place is not None
+        request = Request(place.target, head.method, place.path, place.query, head.fields, prepared.protocol)
+        return decide(self.rules.compiled, request)
 
     def new_secrets(self, secrets: Secrets) -> None:
         """Other secrets; connections that carry old ones are not used again."""
@@ -169,7 +205,7 @@ class Gateway:
 
     def _replace(self, policy: Policy, secrets: Secrets) -> None:
         self.secrets = secrets
-        self.rules = Rules(policy, secrets, self.spent)
+        self.rules = Rules(policy, secrets, self.spent, self.grants.live)
         self.journal.policy, self.journal.level = policy.digest, policy.log
         self.journal.sync |= _syncs(policy)  # no reload weakens what the start promised
         self.journal.needles = self.rules.scrubber
@@ -185,6 +221,7 @@ class Gateway:
 
     def _tick(self) -> None:
         now = self.loop.now
+        self.grants.expire()
         for client in list(self.clients):
             client.sweep(now)
         self.pool.sweep(_CONNECT_SECONDS)
@@ -200,6 +237,8 @@ class Gateway:
         self._doors.clear()
         for exchange in list(self.flow.open):
             exchange.fail(502, "bottle.ended", "The bottle has ended.")
+        for held in list(self.flow.holding):
+            held.fail(502, "ask.ended", "The bottle has ended.")
         for client in list(self.clients):
             client.cut()
         self.pool.clear()

@@ -91,12 +91,12 @@ class Wildcards:
         self._names: set[str] = set()
         self._budget = budget
 
-    def refuses(self, host: str) -> Over | None:
-        """Why this name is not to be resolved, or None; then it is counted."""
+    def refuses(self, host: str, whole: bool = False) -> Over | None:
+        """Why this name is not to be resolved, or None; then it is counted. whole: no route names any part of it."""
         if host in self._names:
             return None
-        if _ENCODED.search(host.partition(".")[0]):
-            return Over("name.encoded", "The name's first label looks like encoded data.")
+        if _ENCODED.search(host if whole else host.partition(".")[0]):
+            return Over("name.encoded", "A label of the name looks like encoded data.")
         if len(self._names) >= self._budget:
             return Over("name.budget", f"This bottle has used {self._budget} different names below wildcards.")
         self._names.add(host)

@@ -49,6 +49,7 @@ class Loop:
         self._control: set[int] = set()
         self._timers: list[Timer] = []
         self._posted: deque[Call] = deque()
+        self._late: list[Call] = []
         self._running = True
         self._frozen_at = 0.0
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -106,6 +107,19 @@ class Loop:
         """Runs call on the loop's thread; the one method that other threads may use."""
         self._posted.append(call)
         os.eventfd_write(self._wake, 1)
+
+    def soon(self, call: Call) -> None:
+        """Runs call now; where the loop is frozen, before anything else moves again."""
+        if self.frozen:
+            self._late.append(call)
+        else:
+            call()
+
+    def catch_up(self) -> None:
+        """After a thaw: runs what came meanwhile."""
+        late, self._late = self._late, []
+        for call in late:
+            call()
 
     def freeze(self) -> None:
         """From now on nothing but control channels is served."""

@@ -31,6 +31,7 @@ from bot_bottle.egress.messages import (
     Frozen,
     GatewayToKeeper,
     GatewayToLauncher,
+    Grants,
     KeeperToGateway,
     LauncherToGateway,
     Minted,
@@ -65,9 +66,9 @@ class Process:
         """Steps 2 to 4."""
         config, fds = self.keeper.receive()
         secrets, _ = self.keeper.receive()
-        if not isinstance(config, Configure) or not isinstance(secrets, Secrets) or len(fds) != 1:
-            raise ValueError("the keeper did not begin with Configure, its log and Secrets")
-        self.gateway = Gateway(self.loop, config, secrets, fds[0], self.tell)
+        if not isinstance(config, Configure) or not isinstance(secrets, Secrets) or not fds:
+            raise ValueError("the keeper did not begin with Configure, its log, a spool and Secrets")
+        self.gateway = Gateway(self.loop, config, secrets, fds[0], self.tell, fds[1] if len(fds) > 1 else -1)
         self.gateway.journal.on_failure = self.log_failed
         confinement = confine()
         self.gateway.resolver.start()
@@ -109,6 +110,8 @@ class Process:
                 gateway.thaw()
             case Reload(policy=policy):
                 gateway.reload(policy)
+            case Grants(grants=grants):
+                gateway.grants.replace(grants)
             case Secrets():
                 gateway.new_secrets(message)
             case NewLog():
@@ -122,8 +125,6 @@ class Process:
                 self.tell(gateway.asks.show(message))
             case Configure():
                 raise ValueError("Configure came twice")
-            case _:
-                pass
 
     def _from_launcher(self, message: LauncherToGateway, fds: list[int]) -> None:
         gateway = self.gateway

@@ -206,9 +206,9 @@ class Failed(Frame, tag="failed"):
 
 
 class Counters(msgspec.Struct, forbid_unknown_fields=True):
-    """Since the start. secrets: name -> times sent. failed: of the allowed; failures: slug -> times.
-    bytes_up: of requests that reached their upstream. final: the gateway told them when it was asked to end; where
-    it died before, they are too low."""
+    """Since the start. secrets: name -> times sent. asked: questions to a person; held: requests that wait now.
+    failed: of the allowed; failures: slug -> times. bytes_up: of requests that reached their upstream. final: the
+    gateway told them when it was asked to end; where it died before, they are too low."""
 
     allowed: int = 0
     asked: int = 0
@@ -225,6 +225,7 @@ class Counters(msgspec.Struct, forbid_unknown_fields=True):
     failures: dict[str, int] = {}
     frozen: str = ""
     final: bool = False
+    held: int = 0
 
 
 class Status(Frame, tag="status"):

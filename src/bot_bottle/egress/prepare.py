@@ -21,9 +21,10 @@ from bot_bottle.egress.rules import Rules
 from bot_bottle.egress.target import DEFAULT_PORTS, Disagreement, Place, Site, place
 from bot_bottle.egress.tunnel import key_of
 from bot_bottle.egress.wire.http1 import CHUNKED, Head, Malformed, parse_request
+from bot_bottle.policy.addresses import classify
 from bot_bottle.policy.decide import decide
 from bot_bottle.policy.effective import Route
-from bot_bottle.policy.hosts import bracketed
+from bot_bottle.policy.hosts import bracketed, is_address
 from bot_bottle.policy.verdict import Kind, Request, Target, Verdict, deny
 
 PoolKey = tuple[str, str, int, str, int]
@@ -135,10 +136,10 @@ def prepare(rules: Rules, journal: Journal, site: Site, raw: bytes, max_fields: 
     leaked = rules.scrubber.contains_secret(raw) or ""
     if leaked:
         verdict = deny("custody.secret-sent", f"The request holds the secret {leaked}, which never leaves a bottle.")
-    if verdict.kind is not Kind.ALLOW or inside:
+    if verdict.kind is Kind.DENY or inside:
         facts = _facts(rules, site, head, found, protocol, verdict)
         return Prepared(head, found, verdict, protocol, facts=_marked(facts, leaked), leaked=leaked)
-    return _allowed(rules, journal, site, head, found, protocol, verdict)
+    return _sendable(rules, journal, site, head, found, protocol, verdict)
 
 
 def _protocol(head: Head) -> str:
@@ -161,25 +162,53 @@ def _refused(
     return Prepared(head, found, verdict, "http1", error=error, facts=_marked(facts, leaked), leaked=leaked)
 
 
-def _allowed(
+def _sendable(
     rules: Rules, journal: Journal, site: Site, head: Head, found: Place, protocol: str, verdict: Verdict
 ) -> Prepared:
-    route = rules.policy.routes[verdict.route]
+    """What is allowed, or may be after an answer; what a later step would refuse anyway is a denial at once."""
+    route, asks = rules.policy.route(verdict.route), verdict.kind is Kind.ASK
     secret = route.auth.secret if route.auth else ""
     facts = _facts(rules, site, head, found, protocol, verdict)
     if secret:
         facts["secrets"] = (secret,)
-    try:
-        wire = _wire(rules, head, found, route, protocol)
-    except OperatorFault as fault:
-        denial = deny(fault.slug, f"{fault.what} {fault.hint}", verdict.rule)
-        return Prepared(
-            head, found, denial, protocol, route, facts=_facts(rules, site, head, found, protocol, denial)
-        )
+    denial = unreachable(route, found.target, verdict.rule) if asks else None
+    wire = b""
+    if denial is None:
+        try:
+            value = rules.secrets.get(secret)
+            wire = _wire(rules, head, found, route, protocol, value.reveal() if value else None, asks)
+        except OperatorFault as fault:
+            denial = deny(fault.slug, f"{fault.what} {fault.hint}", verdict.rule)
+    if denial is not None:
+        facts = _facts(rules, site, head, found, protocol, denial)
+        return Prepared(head, found, denial, protocol, route, facts=facts)
     target = found.target
     key = (target.scheme, target.host, target.port, secret, verdict.route)
+    if asks:
+        return Prepared(head, found, verdict, protocol, route, wire, key, secret, facts=facts)
     intent, outcome = _templates(rules, journal, facts)
     return Prepared(head, found, verdict, protocol, route, wire, key, secret, None, intent, outcome, facts)
+
+
+def unreachable(route: Route, target: Target, rule: str) -> Verdict | None:
+    """Why step 7 would refuse this target, as far as that is known without resolving a name (D09)."""
+    host = route.address.rpartition(":")[0].strip("[]") if route.address else target.host
+    if not is_address(host):
+        return None
+    kind = classify(host)
+    if kind.pinnable if route.address else kind.dialable:
+        return None
+    what = f"{host} is a {kind.value} address, which is reached only by a route with address:."
+    return deny(f"address.{kind.value}", what, rule)
+
+
+def shown_head(rules: Rules, prepared: Prepared) -> bytes:
+    """The head that would leave, with the placeholder where the secret goes; empty where nothing would leave."""
+    if prepared.route is None or prepared.place is None:
+        return b""
+    place, route = prepared.place, prepared.route
+    stands = rules.placeholders.get(prepared.secret, "") or f"<{prepared.secret}>"
+    return _wire(rules, prepared.head, place, route, prepared.protocol, stands.encode(), asks=True)
 
 
 def _templates(
@@ -199,27 +228,26 @@ def _templates(
     return found
 
 
-def _wire(rules: Rules, head: Head, found: Place, route: Route, protocol: str) -> bytes:
-    """The head as it leaves. Raises OperatorFault when the secret cannot be injected."""
+def _wire(
+    rules: Rules, head: Head, found: Place, route: Route, protocol: str, value: bytes | None, asks: bool
+) -> bytes:
+    """The head as it leaves, with this value of its secret; where it is held first, its Expect is met here.
+
+    Raises OperatorFault when the secret cannot be injected.
+    """
     named = rules.named_headers
     guarded = rules.guarded
     kept: list[tuple[bytes, bytes]] = []
-    for (name, value), written in zip(head.fields, head.names, strict=True):
+    for (name, text), written in zip(head.fields, head.names, strict=True):
         if name.replace("_", "-") in _HOP or name in head.dropped or (guarded and name in _UNREADABLE):
             continue
         if name not in named and _is_override(name):
             continue
-        if protocol == "websocket" and name in _SOCKET:
+        if (protocol == "websocket" and name in _SOCKET) or (asks and name == "expect"):
             continue
-        kept.append((written.encode("latin-1"), value.encode("latin-1")))
-    value = rules.secrets.get(route.auth.secret) if route.auth else None
+        kept.append((written.encode("latin-1"), text.encode("latin-1")))
     fields, query = prepare_headers(
-        kept,
-        found.query,
-        route.auth,
-        value.reveal() if value else None,
-        route.agent_credentials,
-        scheme=found.target.scheme,
+        kept, found.query, route.auth, value, route.agent_credentials, scheme=found.target.scheme
     )
     return _assemble(head, found, fields, query, protocol, guarded)
 
@@ -265,6 +293,7 @@ def _facts(rules: Rules, site: Site, head: Head, found: Place, protocol: str, ve
     """Record members that tell what was asked: names of query keys and headers, never their values."""
     coding = head.get("content-encoding")
     query = found.query
+    grant = rules.grants.get(verdict.grant)
     return {
         "entry": site.entry,
         "protocol": protocol,
@@ -279,6 +308,9 @@ def _facts(rules: Rules, site: Site, head: Head, found: Place, protocol: str, ve
         "rule": verdict.rule,
         "reason": verdict.reason,
         "findings": ("inspect.unseen-coding",) if coding not in (None, "identity") else (),
+        "ask": grant.ask if grant else "",
+        "grant": verdict.grant,
+        "approver": grant.approver if grant else "",
     }
 
 

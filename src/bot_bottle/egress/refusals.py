@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bot_bottle.egress.gateway import Gateway
 
 _SECRET_HITS = 3
-_TITLES = {
+TITLES = {
     400: "Malformed request", 408: "Too slow", 413: "Too large", 429: "Too many requests", 502: "Upstream failed",
            504: "Upstream too slow"}  # fmt: skip
 
@@ -56,6 +56,26 @@ class Refusals:
         error = (over.status, over.slug, over.what) if over.status != 403 else None
         self.deny(session, prepared._replace(verdict=verdict, facts=facts, error=error))
 
+    def excess(self, prepared: Prepared) -> Over | None:
+        """Limits of the route, before any record; an excess is a denial with its own reason."""
+        gateway, route = self.gateway, prepared.route
+        assert route is not None
+        limits, over = route.limits, None
+        if limits.requests_per_minute or limits.bottle_bytes:
+            over = gateway.rules.usage(route).refuses(limits, route.rule, gateway.loop.now)
+        over = self.excess_bytes(prepared, prepared.head.framing) or over
+        if route.host[0] == "*":
+            over = over or gateway.wildcards.refuses(prepared.key[1], whole=route.host == "*")
+        return over
+
+    def excess_bytes(self, prepared: Prepared, size: int) -> Over | None:
+        """Whether a body of so many bytes is too long for its route."""
+        route = prepared.route
+        allowed = (route.limits.request_bytes if route else 0) or self.gateway.limits.request_bytes
+        if not allowed or size <= allowed:
+            return None
+        return Over("limit.request-bytes", f"The request is longer than {allowed} bytes.", 413)
+
     def secret_hit(self) -> None:
         self._hits += 1
         if self._hits >= _SECRET_HITS:
@@ -70,7 +90,7 @@ class Refusals:
         request = f"{self.gateway.identity.run}/{number}"
         if verdict is not None:
             return answer.denial(verdict, request=request, shape=shape)
-        title = _TITLES.get(status, "Failed")
+        title = TITLES.get(status, "Failed")
         return answer.fault(status, slug, title, hint=what, rule=prepared.verdict.rule, request=request, shape=shape)
 
     def refuse(self, session: Session, status: int, slug: str, what: str) -> None:
@@ -106,7 +126,7 @@ class Refusals:
 
     def _close_with(self, session: Session, status: int, slug: str, what: str) -> None:
         session.hold()
-        reply = answer.fault(status, slug, _TITLES.get(status, "Refused"), hint=what)
+        reply = answer.fault(status, slug, TITLES.get(status, "Refused"), hint=what)
         if not getattr(session.leg, "up", True) or not self.note(
             session.site, slug, what, lambda: session.answer(reply)
         ):

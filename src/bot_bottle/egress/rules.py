@@ -4,6 +4,8 @@ Holds the only references to secret values in the gateway besides the heads that
 """
 
 import contextlib
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bot_bottle.base.secret import Secret
@@ -11,8 +13,9 @@ from bot_bottle.egress.limits import Spent
 from bot_bottle.egress.messages import Secrets
 from bot_bottle.inspect.needles import Needle, needles
 from bot_bottle.inspect.scrub import Scrubber
-from bot_bottle.policy.decide import Compiled, compile, matched_headers
+from bot_bottle.policy.decide import Compiled, compile, matched_headers, with_grants
 from bot_bottle.policy.effective import Policy, Route
+from bot_bottle.policy.grants import Grant
 
 if TYPE_CHECKING:
     from bot_bottle.egress.records import Template
@@ -21,12 +24,20 @@ if TYPE_CHECKING:
 
 class Rules:
     """One revision. replies: answer heads decided already, by their bytes; templates: intent and outcome by all that
-    they say. Nothing prepared outlives its rules."""
+    they say; grants: by id, those that hold now. Nothing prepared outlives its rules, or a change of grants."""
 
-    def __init__(self, policy: Policy, secrets: Secrets, spent: dict[str, Spent] | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        secrets: Secrets,
+        spent: dict[str, Spent] | None = None,
+        grants: Mapping[str, Grant] = MappingProxyType({}),
+    ) -> None:
         self.policy = policy
-        self.compiled: Compiled = compile(policy)
+        self.grants = grants
+        self.compiled: Compiled = compile(policy, tuple(grants.values()))
         self.matched = matched_headers(self.compiled)
+        self.placeholders = secrets.placeholders
         self.secrets = {name: Secret(name, value) for name, value in secrets.values.items() if value}
         self.scrubber = Scrubber(_needles(secrets))
         self.replies: dict[bytes, Plan] = {}
@@ -35,6 +46,11 @@ class Rules:
         self.named_headers = frozenset(
             header.name for route in policy.routes for match in route.matches for header in match.headers
         )
+
+    def grant(self, grants: Mapping[str, Grant]) -> None:
+        """Decides by these grants from now on."""
+        self.grants = grants
+        self.compiled = with_grants(self.compiled, tuple(grants.values()))
 
     @property
     def guarded(self) -> bool:

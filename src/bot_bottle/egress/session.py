@@ -185,6 +185,13 @@ class Session:
         self.closing = True
         self._buffer = b""
 
+    def abandon(self) -> None:
+        """Nobody takes the rest of the request's body any more; an answer of ours follows."""
+        self.exchange = None
+        self.owing = True
+        if self.state == BODY:
+            self.state = DRAIN
+
     def answer(self, answer: Answer, method: str = "") -> None:
         """An answer of ours to the current request, whose body is drained or done."""
         unread = self.state in (BODY, DRAIN)

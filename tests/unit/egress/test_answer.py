@@ -5,8 +5,8 @@ import json
 import h11
 import pytest
 
-from bot_bottle.egress.answer import Answer, denial, fault, upgrade_required
-from bot_bottle.policy.verdict import Kind, Verdict, deny
+from bot_bottle.egress.answer import Answer, AskNote, denial, fault, upgrade_required
+from bot_bottle.policy.verdict import deny
 
 VERDICT = deny("policy.no-route", "Add a route for api.example.com to the bottle.", "dev/example")
 
@@ -35,9 +35,13 @@ def test_a_denial_is_problem_details() -> None:
     assert told["hint"] in told["detail"]
 
 
-def test_an_ask_says_that_approval_is_needed() -> None:
-    answer = denial(Verdict(Kind.ASK, "dev/x", "policy.ask", "Ask your person."))
-    assert json.loads(answer.body)["title"] == "Approval needed"
+def test_the_end_of_an_ask_says_how_to_come_back() -> None:
+    note = AskNote("ask-1", "ask-1", "2026-01-01T00:00:00Z")
+    for shape in ("", "anthropic"):
+        body = json.loads(fault(403, "ask.expired", "Nobody answered", ask=note, shape=shape).body)
+        problem = body.get("bot_bottle", body)
+        assert [problem[name] for name in ("ask", "retry", "deadline")] == list(note)
+    assert "ask" not in json.loads(denial(VERDICT).body)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bot_bottle.audit import compare, export, hostlog, levels, sealer
+from bot_bottle.audit import compare, hostlog, levels, sealer
 from bot_bottle.audit.checkpoint import HOST, run_origin
 from bot_bottle.audit.encode import MAX_LINE, decode, encode
+from bot_bottle.audit.entries import entry
+from bot_bottle.audit.formats import csv as csv_format
 from bot_bottle.audit.hostlog import HostLog
 from bot_bottle.audit.keys import LogKey
 from bot_bottle.audit.purge import purge
@@ -416,7 +418,9 @@ def test_d17_a_purge_is_signed_and_a_vanished_bundle_is_no_purge(sealed: str, tm
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "=cmd|' /C calc'!A0", "＝1"])
 def test_d18_csv_holds_no_formula(text: str) -> None:
     line = encode(record(path=text, reason=text, headers=(text,), matched={text: text}))
-    rows = list(csv.reader(io.StringIO(b"".join(export.csv_rows([(0, [line])])).decode())))
+    out = io.BytesIO()
+    csv_format.FORMAT.write([entry("r", 0, line)], out)
+    rows = list(csv.reader(io.StringIO(out.getvalue().decode())))
     assert len(rows) == 2
     for cell in rows[1]:
         assert not cell.lstrip().startswith(("=", "+", "-", "@", "＝")), cell
@@ -424,7 +428,7 @@ def test_d18_csv_holds_no_formula(text: str) -> None:
         assert "\r" not in cell
     names = rows[0]
     assert rows[1][names.index("path")].startswith("'"), "the apostrophe makes it text"
-    assert export.cell("https://a/") == "https://a/", "positive control: other texts are as they were"
+    assert csv_format.cell("https://a/") == "https://a/", "positive control: other texts are as they were"
 
 
 def test_d18_no_field_of_a_stranger_makes_a_long_line(monkeypatch: pytest.MonkeyPatch) -> None:

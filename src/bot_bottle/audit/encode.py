@@ -66,7 +66,7 @@ def decode(line: bytes) -> Record:
 def _encode_cut(record: Record) -> bytes:
     limit = BODY_PIECE if record.kind == Kind.BODY else MAX_TEXT
     while True:
-        line = _ascii(_encoder.encode(_shortened(record, limit))) + b"\n"
+        line = ascii_line(_encoder.encode(_shortened(record, limit))) + b"\n"
         if len(line) <= MAX_LINE:
             return line
         limit //= 2
@@ -96,7 +96,8 @@ def _text(text: str, limit: int) -> str:
     return cut(text.encode("utf-8", "backslashreplace").decode(), limit)
 
 
-def _ascii(line: bytes) -> bytes:
+def ascii_line(line: bytes) -> bytes:
+    """The same JSON in printable ASCII."""
     if line.isascii() and b"\x7f" not in line:
         return line
     return _UNSAFE.sub(_escape, line.decode()).encode("ascii")

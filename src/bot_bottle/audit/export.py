@@ -1,56 +1,61 @@
-"""Records for other programs: JSON lines as they were written, or CSV that no spreadsheet executes (D18, B73)."""
+"""Which entries an export holds: one log or all, with the filters of `log search`. A stream: nothing is kept."""
 
-import csv
-import io
+import os
 from collections.abc import Iterable, Iterator
 
-from bot_bottle.audit.encode import decode
-from bot_bottle.audit.reader import Batch
-from bot_bottle.audit.record import Record
-from bot_bottle.base.errors import AuditFault
-from bot_bottle.base.text import visible
+import msgspec
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
-_FIELDS = Record.__struct_fields__
+from bot_bottle.audit.entries import HOST_NAME, Entry, entries
+from bot_bottle.audit.formats.parts import place_of
+from bot_bottle.base.home import Home
 
 
-def jsonl(batches: Iterable[Batch]) -> Iterator[bytes]:
-    """The very lines; those that are no record are left out (verify names them)."""
-    for _, lines in batches:
-        for line in lines:
-            try:
-                decode(line)
-            except AuditFault:
-                continue
-            yield line
+class Wish(msgspec.Struct, frozen=True):
+    """What is wanted; empty means any. host: exact, or ``*.suffix``. since, until: wall ns, until exclusive.
+    label, bottle, agent: exact."""
+
+    kinds: tuple[str, ...] = ()
+    host: str = ""
+    verdict: str = ""
+    rule: str = ""
+    bottle: str = ""
+    label: str = ""
+    agent: str = ""
+    since: int = 0
+    until: int = 0
+
+    def takes(self, entry: Entry) -> bool:
+        """Whether an entry is wanted."""
+        record = entry.record
+        exact = ((self.verdict, record.verdict), (self.rule, record.rule), (self.bottle, record.bottle))
+        exact += ((self.label, record.label), (self.agent, record.agent))
+        if any(wish and wish != found for wish, found in exact) or (self.kinds and record.kind not in self.kinds):
+            return False
+        if record.time < self.since or (self.until and record.time >= self.until):
+            return False
+        return not self.host or _is_host(self.host, place_of(record.target).host)
 
 
-def csv_rows(batches: Iterable[Batch]) -> Iterator[bytes]:
-    """RFC 4180, every cell quoted, first the number of the record."""
-    yield _row(["number", *_FIELDS])
-    for start, lines in batches:
-        for number, line in enumerate(lines, start):
-            try:
-                record = decode(line)
-            except AuditFault:
-                continue
-            yield _row([str(number), *(cell(getattr(record, name)) for name in _FIELDS)])
+def _is_host(wish: str, host: str) -> bool:
+    return host.endswith(wish[1:]) if wish.startswith("*.") else host == wish
 
 
-def cell(value: object) -> str:
-    """Text of one cell. A text that a spreadsheet would take for a formula gets an apostrophe in front."""
-    if isinstance(value, int | float):
-        return f"{value}"
-    if isinstance(value, dict):
-        value = "; ".join(f"{key}: {text}" for key, text in value.items())  # pyright: ignore[reportUnknownVariableType]
-    elif isinstance(value, tuple):
-        value = "; ".join(str(item) for item in value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    raw = str(value)
-    text = visible(raw, 1 << 20)
-    return f"'{text}" if raw.lstrip().startswith(_FORMULA) or raw[:1] in _FORMULA else text
+def wanted(found: Iterable[Entry], wish: Wish) -> Iterator[Entry]:
+    """The entries that are wanted, in their order."""
+    return (entry for entry in found if wish.takes(entry))
 
 
-def _row(cells: list[str]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow(cells)
-    return out.getvalue().encode()
+def logs(home: Home) -> list[tuple[str, str]]:
+    """(name, directory) of every log: the host's first, then the runs in the order of their ids, which is time."""
+    try:
+        runs = sorted(entry.name for entry in os.scandir(home.run_logs) if entry.is_dir(follow_symlinks=False))
+    except FileNotFoundError:
+        runs = []
+    host = [(HOST_NAME, home.host_log)] if os.path.isdir(home.host_log) else []
+    return host + [(run, home.run_log(run)) for run in runs]
+
+
+def all_entries(home: Home) -> Iterator[Entry]:
+    """Everything that this home has recorded, log by log."""
+    for name, directory in logs(home):
+        yield from entries(directory, name)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import click
 import msgspec
 
-from bot_bottle.audit import export, keys, proof
+from bot_bottle.audit import keys, proof
 from bot_bottle.audit.encode import decode
 from bot_bottle.audit.index import Index, Query
 from bot_bottle.audit.reader import LogReader
@@ -22,6 +22,7 @@ from bot_bottle.base.home import locate
 from bot_bottle.base.sizes import duration
 from bot_bottle.base.text import visible
 from bot_bottle.cli.log_check import check_own, directory_of, remember, reports_of
+from bot_bottle.cli.log_export import command as export_command
 from bot_bottle.cli.log_text import one_line, report_lines
 
 BAD = 7
@@ -33,6 +34,9 @@ _log = click.argument("log", required=False, default="")
 @click.group(name="log")
 def command() -> None:
     """Read, search, verify and export the record. LOG is a run id, a label (its newest run) or `host`."""
+
+
+command.add_command(export_command)
 
 
 @command.command()
@@ -131,21 +135,6 @@ def record_at(directory: str, number: int) -> bytes:
             return batch[number - start]
         break
     raise UsageFault("log.no-record", f"The log has no record {number}.", "It was purged, or is not written yet.")
-
-
-@command.command(name="export")
-@_log
-@click.option("--format", "form", default="jsonl", show_default=True, type=click.Choice(["jsonl", "csv"]))
-@click.option("-o", "--output", default="-", type=click.Path(dir_okay=False), help="File instead of standard output.")
-@_json
-def export_(log: str, form: str, output: str, as_json: bool) -> None:
-    """Write all records of LOG as JSON lines or CSV (formulas made harmless)."""
-    directory, _ = directory_of(locate(os.environ), log)
-    batches = LogReader(directory).batches()
-    rows = export.csv_rows(batches) if form == "csv" and not as_json else export.jsonl(batches)
-    with click.open_file(output, "wb") as file:
-        for row in rows:
-            file.write(row)
 
 
 @command.command(name="verify")

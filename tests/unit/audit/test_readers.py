@@ -1,5 +1,6 @@
 """Reader, proof, purge, index, export."""
 
+import io
 import os
 import sqlite3
 from pathlib import Path
@@ -8,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot_bottle.audit import export, proof
+from bot_bottle.audit import proof
 from bot_bottle.audit.checkpoint import run_origin
 from bot_bottle.audit.encode import decode, encode
+from bot_bottle.audit.entries import entries
+from bot_bottle.audit.formats.registry import format_of
 from bot_bottle.audit.hostlog import HostLog
 from bot_bottle.audit.index import Index, Query
 from bot_bottle.audit.keys import LogKey
@@ -202,9 +205,12 @@ def test_a_purge_empties_the_index_too(filled, make, tmp_path) -> None:
 
 
 def test_exports_hold_every_record(home: Home) -> None:
-    lines = list(export.jsonl(LogReader(home.run_log("r2")).batches()))
+    written = {name: io.BytesIO() for name in ("jsonl", "csv")}
+    for name, file in written.items():
+        format_of(name).write(entries(home.run_log("r2"), "r2"), file)
+    lines = written["jsonl"].getvalue().splitlines(keepends=True)
     assert len(lines) == 302
     assert decode(lines[7]).target == "https://api.example.com:443"
-    rows = list(export.csv_rows(LogReader(home.run_log("r2")).batches()))
+    rows = written["csv"].getvalue().splitlines()
     assert len(rows) == 303
-    assert rows[0].startswith(b'"number","v","kind"')
+    assert rows[0].startswith(b'"log","number","v","kind"')

@@ -1,0 +1,102 @@
+"""What exactly an agent asks for with `request_access`; what no answer could allow is refused at once (B74). Pure."""
+
+import re
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from bot_bottle.egress.mcp.answers import Result, refused, url_text
+from bot_bottle.egress.mcp.catalogue import RequestAccess
+from bot_bottle.policy.addresses import classify
+from bot_bottle.policy.decide import ASK, NO_HOST, NO_MATCH, NO_PORT, Compiled, decide
+from bot_bottle.policy.grants import DEFAULT
+from bot_bottle.policy.hosts import INSIDE, canonical_host, is_address, is_inside
+from bot_bottle.policy.paths import canonical_path
+from bot_bottle.policy.verdict import Kind, Request, Target, Verdict
+from bot_bottle.supervise.model import Wanted
+
+_METHOD = re.compile(r"[A-Z][A-Z-]{0,31}\Z")
+_PORTS = {"http": 80, "https": 443}
+_UNNAMED = (NO_HOST, NO_PORT, NO_MATCH)
+
+
+class Found(NamedTuple):
+    """rule: the ask route that covers it, or `DEFAULT`. reason, hint: why it is not allowed now."""
+
+    wanted: Wanted
+    rule: str
+    reason: str
+    hint: str
+
+
+def wanted(compiled: Compiled, arguments: RequestAccess) -> Found | Result:
+    """The question to a person, or the answer where none is needed or none could help."""
+    try:
+        target, path = _place(arguments)
+        methods = _methods(arguments.methods)
+    except ValueError as fault:
+        return refused(f"{str(fault).capitalize()}.")
+    if is_inside(target.host):
+        return refused(f"{INSIDE} is this bottle's own name; nothing of it needs a permission.")
+    if is_address(target.host) and not classify(target.host).dialable:
+        what = f"{target.host} is a {classify(target.host).value} address, which no answer can open."
+        return Result("refused", what, {"reason": f"address.{classify(target.host).value}"}, error=True)
+    return _judged(compiled, target, path, methods)
+
+
+def _judged(compiled: Compiled, target: Target, path: str, methods: tuple[str, ...]) -> Found | Result:
+    verdicts = [decide(compiled, Request(target, method, path)) for method in methods]
+    wrong = next((one for one in verdicts if one.kind is Kind.DENY and one.reason not in _UNNAMED), None)
+    if wrong is not None:
+        data: dict[str, object] = {"rule": wrong.rule, "reason": wrong.reason}
+        return Result("refused", f"No person is asked: {wrong.hint}", data, error=True)
+    open_ones = [one for one in verdicts if one.kind is not Kind.ALLOW]
+    if not open_ones:
+        url = url_text(target, path)
+        return Result("allowed", "This is allowed already. Send the request.", {"url": url, "methods": list(methods)})
+    rules = {one.rule if one.reason == ASK else DEFAULT for one in open_ones}
+    if len(rules) > 1:
+        return refused("Different rules decide about these methods; ask for each of them alone.")
+    first = open_ones[0]
+    asked = Wanted(target=target, path=path, methods=methods, secrets=_secrets(compiled, first))
+    return Found(asked, rules.pop(), first.reason, first.hint)
+
+
+def _secrets(compiled: Compiled, verdict: Verdict) -> tuple[str, ...]:
+    """Names of what the gateway would put in: for the person, never for the agent."""
+    auth = compiled.policy.route(verdict.route).auth if verdict.reason == ASK else None
+    return (auth.secret,) if auth is not None else ()
+
+
+def _place(arguments: RequestAccess) -> tuple[Target, str]:
+    """Raises ValueError."""
+    if bool(arguments.url) == bool(arguments.host):
+        raise ValueError("give either a url or a host")
+    if not arguments.url:
+        port = arguments.port or _PORTS[arguments.scheme]
+        return Target(arguments.scheme, canonical_host(arguments.host), port), canonical_path(arguments.path)
+    return parse_url(arguments.url)
+
+
+def parse_url(text: str) -> tuple[Target, str]:
+    """Target and canonical path of an absolute http(s) URL, without query and fragment. Raises ValueError."""
+    if any(c <= " " or c == "\x7f" for c in text):
+        raise ValueError("a URL holds no space or control character")
+    parts = urlsplit(text)
+    if parts.scheme not in _PORTS or not parts.netloc:
+        raise ValueError("a URL begins with https:// or http:// and a host")
+    if "@" in parts.netloc:
+        raise ValueError("a URL holds no user name or password here")
+    host = parts.netloc if parts.port is None else parts.netloc.rpartition(":")[0]
+    port = parts.port if parts.port is not None else _PORTS[parts.scheme]
+    if not port:
+        raise ValueError("a port is a number from 1 to 65535")
+    return Target(parts.scheme, canonical_host(host.removesuffix(":")), port), canonical_path(parts.path or "/")
+
+
+def _methods(asked: list[str]) -> tuple[str, ...]:
+    methods = tuple(sorted({method.upper() for method in asked})) or ("GET",)
+    if not all(_METHOD.match(method) for method in methods):
+        raise ValueError("a method is a word like GET or POST")
+    if "CONNECT" in methods:
+        raise ValueError("CONNECT is no method of a request that could be allowed")
+    return methods

@@ -14,13 +14,17 @@ from bot_bottle.base.text import visible
 from bot_bottle.policy.verdict import Verdict
 
 _PHRASES = {
+    200: "OK",
+    202: "Accepted",
     400: "Bad Request",
     403: "Forbidden",
     404: "Not Found",
+    405: "Method Not Allowed",
     408: "Request Timeout",
     411: "Length Required",
     413: "Content Too Large",
     414: "URI Too Long",
+    415: "Unsupported Media Type",
     417: "Expectation Failed",
     421: "Misdirected Request",
     426: "Upgrade Required",
@@ -60,7 +64,7 @@ _LIMIT = 300
 
 class Problem(msgspec.Struct, omit_defaults=True):
     """RFC 9457 problem details and our members. instance: the request id, as in the log. ask, retry, deadline: as in
-    `AskNote`."""
+    `AskNote`. how: in which way the agent can ask a person."""
 
     type: str
     title: str
@@ -73,6 +77,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
     ask: str = ""
     retry: str = ""
     deadline: str = ""
+    how: str = ""
 
 
 class AskNote(NamedTuple):
@@ -103,22 +108,24 @@ class Answer:
         return "\r\n".join([*lines, "", ""]).encode("ascii", "replace") + (b"" if head_only else self.body)
 
 
-def denial(verdict: Verdict, *, request: str = "", shape: str = "") -> Answer:
-    """403 for a denial. request: id as in the log; shape: of `Policy.model_hosts`, or ""."""
+def denial(verdict: Verdict, *, request: str = "", shape: str = "", how: str = "") -> Answer:
+    """403 for a denial. request: id as in the log; shape: of `Policy.model_hosts`, or ""; how: to ask a person."""
     return fault(
-        403, verdict.reason, "Denied by policy", hint=verdict.hint, rule=verdict.rule, request=request, shape=shape
-    )
+        403, verdict.reason, "Denied by policy", hint=verdict.hint, rule=verdict.rule, request=request, shape=shape,
+        how=how,
+    )  # fmt: skip
 
 
 def fault(
     status: int, reason: str, title: str, *, hint: str = "", rule: str = "", request: str = "", shape: str = "",
-    ask: AskNote = _NO_ASK,
+    ask: AskNote = _NO_ASK, how: str = "",
 ) -> Answer:  # fmt: skip
     """Any answer of ours: 400, 403, 413, 429, 502, 504. reason: stable slug; title, hint: sentences for people."""
     reason, title, hint = visible(reason, _LIMIT), visible(title, _LIMIT), visible(hint, _LIMIT)
     rule, request = visible(rule, _LIMIT), visible(request, 128)
-    detail = " ".join(part for part in (f"bot-bottle: {title} ({reason}).", hint) if part)
-    problem = Problem(f"urn:bot-bottle:problem:{reason}", title, status, detail, request, rule, reason, hint, *ask)
+    detail = " ".join(part for part in (f"bot-bottle: {title} ({reason}).", hint, how) if part)
+    kind = f"urn:bot-bottle:problem:{reason}"
+    problem = Problem(kind, title, status, detail, request, rule, reason, hint, *ask, how)
     body = _vendor(shape, problem)
     kind = "application/problem+json" if body is None else "application/json"
     extra = (("retry-after", "1"),) if status in (429, 503) else ()

@@ -122,6 +122,7 @@ class Asking(Refusals):
             _TITLES.get(state) or TITLES.get(status, "Denied by policy"),
             f"{what} {_AGAIN}" if retry else what,
         )
+        self.remember(prepared, held.number, status, slug, hint)
         reply = answer.fault(status, slug, title, hint=hint, rule=held.rule, request=request, shape=shape, ask=note)
         self._settle(held, prepared, lambda: held.session.answer(reply, prepared.head.method))
 

@@ -53,7 +53,7 @@ class _Place:
 
 
 class Asks:
-    """Numbers are those of `Gateway.next_number`. tell: sends a message to the keeper."""
+    """Numbers are those of `Gateway.next_number`. tell: sends a message to the keeper. listener: hears each word."""
 
     def __init__(self, loop: Loop, limits: Limits, tell: Callable[[GatewayToKeeper], None]) -> None:
         self._loop = loop
@@ -62,6 +62,7 @@ class Asks:
         self._bucket = Bucket(limits.asks, limits.held)
         self._places: dict[int, _Place] = {}
         self.count = 0
+        self.listener: Callable[[AskOpened | Settled], None] = _ignore
 
     def __len__(self) -> int:
         """How many wait, or are still being received."""
@@ -113,6 +114,7 @@ class Asks:
         place = self._places.get(message.number)
         if place is not None and place.asked:
             place.ask = message.ask
+            self.listener(message)
             self._time(message.number, place, max(0.0, (message.deadline - time.time_ns()) / 1e9))
             place.waiter.opened(message)
 
@@ -120,6 +122,7 @@ class Asks:
         place = self._places.get(message.number)
         if place is not None and place.asked:
             self._take(message.number)
+            self.listener(message)
             place.waiter.settled(message)
 
     def _time(self, number: int, place: _Place, seconds: float) -> None:
@@ -134,10 +137,16 @@ class Asks:
             return
         self._tell(Withdrawn(number=number))
         what = "Nobody answered in time."
-        place.waiter.settled(Settled(number, place.ask, allow=False, state="expired", slug="ask.expired", what=what))
+        expired = Settled(number, place.ask, allow=False, state="expired", slug="ask.expired", what=what)
+        self.listener(expired)
+        place.waiter.settled(expired)
 
     def _take(self, number: int) -> _Place | None:
         place = self._places.pop(number, None)
         if place is not None and place.timer is not None:
             place.timer.cancel()
         return place
+
+
+def _ignore(_message: AskOpened | Settled) -> None:
+    return None

@@ -8,10 +8,12 @@ from bot_bottle.audit.record import Kind as RecordKind
 from bot_bottle.egress.asks import Asks
 from bot_bottle.egress.flow import Flow
 from bot_bottle.egress.grants import LiveGrants
-from bot_bottle.egress.inside import Nothing, Service
+from bot_bottle.egress.inside import Service
 from bot_bottle.egress.leaves import Leaves, Trust
 from bot_bottle.egress.limits import Gauges, Spent, Wildcards
 from bot_bottle.egress.loop import Loop
+from bot_bottle.egress.mcp.denials import Denials
+from bot_bottle.egress.mcp.server import Inside
 from bot_bottle.egress.messages import Configure, Counters, Frozen, GatewayToKeeper, Mint, Secrets
 from bot_bottle.egress.names import SyntheticNames
 from bot_bottle.egress.prepare import Prepared
@@ -81,7 +83,8 @@ class Gateway:
         self.clients: set[Client] = set()
         self.spool = Spool(spool, _SPOOL // PIECE)
         self.asks = Asks(loop, config.limits, tell)
-        self.inside: Service = Nothing()
+        self.denials = Denials()
+        self.inside: Service = Inside(self)
         self.flow = Flow(self)
         self._memos: dict[Site, dict[bytes, Prepared]] = {}
         self._number = config.next_request

@@ -4,12 +4,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bot_bottle.audit.record import Kind as RecordKind
+from bot_bottle.base.text import visible
 from bot_bottle.egress import answer
 from bot_bottle.egress.limits import Over
+from bot_bottle.egress.mcp import words
+from bot_bottle.egress.mcp.answers import url_text
+from bot_bottle.egress.mcp.denials import Denial
 from bot_bottle.egress.prepare import Prepared
 from bot_bottle.egress.session import Session
 from bot_bottle.egress.target import Site
 from bot_bottle.egress.wire.http1 import Malformed
+from bot_bottle.policy.decide import NO_HOST, NO_MATCH, NO_PORT
 from bot_bottle.policy.hosts import bracketed
 from bot_bottle.policy.verdict import Kind, Verdict, deny
 
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
     from bot_bottle.egress.gateway import Gateway
 
 _SECRET_HITS = 3
+_LIFTED = (NO_HOST, NO_PORT, NO_MATCH)
 TITLES = {
     400: "Malformed request", 408: "Too slow", 413: "Too large", 429: "Too many requests", 502: "Upstream failed",
            504: "Upstream too slow"}  # fmt: skip
@@ -88,10 +94,28 @@ class Refusals:
         """Our answer in the shape of the host."""
         shape = self.gateway.rules.shape(prepared.place.target.host) if prepared.place else ""
         request = f"{self.gateway.identity.run}/{number}"
+        self.remember(prepared, number, status, slug, what)
         if verdict is not None:
-            return answer.denial(verdict, request=request, shape=shape)
+            how = "" if shape else self._how(prepared, slug)
+            return answer.denial(verdict, request=request, shape=shape, how=how)
         title = TITLES.get(status, "Failed")
         return answer.fault(status, slug, title, hint=what, rule=prepared.verdict.rule, request=request, shape=shape)
+
+    def remember(self, prepared: Prepared, number: int, status: int, slug: str, what: str) -> None:
+        """For an agent that asks why by the number of its request."""
+        place = prepared.place
+        denial = Denial(
+            prepared.head.method, place.target if place else None, place.path if place else "", prepared.protocol,
+            status, slug, prepared.verdict.rule, what,
+        )  # fmt: skip
+        self.gateway.denials.add(number, denial)
+
+    def _how(self, prepared: Prepared, slug: str) -> str:
+        """How to ask a person for what no route names."""
+        place = prepared.place
+        if slug not in _LIFTED or place is None:
+            return ""
+        return words.how_to_ask(visible(prepared.head.method, 32), url_text(place.target, place.path))
 
     def refuse(self, session: Session, status: int, slug: str, what: str) -> None:
         """A connection that never came to a request: recorded, answered, closed."""

@@ -1,4 +1,4 @@
-"""Pages: templates with autoescape, the session's own token, the nonce of this reply; forms; operations called by pages.
+"""Pages: templates with autoescape, the session's own token, the nonce of this reply; forms; operations for pages.
 
 Every value that a template prints goes through `shown` first (B73): no control, bidi or zero-width character of a
 stranger reaches a page, whatever the template forgot. Markup is only what a macro of ours made.
@@ -102,10 +102,23 @@ def shown(value: object) -> object:
     return value
 
 
+class Named(jinja2.StrictUndefined):
+    """Printing a name that nobody gave is a bug, told at once; it may be asked about, and an ``if`` without ``else``
+    prints nothing."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        if self._undefined_name is None and (self._undefined_hint or "").startswith("the inline if-expression"):
+            return ""
+        return super().__str__()
+
+
 @cache
 def environment() -> jinja2.Environment:
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, finalize=shown, undefined=jinja2.StrictUndefined,
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, finalize=shown, undefined=Named,
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
     made.filters.update(FILTERS)

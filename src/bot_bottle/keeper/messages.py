@@ -182,7 +182,8 @@ class RenewSecret(Frame, tag="renewsecret"):
 
 class AnswerAsk(Frame, tag="answerask"):
     """A person's answer to an ask of this bottle, or of one that has ended. Answered by Answered or Refused.
-    id and at of the answer are the keeper's to give; the uid of the peer is recorded beside the approver."""
+    id and at of the answer are the keeper's to give; the uid of the peer is recorded beside the approver.
+    shown: for `always`, `leaf.Proposal.before` of the diff that they saw, "" for none."""
 
     ask: str
     request: str
@@ -192,6 +193,7 @@ class AnswerAsk(Frame, tag="answerask"):
     seconds: int = 0
     reason: str = ""
     break_glass: bool = False
+    shown: str = ""
 
 
 class ShowAsk(Frame, tag="showask"):

@@ -125,7 +125,8 @@ def _is_given(route: Route) -> bool:
 
 def _one_more(old: BottleFile, new: BottleFile, route: model.Route) -> bool:
     egress = msgspec.structs.replace(old.bottle.egress, routes=[*old.bottle.egress.routes, route])
-    return new.bottle == msgspec.structs.replace(old.bottle, egress=egress) and new.notes.strip("\n") == old.notes.strip("\n")
+    bottle = msgspec.structs.replace(old.bottle, egress=egress)
+    return new.bottle == bottle and new.notes.strip("\n") == old.notes.strip("\n")
 
 
 def _diff(path: str, before: bytes, after: bytes) -> str:

@@ -248,9 +248,7 @@ def _told(path: str) -> Generator[None]:
     except sqlite3.OperationalError as error:
         raise _fault(path, error) from None
     except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
-        what = f"{path} is damaged: {error}."
-        hint = "Move it away: asks and grants start anew, what was recorded is in the logs."
-        raise HostFault("approvals.damaged", what, hint) from None
+        raise _damaged(path, error) from None
     except OSError as error:
         raise HostFault("approvals.unusable", f"{path} cannot be opened: {error.strerror}.", "") from None
 
@@ -266,7 +264,14 @@ def _fault(path: str, error: sqlite3.OperationalError) -> HostFault:
         return HostFault("approvals.recovering", what, "The next bottle that starts mends it.")
     if name in ("SQLITE_FULL", "SQLITE_READONLY") or name.startswith("SQLITE_IOERR"):
         return HostFault("approvals.unwritable", f"{path} cannot be written: {error}.", "Free space, check the disk.")
+    if name == "SQLITE_ERROR":  # no such table, unsupported file format: the file is not what we wrote
+        return _damaged(path, error)
     return HostFault("approvals.unusable", f"{path} cannot be used: {error}.", "")
+
+
+def _damaged(path: str, error: Exception) -> HostFault:
+    hint = "Move it away: asks and grants start anew, what was recorded is in the logs."
+    return HostFault("approvals.damaged", f"{path} is damaged: {error}.", hint)
 
 
 def _conditions(query: AskQuery) -> tuple[str, list[object]]:

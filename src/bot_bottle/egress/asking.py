@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 
 _RETRY = ("expired", "ended")
 _AGAIN = "If a person says yes later, the same request goes through when it is sent again within 10 minutes of that."
-_TITLES = {
-    "denied": "Denied by a person", "expired": "Nobody answered in time", "ended": "Nobody answered",
-    "refused": "Not asked",
-}  # fmt: skip
+_ENDS = {
+    "denied": ("Denied by a person", "A person said no."),
+    "expired": ("Nobody answered in time", "Nobody answered before the deadline, and silence means no."),
+    "ended": ("Nobody answered", "The bottle that asked has ended."),
+    "refused": ("Not asked", "The request was not put to a person."),
+}
+"""Title, and the sentence where the keeper has none, by the state of the ask."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _UNSAID = 600_000_000_000
 """How long a yes opens a flow whose end the keeper did not say, ns."""
@@ -113,17 +116,16 @@ class Asking(Refusals):
     def refuse_held(self, held: Held, slug: str, what: str, status: int = 403, said: Settled | None = None) -> None:
         """One record, then our answer; with a way to come back where a late yes may still be given."""
         state = said.state if said is not None else ""
+        title, plain = _ENDS.get(state, (TITLES.get(status, "Denied by policy"), ""))
         retry = held.ask if state in _RETRY else ""
         note = answer.AskNote(held.ask, retry, when(held.deadline))
         prepared = self._denied(held, slug, said.approver if said is not None else "")
         shape = self.gateway.rules.shape(prepared.place.target.host) if prepared.place else ""
-        request = f"{self.gateway.identity.run}/{held.number}"
-        title, hint = (
-            _TITLES.get(state) or TITLES.get(status, "Denied by policy"),
-            f"{what} {_AGAIN}" if retry else what,
-        )
-        self.remember(prepared, held.number, status, slug, hint)
-        reply = answer.fault(status, slug, title, hint=hint, rule=held.rule, request=request, shape=shape, ask=note)
+        self.remember(prepared, held.number, status, slug, what or plain)
+        reply = answer.fault(
+            status, slug, title, hint=what or plain, rule=held.rule, shape=shape, ask=note, how=_AGAIN if retry else "",
+            request=f"{self.gateway.identity.run}/{held.number}",
+        )  # fmt: skip
         self._settle(held, prepared, lambda: held.session.answer(reply, prepared.head.method))
 
     def withdrawn(self, held: Held) -> None:

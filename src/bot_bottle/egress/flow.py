@@ -47,6 +47,8 @@ class Flow(Asking):
             self.limited(session, "arrivals")
             return
         # 2, 3, 4 Target, verdict and the agent's own bytes; 8 what will leave. Pure in the bytes, so remembered.
+        if session.epoch != gateway.epoch:
+            session.renew()
         prepared = session.memo.get(raw)
         if prepared is None:
             prepared = prepare(gateway.rules, gateway.journal, session.site, raw, gateway.limits.head_fields)
@@ -204,6 +206,7 @@ class Flow(Asking):
             if self._remembered > _MEMO_BYTES:
                 self.gateway.forget_heads()
                 self._remembered = len(raw)
+                return
             if len(memo) >= _MEMO:
                 memo.clear()
             memo[raw] = prepared

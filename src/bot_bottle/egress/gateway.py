@@ -1,8 +1,11 @@
 """Everything of one gateway in one place: wiring, the once-a-second sweep, freeze, reload, the end."""
 
 import socket
+import time
 from collections.abc import Callable, Set
 from typing import Protocol
+
+import msgspec
 
 from bot_bottle.audit.record import Kind as RecordKind
 from bot_bottle.egress.asks import Asks
@@ -86,6 +89,7 @@ class Gateway:
         self.denials = Denials()
         self.inside: Service = Inside(self)
         self.flow = Flow(self)
+        self.epoch = 0
         self._memos: dict[Site, dict[bytes, Prepared]] = {}
         self._number = config.next_request
         self._doors: list[socket.socket] = []
@@ -93,11 +97,11 @@ class Gateway:
         loop.later(1.0, self._tick)
 
     def memo(self, site: Site) -> dict[bytes, Prepared]:
-        """Decided heads of one site; gone with every reload."""
+        """Decided heads of one site, good for this `epoch`."""
         found = self._memos.get(site)
         if found is None:
             if len(self._memos) >= _SITES:
-                self._memos.clear()
+                self.forget_heads()
             found = self._memos[site] = {}
         return found
 
@@ -202,6 +206,12 @@ class Gateway:
         request = Request(place.target, head.method, place.path, place.query, head.fields, prepared.protocol)
         return decide(self.rules.compiled, request)
 
+    def _end_learning(self) -> None:
+        """A learn mode ends by itself, also where nobody says so."""
+        policy = self.rules.policy
+        if policy.default == "learn" and time.time_ns() >= policy.learn_until:
+            self.reload(msgspec.structs.replace(policy, default="deny", learn_until=0))
+
     def new_secrets(self, secrets: Secrets) -> None:
         """Other secrets; connections that carry old ones are not used again."""
         self._replace(self.rules.policy, secrets)
@@ -216,15 +226,18 @@ class Gateway:
         self.pool.clear()
 
     def forget_heads(self) -> None:
-        """Every head is decided anew from here on."""
+        """Every head is decided anew from here on; a session that still has a memo sees that by its epoch."""
+        self.epoch += 1
         for memo in self._memos.values():
-            memo.clear()
+            memo.clear()  # sessions still hold it
+        self._memos = {}
 
     # time and end
 
     def _tick(self) -> None:
         now = self.loop.now
         self.grants.expire()
+        self._end_learning()
         for client in list(self.clients):
             client.sweep(now)
         self.pool.sweep(_CONNECT_SECONDS)

@@ -20,11 +20,12 @@ class SyntheticNames:
         self._names: dict[int, str] = {}
         self._limit = min(limit, _MAX)
 
-    def addresses(self, name: str) -> tuple[str, str] | None:
-        """(IPv4, IPv6) of a canonical name, the same for the bottle's life; None when the budget is spent."""
+    def addresses(self, name: str, most: int = _MAX) -> tuple[str, str] | None:
+        """(IPv4, IPv6) of a canonical name, the same for the bottle's life; None when the budget is spent. most: a
+        smaller budget, for names that nobody wrote into a route."""
         number = self._numbers.get(name)
         if number is None:
-            if len(self._numbers) >= self._limit:
+            if len(self._numbers) >= min(self._limit, most):
                 return None
             number = _FIRST + len(self._numbers)
             self._numbers[name] = number

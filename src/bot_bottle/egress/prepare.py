@@ -6,15 +6,13 @@ Hop-by-hop fields, fields that `Connection` names, method overrides and forwardi
 a secret is held the answer is asked for in a form that can be read (D12).
 """
 
-import hashlib
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple, cast
-from urllib.parse import unquote_plus
+from typing import NamedTuple
 
-from bot_bottle.audit.record import Kind as RecordKind
 from bot_bottle.base.errors import OperatorFault
 from bot_bottle.custody.inject import prepare_headers
+from bot_bottle.egress.facts import facts_of, marked, outcome_facts, target_text, templates
 from bot_bottle.egress.inside import HOST, RULE
 from bot_bottle.egress.records import Journal, Template
 from bot_bottle.egress.rules import Rules
@@ -28,7 +26,6 @@ from bot_bottle.policy.hosts import bracketed, is_address
 from bot_bottle.policy.verdict import Kind, Request, Target, Verdict, deny
 
 PoolKey = tuple[str, str, int, str, int]
-_SHARES, _SHARED = 128, 2048
 
 _HOP = frozenset(
     [
@@ -105,7 +102,7 @@ class Prepared(NamedTuple):
 
     def outcome_facts(self) -> dict[str, object]:
         """Members of an outcome record that repeat what the intent said."""
-        return _outcome_facts(self.facts)
+        return outcome_facts(self.facts)
 
     def __repr__(self) -> str:
         return f"Prepared({self.verdict.kind}, {self.verdict.rule})"
@@ -137,8 +134,8 @@ def prepare(rules: Rules, journal: Journal, site: Site, raw: bytes, max_fields: 
     if leaked:
         verdict = deny("custody.secret-sent", f"The request holds the secret {leaked}, which never leaves a bottle.")
     if verdict.kind is Kind.DENY or inside:
-        facts = _facts(rules, site, head, found, protocol, verdict)
-        return Prepared(head, found, verdict, protocol, facts=_marked(facts, leaked), leaked=leaked)
+        facts = facts_of(rules, site, head, found, protocol, verdict)
+        return Prepared(head, found, verdict, protocol, facts=marked(facts, leaked), leaked=leaked)
     return _sendable(rules, journal, site, head, found, protocol, verdict)
 
 
@@ -155,11 +152,11 @@ def _refused(
     verdict = deny(slug, what)
     facts: dict[str, object] = {"entry": site.entry, "verdict": Kind.DENY.value, "reason": slug}
     if site.host:
-        facts["target"] = _target_text(Target(site.scheme, site.host, site.port))
+        facts["target"] = target_text(Target(site.scheme, site.host, site.port))
     facts["method"] = head.method
     leaked = rules.scrubber.contains_secret(raw) or ""
     error = (status, slug, what) if status else None
-    return Prepared(head, found, verdict, "http1", error=error, facts=_marked(facts, leaked), leaked=leaked)
+    return Prepared(head, found, verdict, "http1", error=error, facts=marked(facts, leaked), leaked=leaked)
 
 
 def _sendable(
@@ -168,7 +165,7 @@ def _sendable(
     """What is allowed, or may be after an answer; what a later step would refuse anyway is a denial at once."""
     route, asks = rules.policy.route(verdict.route), verdict.kind is Kind.ASK
     secret = route.auth.secret if route.auth else ""
-    facts = _facts(rules, site, head, found, protocol, verdict)
+    facts = facts_of(rules, site, head, found, protocol, verdict)
     if secret:
         facts["secrets"] = (secret,)
     denial = unreachable(route, found.target, verdict.rule) if asks else None
@@ -180,13 +177,13 @@ def _sendable(
         except OperatorFault as fault:
             denial = deny(fault.slug, f"{fault.what} {fault.hint}", verdict.rule)
     if denial is not None:
-        facts = _facts(rules, site, head, found, protocol, denial)
+        facts = facts_of(rules, site, head, found, protocol, denial)
         return Prepared(head, found, denial, protocol, route, facts=facts)
     target = found.target
     key = (target.scheme, target.host, target.port, secret, verdict.route)
     if asks:
         return Prepared(head, found, verdict, protocol, route, wire, key, secret, facts=facts)
-    intent, outcome = _templates(rules, journal, facts)
+    intent, outcome = templates(rules, journal, facts)
     return Prepared(head, found, verdict, protocol, route, wire, key, secret, None, intent, outcome, facts)
 
 
@@ -209,23 +206,6 @@ def shown_head(rules: Rules, prepared: Prepared) -> bytes:
     place, route = prepared.place, prepared.route
     stands = rules.placeholders.get(prepared.secret, "") or f"<{prepared.secret}>"
     return _wire(rules, prepared.head, place, route, prepared.protocol, stands.encode(), asks=True)
-
-
-def _templates(
-    rules: Rules, journal: Journal, facts: Mapping[str, object]
-) -> tuple[Template | None, Template | None]:
-    """Of the intent and the outcome. Heads that differ in values alone, which no record holds, share theirs."""
-    known, matched = rules.templates, cast("dict[str, str]", facts["matched"])
-    said = (tuple(matched.items()), *[value for name, value in facts.items() if name != "matched"])
-    found = known.get(said)
-    if found is None:
-        intent = journal.template(RecordKind.INTENT, **facts)
-        found = intent, journal.template(RecordKind.OUTCOME, **_outcome_facts(facts))
-        if intent is not None and len(intent) <= _SHARED:
-            if len(known) >= _SHARES:
-                known.clear()
-            known[said] = found
-    return found
 
 
 def _wire(
@@ -283,42 +263,3 @@ def stays_here(name: str) -> bool:
 def _is_override(name: str) -> bool:
     plain = name.replace("_", "-")
     return plain in _OVERRIDES or plain.startswith("x-forwarded")
-
-
-def _target_text(target: Target) -> str:
-    return f"{target.scheme}://{bracketed(target.host)}:{target.port}"
-
-
-def _facts(rules: Rules, site: Site, head: Head, found: Place, protocol: str, verdict: Verdict) -> dict[str, object]:
-    """Record members that tell what was asked: names of query keys and headers, never their values."""
-    coding = head.get("content-encoding")
-    query = found.query
-    grant = rules.grants.get(verdict.grant)
-    return {
-        "entry": site.entry,
-        "protocol": protocol,
-        "target": _target_text(found.target),
-        "method": head.method,
-        "path": found.path,
-        "query_names": tuple(unquote_plus(pair.partition("=")[0]) for pair in query.split("&")) if query else (),
-        "query_digest": hashlib.sha256(query.encode("latin-1")).hexdigest()[:16] if query else "",
-        "headers": tuple(name for name, _ in head.fields),
-        "matched": {name: value for name, value in head.fields if name in rules.matched},
-        "verdict": verdict.kind.value,
-        "rule": verdict.rule,
-        "reason": verdict.reason,
-        "findings": ("inspect.unseen-coding",) if coding not in (None, "identity") else (),
-        "ask": grant.ask if grant else "",
-        "grant": verdict.grant,
-        "approver": grant.approver if grant else "",
-    }
-
-
-def _outcome_facts(facts: Mapping[str, object]) -> dict[str, object]:
-    kept = ("entry", "protocol", "target", "method", "path", "verdict", "rule", "secrets")
-    return {name: facts[name] for name in kept if name in facts}
-
-
-def _marked(facts: dict[str, object], leaked: str) -> dict[str, object]:
-    """Says where the agent sent a real secret; the journal takes it out of the texts (B43, B48)."""
-    return {**facts, "findings": ("custody.secret-sent",)} if leaked else facts

@@ -51,14 +51,15 @@ class Session:
     """state: HEAD (between requests), BODY (an upload runs), WAIT (an answer is awaited), DRAIN, LINGER, TUNNEL."""
 
     __slots__ = (
-        "_body", "_buffer", "_held", "_left", "_since", "_tunnel", "closing", "drained_bytes", "exchange", "gateway",
-        "leg", "memo", "minor", "owing", "site", "state",
+        "_body", "_buffer", "_held", "_left", "_since", "_tunnel", "closing", "drained_bytes", "epoch", "exchange",
+        "gateway", "leg", "memo", "minor", "owing", "site", "state",
     )  # fmt: skip
 
     def __init__(self, gateway: "Gateway", site: Site) -> None:
         self.gateway = gateway
         self.site = site
         self.memo: dict[bytes, Prepared] = gateway.memo(site)
+        self.epoch = gateway.epoch
         self.leg: Leg
         self.exchange: Taker | None = None
         self.state = HEAD
@@ -82,6 +83,11 @@ class Session:
     def secured(self) -> None:
         """The handshake with the agent is done."""
         self._since = self.gateway.loop.now
+
+    def renew(self) -> None:
+        """Other rules hold: nothing that was decided before them is used again."""
+        self.memo = self.gateway.memo(self.site)
+        self.epoch = self.gateway.epoch
 
     def received(self, data: bytes) -> None:
         state = self.state

@@ -1,7 +1,7 @@
 """The DNS door (53, UDP and TCP): answers synthetic addresses and never resolves (B21-B23, D09).
 
-A name that some route could allow gets the synthetic pair of addresses, all others REFUSED; nothing of any question
-leaves the host. Answers come from the asked address, so that a hard-coded resolver seems to answer
+A name that some route could allow, or that a person may be asked about, gets the synthetic pair of addresses, all
+others REFUSED; nothing of any question leaves the host. Answers come from the asked address, so that a hard-coded resolver seems to answer
 (facts/backends.md 2).
 """
 
@@ -25,7 +25,7 @@ from bot_bottle.egress.wire.dns import (
     refused,
     unframed,
 )
-from bot_bottle.policy.decide import could_allow_name
+from bot_bottle.policy.decide import could_allow_name, find_index
 from bot_bottle.policy.hosts import canonical_host
 from bot_bottle.policy.verdict import Kind
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _BATCH = 64
 _REMEMBERED = 5000
 _HIGH = 65536
+_UNNAMED = 10_000
+"""Names that no route names but may be asked about (`egress.default: ask`)."""
 _IP_PKTINFO, _IPV6_RECVPKTINFO, _IPV6_PKTINFO, _IPV6_FREEBIND = 8, 49, 50, 78
 _TYPES = {A: "A", AAAA: "AAAA"}
 
@@ -138,7 +140,8 @@ def answer(gateway: "Gateway", message: bytes) -> bytes:
     if name is None or not (name == HOST or could_allow_name(gateway.rules.compiled, name)):
         _record(gateway, query, Kind.DENY, "name.refused")
         return refused(query)
-    addresses = gateway.names.addresses(name)
+    known = find_index(gateway.rules.compiled, name) is not None
+    addresses = gateway.names.addresses(name) if known else gateway.names.addresses(name, _UNNAMED)
     if addresses is None:
         _record(gateway, query, Kind.DENY, "name.too-many")
         return refused(query)

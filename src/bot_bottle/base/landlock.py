@@ -1,8 +1,8 @@
 """What a process of ours that parses strangers' bytes may still reach of the host: landlock(7) (D17, D19).
 
-The gateway sees only what resolving names and loading code needs, and writes nothing; it dials and ends its bottle, so
-connections and signals stay free. The web process reads the home without its keys, writes its own places, and neither
-dials nor signals. Nobody executes a program. Connecting to unix sockets by path is not something Landlock knows.
+The gateway sees only what resolving names and loading code needs, and writes nothing; it dials and ends its bottle,
+so connections and signals stay free. The web process reads the home without its keys, writes its own places, and
+neither dials nor signals. Nobody executes a program. Landlock does not know of connecting to unix sockets by path.
 """
 
 import contextlib

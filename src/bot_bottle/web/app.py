@@ -28,8 +28,8 @@ from bot_bottle.web.tokens import Tokens
 PAGES = ("door", "now", "inbox", "bottle", "settings", "live", "reach", "policy", "log")
 ASSETS = os.path.join(os.path.dirname(__file__), "assets")
 _TYPES = {
-    ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".webmanifest": "application/manifest+json",
-    ".png": "image/png",
+    ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
 }  # fmt: skip
 _ROBOTS = 500
 

@@ -1,5 +1,5 @@
-"""What the web process gives up before it parses the first byte (D17): writing anywhere but its own places, reading keys
-and secrets, starting programs, dialling, signalling, and being traced or tracing others."""
+"""What the web process gives up before it parses the first byte (D17): writing anywhere but its own places, reading
+keys and secrets, starting programs, dialling, signalling, and being traced or tracing others."""
 
 import ctypes
 import os

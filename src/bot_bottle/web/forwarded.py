@@ -1,4 +1,4 @@
-"""Under which name a request reached us, and from whom: the Host allowlist, and X-Forwarded-* from a stated proxy only.
+"""Under which name a request reached us, and from whom: the Host allowlist; X-Forwarded-* from a stated proxy only.
 
 A page on evil.example whose name was rebound to 127.0.0.1 sends `Host: evil.example`: that is not ours.
 """

@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bot_bottle.base.errors import BottleError, HostFault, UsageFault
@@ -116,10 +117,10 @@ def allowed(begin: Begin) -> None:
         raise UsageFault("web.no-certificate", "There is no certificate for the TLS listener.")
 
 
-def listener(place: Listen, begin: Begin, passed: object) -> Listener:
+def listener(place: Listen, begin: Begin, passed: Iterator[int]) -> Listener:
     """A listening socket with its TLS context."""
     if place.passed:
-        sock = socket.socket(fileno=next(passed))  # type: ignore[call-overload]
+        sock = socket.socket(fileno=next(passed))
     else:
         family = socket.AF_INET6 if ":" in place.address else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -145,13 +146,22 @@ def url(place: Listen, found: Listener, begin: Begin) -> str:
 
 def serve(web: Web, starter: ChannelStarter) -> None:
     """5 says where, 6 serves until the starter is gone or asks us to end."""
-    signal.signal(signal.SIGTERM, lambda *_: web.front.end())
+    ends_on_term(web)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     key = web.link().partition("=")[2]
     starter.say(messages.Serving(web.local, web.urls, key, web.confinement))
     thread = threading.Thread(target=hear, args=(web, starter), daemon=True)
     thread.start()
     web.front.run()
+
+
+def ends_on_term(web: Web) -> None:
+    """SIGTERM is a wish to end, with a bounded farewell to open streams."""
+
+    def end(_number: int, _frame: object) -> None:
+        web.front.end()
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def hear(web: Web, starter: ChannelStarter) -> None:
@@ -190,7 +200,7 @@ def alone() -> int:
     web = prepare(begin, [], NoStarter())
     if not given.open:
         web.confinement = confine.confine(web.office.home)
-    signal.signal(signal.SIGTERM, lambda *_: web.front.end())
+    ends_on_term(web)
     said = {"url": web.local, "link": web.link(), "confinement": web.confinement}
     print(json.dumps(said), flush=True)
     web.front.run()

@@ -41,9 +41,9 @@ class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Begin(Frame, tag="begin"):
-    """First frame. home, runtime: as in base.home. names: host names and addresses that a Host header may have, besides
-    those of loopback. proxies: addresses of the stated reverse proxy. public: its URL, "" without one.
-    user: who this person is (name of the OS user); uid: theirs."""
+    """First frame. home, runtime: as in base.home. names: host names and addresses that a Host header may have,
+    besides those of loopback (IPv6 in brackets). proxies: addresses of the stated reverse proxy. public: its origin,
+    "" without one. user: who this person is (name of the OS user); uid: theirs."""
 
     home: str
     runtime: str
@@ -133,7 +133,7 @@ class Control(Frame, tag="control"):
     number: int
     what: str
     approver: str
-    detail: dict[str, str] = {}
+    detail: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
 class KillBottle(Frame, tag="killbottle"):

@@ -1,8 +1,8 @@
 """One-time ways in: the local link's key (256 bits) and a device's pairing code (40 bits, typed or in a QR code).
 
-In memory only: a restart ends them. Each works once and not for long. A code is short, so guesses are counted over all
-clients: after ten wrong ones within the life of the codes, every open code is dead and nobody pairs until a new one is
-made. Ten guesses at 2**40 are one chance in 10**11.
+In memory only: a restart ends them. Each works once and not for long. A code is short, so guesses are counted over
+all clients: after ten wrong ones within the life of the codes, every open code is dead and nobody pairs until a new
+one is made. Ten guesses at 2**40 are one chance in 10**11.
 """
 
 import hmac

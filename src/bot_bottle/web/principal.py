@@ -26,7 +26,7 @@ class Person:
 def find(
     cookie: str, authorization: str, sessions: Sessions, tokens: Tokens, local: Approver, now: int
 ) -> Person | None:
-    """The person of a request; a bearer token beats a cookie, so that a wrong one is never saved by a right cookie."""
+    """The person of a request; a bearer token beats a cookie, so that a right cookie never saves a wrong token."""
     if authorization:
         scheme, _, text = authorization.partition(" ")
         token = tokens.find(text.strip(), now) if scheme.lower() == "bearer" and text.startswith(PREFIX) else None

@@ -1,4 +1,4 @@
-"""Our CA's certificate as a phone installs it: DER, or an iOS configuration profile (unsigned; shown by fingerprint)."""
+"""Our CA's certificate as a phone installs it: DER, or an iOS configuration profile (unsigned; with fingerprint)."""
 
 import plistlib
 import ssl

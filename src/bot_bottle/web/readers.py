@@ -19,6 +19,8 @@ def open_approvals(home: Home) -> ApprovalReader:
 class Nothing:
     """The store before there is one."""
 
+    # ruff: noqa: ARG002 - the shape of a reader
+
     def ask(self, ask: str) -> Ask | None:
         return None
 

@@ -1,4 +1,4 @@
-"""To which checkpoint the host log is sealed: what the header of every page says. Read, not verified: `log` verifies."""
+"""To which checkpoint the host log is sealed: what the header of every page says. Read; `log verify` verifies."""
 
 import os
 from dataclasses import dataclass

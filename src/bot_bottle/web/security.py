@@ -1,9 +1,9 @@
 """The gate in front of every page and operation, in this order; each step names the attack that it stops.
 
-1 Host must be one of ours (DNS rebinding to loopback). 2 what another site causes is refused (CSRF, cross-site SSE and
-reads), by Sec-Fetch-Site and Origin. 3 the caller is looked up (cookie or bearer token). 4 an unsafe request under a
-cookie needs the session's own token (CSRF again, where a browser tells us nothing). 5 the body has a size and a time.
-6 every reply gets the headers that stop framing, sniffing, caching, referrers and scripts of others.
+1 Host must be one of ours (DNS rebinding to loopback). 2 what another site causes is refused (CSRF, cross-site SSE
+and reads), by Sec-Fetch-Site and Origin. 3 the caller is looked up (cookie or bearer token). 4 an unsafe request
+under a cookie needs the session's own token (CSRF again, where a browser tells us nothing). 5 the body has a size and
+a time. 6 every reply gets the headers that stop framing, sniffing, caching, referrers and scripts of others.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ _SHARED = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-embedder-policy": "require-corp",
-    "permissions-policy": "accelerometer=(), camera=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()",
+    "permissions-policy": "accelerometer=(), camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "origin-agent-cluster": "?1",
 }
 
@@ -75,7 +75,7 @@ class Gate:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         scope["bot_bottle.nonce"] = nonce = secrets.token_urlsafe(16)
-        send = self._headed(send, nonce, scope)
+        send = self._headed(send, nonce)
         try:
             if self.defences.limits:
                 receive = bounded(scope, receive)
@@ -113,7 +113,7 @@ class Gate:
             raise WebFault(403, "web.csrf", "This request did not come from a page of ours.", "Reload the page.")
         return receive
 
-    def _headed(self, send: Send, nonce: str, scope: Scope) -> Send:
+    def _headed(self, send: Send, nonce: str) -> Send:
         async def headed(message: Message) -> None:
             if message["type"] == "http.response.start" and self.defences.headers:
                 headers = MutableHeaders(raw=list(message.get("headers", ())))

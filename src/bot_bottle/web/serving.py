@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ _BACKLOG = 64
 class Bounded(HttpToolsProtocol):
     """A connection that has not sent a whole head in time is closed."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         self._timer = self.loop.call_later(HEAD_SECONDS, self._late)
         if len(self.connections) > CONNECTIONS:
@@ -49,8 +49,7 @@ class Bounded(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _late(self) -> None:
-        if self.transport is not None:
-            self.transport.abort()
+        self.transport.abort()
 
 
 @dataclass(slots=True)
@@ -67,7 +66,7 @@ class Front(uvicorn.Server):
     def __init__(self, gate: Gate, listeners: Sequence[Listener]) -> None:
         super().__init__(
             uvicorn.Config(
-                gate,  # pyright: ignore[reportArgumentType]
+                gate,
                 http=Bounded, ws="none", loop="asyncio", lifespan="off", log_config=None, access_log=False,
                 proxy_headers=False, server_header=False, timeout_keep_alive=20,
                 timeout_graceful_shutdown=GRACE_SECONDS, backlog=_BACKLOG, h11_max_incomplete_event_size=65536,
@@ -78,10 +77,10 @@ class Front(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         yield
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's shape
         self._loop = asyncio.get_running_loop()
         await self.lifespan.startup()
 
@@ -117,7 +116,7 @@ def context(certificate: Certificate) -> ssl.SSLContext:
 
 
 def load(made: ssl.SSLContext, certificate: Certificate) -> None:
-    """Also for a renewal: new connections get the new leaf. The key never becomes a file: it passes through memory."""
+    """Also for a renewal: new connections get the new leaf. The key passes through memory and is never a file."""
     fd = os.memfd_create("certificate", os.MFD_CLOEXEC)
     try:
         os.write(fd, f"{certificate.leaf}\n{certificate.authority}\n{certificate.key}".encode())

@@ -7,6 +7,7 @@ local person's browser or a paired one. The CSRF token is derived from the id, s
 import hashlib
 import hmac
 import secrets
+import sqlite3
 from dataclasses import dataclass
 
 import msgspec
@@ -61,7 +62,7 @@ class Sessions:
                 (digest(fresh), device, now, now, now + seconds * SECOND),
             )
             if old:
-                _end(database, "hash = ?", digest(old))
+                _end(database, digest(old))
             database.execute("DELETE FROM sessions WHERE expires <= ?", (now,))
         return fresh
 
@@ -116,18 +117,13 @@ def csrf(session: str) -> str:
     return hmac.new(session.encode(), b"bot-bottle csrf v1", hashlib.sha256).hexdigest()
 
 
-def _end(database: object, where: str, value: str) -> None:
-    import sqlite3
-
-    assert isinstance(database, sqlite3.Connection)
+def _end(database: sqlite3.Connection, hashed: str) -> None:
+    """Ends one session with its device: signing in again replaces it."""
     database.execute(
-        f"UPDATE devices SET revoked = created WHERE id IN (SELECT device FROM sessions WHERE {where})", (value,)
+        "UPDATE devices SET revoked = created WHERE id IN (SELECT device FROM sessions WHERE hash = ?)", (hashed,)
     )
-    database.execute(f"DELETE FROM sessions WHERE {where}", (value,))  # noqa: S608
+    database.execute("DELETE FROM sessions WHERE hash = ?", (hashed,))
 
 
-def _device(row: object) -> Device:
-    import sqlite3
-
-    assert isinstance(row, sqlite3.Row)
+def _device(row: sqlite3.Row) -> Device:
     return Device(row["id"], row["name"], row["kind"], row["agent"], row["created"], row["seen"], row["revoked"])

@@ -1,8 +1,8 @@
 """Server-sent events: one stream per tab, named events, each with a cursor so that a lost connection goes on.
 
 A feed is polled for each stream by itself, in a thread, no more often than it says; a slow reader is therefore only
-slow for itself: what it did not take is asked for later, at its own cursor, and nothing is queued. A stream ends within
-a second of the revocation of its session or token, and at once when the server ends.
+slow for itself: what it did not take is asked for later, at its own cursor; nothing is queued. A stream ends within a
+second of the revocation of its session or token, and at once when the server ends.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ class Polled(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """name: of its events. poll(desk, query, cursor): cursor is "" for a new stream: then data is what a page that was
-    just loaded lacks, mostly nothing. seconds: how often at most. always: also where ``feeds`` does not name it."""
+    """name: of its events. poll(desk, query, cursor): cursor is "" for a new stream: then data is what a page that
+    was just loaded lacks, mostly nothing. seconds: how often at most. always: also where ``feeds`` names none."""
 
     name: str
     poll: Callable[[Desk, Mapping[str, str], str], Polled]

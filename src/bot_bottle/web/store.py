@@ -9,7 +9,7 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from bot_bottle.base.home import Home
 
@@ -50,7 +50,7 @@ class Store:
         return self._database().execute(statement, values).fetchone()
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self) -> Generator[sqlite3.Connection]:
         """One transaction; rolled back where the block raises."""
         database = self._database()
         database.execute("BEGIN IMMEDIATE")

@@ -1,6 +1,7 @@
 """API tokens: scoped, shown once, kept as sha256 only, revoked at once. A scanner finds one by its prefix `bb_`."""
 
 import secrets
+import sqlite3
 from collections.abc import Collection
 
 import msgspec
@@ -66,9 +67,6 @@ class Tokens:
             return database.execute(query, (now, token)).rowcount > 0
 
 
-def _token(row: object) -> Token:
-    import sqlite3
-
-    assert isinstance(row, sqlite3.Row)
+def _token(row: sqlite3.Row) -> Token:
     scopes = tuple(row["scopes"].split())
     return Token(row["id"], row["name"], scopes, row["created"], row["expires"], row["seen"], row["revoked"])

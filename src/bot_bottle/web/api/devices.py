@@ -89,12 +89,24 @@ def subscribe(desk: Desk, wish: PushSubscription) -> Nothing:
 
 
 OPERATIONS = (
-    Operation("listDevices", "GET", "/devices", "Paired devices and local browsers", "read", Empty, DeviceList, list_devices),
-    Operation("revokeDevice", "DELETE", "/devices/{device}", "End a device at once", "admin", DeviceId, Nothing, revoke_device),
-    Operation("renameDevice", "PUT", "/devices/{device}", "Give a device another name", "admin", DeviceName, Nothing, rename_device),
     Operation(
-        "issuePairingCode", "POST", "/pairing-codes", "A one-time code for the next device", "admin", Empty, PairingCode,
-        issue_code, status=201, keeps=False,
+        "listDevices", "GET", "/devices", "Paired devices and local browsers", "read", Empty, DeviceList,
+        list_devices,
     ),
-    Operation("subscribePush", "POST", "/push-subscriptions", "Web Push for this device", "answer", PushSubscription, Nothing, subscribe),
+    Operation(
+        "revokeDevice", "DELETE", "/devices/{device}", "End a device at once", "admin", DeviceId, Nothing,
+        revoke_device,
+    ),
+    Operation(
+        "renameDevice", "PUT", "/devices/{device}", "Give a device another name", "admin", DeviceName, Nothing,
+        rename_device,
+    ),
+    Operation(
+        "issuePairingCode", "POST", "/pairing-codes", "A one-time code for the next device", "admin", Empty,
+        PairingCode, issue_code, status=201, keeps=False,
+    ),
+    Operation(
+        "subscribePush", "POST", "/push-subscriptions", "Web Push for this device", "answer", PushSubscription,
+        Nothing, subscribe,
+    ),
 )  # fmt: skip

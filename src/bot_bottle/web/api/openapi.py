@@ -13,7 +13,8 @@ _REF = "#/components/schemas/{name}"
 _ERRORS = {
     "400": "The request cannot be read", "401": "Nobody is signed in", "403": "This caller may not",
     "404": "There is no such thing", "409": "It is in another state by now", "413": "The body is too large",
-    "415": "The body is of another type", "422": "A value does not fit", "503": "Another process of ours is not there",
+    "415": "The body is of another type", "422": "A value does not fit",
+    "503": "Another process of ours is not there",
 }  # fmt: skip
 
 

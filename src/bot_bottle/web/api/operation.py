@@ -1,4 +1,4 @@
-"""One operation of the API: a typed function with a desk. Routes, OpenAPI and pages are made from this, nothing else."""
+"""One operation of the API: a typed function with a desk. Routes, OpenAPI and pages are made from this alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

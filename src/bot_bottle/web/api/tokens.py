@@ -68,5 +68,7 @@ OPERATIONS = (
         "issueToken", "POST", "/tokens", "A new API token, shown once", "admin", NewToken, IssuedToken, issue_token,
         status=201, keeps=False,
     ),
-    Operation("revokeToken", "DELETE", "/tokens/{token}", "End a token at once", "admin", TokenId, Nothing, revoke_token),
+    Operation(
+        "revokeToken", "DELETE", "/tokens/{token}", "End a token at once", "admin", TokenId, Nothing, revoke_token,
+    ),
 )  # fmt: skip

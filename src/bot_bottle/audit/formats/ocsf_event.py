@@ -1,7 +1,7 @@
 """A record as an OCSF event: which class, which activity, which fields. Pure.
 
 Requests are HTTP Activity (4002), names DNS Activity (4003), findings and limits Detection Finding (2004), what
-people and keepers do API Activity (6003). `raw_data` carries the leaf itself, so that an event loses nothing and its fields
+people and keepers do API Activity (6003). `raw_data` carries the leaf itself: an event loses nothing, and its fields
 can be derived again from the record that the log proves.
 """
 

@@ -123,8 +123,8 @@ class Asking(Refusals):
         shape = self.gateway.rules.shape(prepared.place.target.host) if prepared.place else ""
         self.remember(prepared, held.number, status, slug, what or plain)
         reply = answer.fault(
-            status, slug, title, hint=what or plain, rule=held.rule, shape=shape, ask=note, how=_AGAIN if retry else "",
-            request=f"{self.gateway.identity.run}/{held.number}",
+            status, slug, title, hint=what or plain, how=_AGAIN if retry else "", rule=held.rule, ask=note,
+            shape=shape, request=f"{self.gateway.identity.run}/{held.number}",
         )  # fmt: skip
         self._settle(held, prepared, lambda: held.session.answer(reply, prepared.head.method))
 

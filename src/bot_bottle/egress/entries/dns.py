@@ -1,8 +1,8 @@
 """The DNS door (53, UDP and TCP): answers synthetic addresses and never resolves (B21-B23, D09).
 
 A name that some route could allow, or that a person may be asked about, gets the synthetic pair of addresses, all
-others REFUSED; nothing of any question leaves the host. Answers come from the asked address, so that a hard-coded resolver seems to answer
-(facts/backends.md 2).
+others REFUSED; nothing of any question leaves the host. Answers come from the asked address, so that a hard-coded
+resolver seems to answer (facts/backends.md 2).
 """
 
 import contextlib

@@ -144,11 +144,14 @@ def _read(path: str) -> bytes | None:
         return None
     except OSError as error:
         raise OperatorFault("leaf.unreadable", f"{path} cannot be read: {error.strerror}.", _HINT) from None
-    with os.fdopen(fd, "rb") as file:
+    try:
         facts = os.fstat(fd)
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid not in (0, os.geteuid()) or facts.st_mode & stat.S_IWOTH:
             raise OperatorFault("leaf.unsafe", f"{path} is no plain file that only you can write.", _HINT)
-        return file.read(MAX_BYTES + 1)
+        with open(fd, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES + 1)
+    finally:
+        os.close(fd)
 
 
 def _replace(path: str, data: bytes) -> None:

@@ -113,10 +113,12 @@ def _below(head: str, empty: Span, new: str) -> str:
 
 def _after(head: str, end: int, column: int, new: str) -> str:
     """Behind the line on which a block ends, and behind the comments that are indented like a part of it."""
+    if not column:
+        return head + new
     at = end if end and head[end - 1] == "\n" else _next_line(head, end)
     while True:
         line = head[at : _next_line(head, at)]
-        if not line.lstrip().startswith("#") or len(line) - len(line.lstrip()) <= column:
+        if not line.lstrip().startswith("#") or len(line) - len(line.lstrip()) < column:
             break
         at = _next_line(head, at)
     return head[:at] + new + head[at:]
@@ -194,9 +196,16 @@ def _from(event: Any, events: Iterator[Any]) -> Span:
         event = next(events)
         if type(event).__name__.endswith("EndEvent"):
             break
-        found.items.append(_from(event, events))
+        found.items.append(_placed(_from(event, events), found.items))
     found.end = event.end_mark.index if found.flow or not found.items else found.items[-1].end
     return found
+
+
+def _placed(node: Span, before: list[Span]) -> Span:
+    """An absent value stands where the next token does; it belongs behind its key."""
+    if node.start == node.end and before:
+        node.start = node.end = before[-1].end
+    return node
 
 
 def _entry(table: Span, key: str) -> Span | None:

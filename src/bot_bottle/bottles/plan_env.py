@@ -5,13 +5,14 @@ from typing import Protocol
 
 from msgspec import UNSET
 
+from bot_bottle.bottles.ask_command import DIRECTORY
 from bot_bottle.bottles.plan import Mount
 from bot_bottle.bottles.plan_mounts import within
 from bot_bottle.policy import model
 
 PROXY = "http://127.0.0.1:3128"
 LOCAL = "localhost,127.0.0.1,::1"
-SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", DIRECTORY)
 FROM_TERMINAL = ("TERM", "COLORTERM")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY")
 

@@ -7,10 +7,11 @@ from bot_bottle.base.errors import OperatorFault
 from bot_bottle.base.home import Home
 from bot_bottle.bottles.plan import Mount
 from bot_bottle.policy import merge, model
+from bot_bottle.policy.inside import COMMAND
 
 _SYSTEM = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin", "/usr")
-SEALED = (*_SYSTEM, "/boot", "/dev", "/etc", "/proc", "/run", "/sys", "/var")
-"""Targets in these belong to the seal; /opt, /srv, /home and the person's own are free."""
+SEALED = (*_SYSTEM, "/boot", "/dev", "/etc", "/proc", "/run", "/sys", "/var", "/opt/bot-bottle")
+"""Targets in these belong to the seal; the rest of /opt, /srv, /home and the person's own are free."""
 UNSAFE_SOURCES = ("/dev", "/proc", "/run", "/sys", "/var/run", "/var/lib/docker", "/var/lib/containers")
 _SHARED = ("/", "/tmp")  # noqa: S108  never as a whole: host sockets lie there, and the bottle has its own
 
@@ -61,6 +62,8 @@ def _check_target(target: str, user_home: str, home: Home, workspace: str) -> No
         raise _refused(target, "would cover a part of the seal")
     if within(user_home, target) or within(target, home.root):
         raise _refused(target, "would cover HOME or the bot-bottle home")
+    if within(COMMAND, target):
+        raise _refused(target, "would cover the bottle's own command")
     if workspace and within(workspace, target):
         raise _refused(target, "would cover the workspace")
 

@@ -13,7 +13,7 @@ from msgspec import UNSET
 from bot_bottle.base.errors import OperatorFault, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.base.sizes import duration, size
-from bot_bottle.bottles import plan_env, plan_mounts
+from bot_bottle.bottles import ask_command, plan_env, plan_mounts
 from bot_bottle.bottles.manifests import FoundAgent
 from bot_bottle.bottles.plan import Limit, Mount, Plan, Seed, Skill, Workspace
 from bot_bottle.bottles.registries import Registries
@@ -116,7 +116,10 @@ def plan_run(wanted: Wanted, facts: Facts) -> Plan:
         policy=policy,
         workspace=msgspec.structs.replace(workspace, masked=masked),
         mounts=every,
-        seeds=tuple(Seed(f"{facts.user_home}/{one.path}", one.content, one.executable) for one in fitted.files),
+        seeds=(
+            *(Seed(f"{facts.user_home}/{one.path}", one.content, one.executable) for one in fitted.files),
+            ask_command.seed(),
+        ),
         skills=_skills(wanted, facts.user_home),
         limits=limits,
         secrets=secrets,

@@ -7,10 +7,11 @@ from bot_bottle.base.errors import Problem
 from bot_bottle.base.ids import is_name
 from bot_bottle.harnesses import schema
 from bot_bottle.harnesses.model import Command, Harness
+from bot_bottle.policy.hosts import is_inside
 
 _PLACE = re.compile(r"\{([a-z0-9_]+)(?::([^{}]*))?\}")
 SPLICED = ("entry", "prompt", "model", "instructions", "argv", "credential", "mcp")
-INLINE = ("workspace", "home", "ca", "model", "prompt", "instructions", "now")
+INLINE = ("workspace", "home", "ca", "model", "prompt", "instructions", "now", "mcp_name", "mcp_url")
 NAMED = ("placeholder", "placeholder_tail20")
 
 
@@ -27,6 +28,13 @@ def _references(harness: Harness) -> Iterator[Found]:
     routes = [route.name for route in harness.routes]
     for name in sorted({name for name in routes if routes.count(name) > 1}):
         yield "route-twice", f"two routes are named {name!r}", "routes", ""
+    for host in (route.host for route in harness.routes if is_inside(route.host)):
+        yield (
+            "reserved-host",
+            f"routes: {host} is the bottle's own name, which the gateway answers itself",
+            "host",
+            "",
+        )
     for credential in harness.credentials:
         if not is_name(credential.secret):
             yield "bad-name", f"credentials: {credential.secret!r} is not a name of a secret", "credentials", ""
@@ -79,6 +87,10 @@ def _texts(harness: Harness) -> Iterator[tuple[str, str]]:
         yield from table.items()
     for home_file in harness.files:
         yield "content", home_file.content
+    for argument in harness.mcp.argv:
+        yield "argv", argument
+    if harness.mcp.file is not None:
+        yield "content", harness.mcp.file.content
     for credential in harness.credentials:
         yield from credential.env.items()
         for home_file in credential.files:

@@ -10,6 +10,7 @@ from bot_bottle.base.errors import OperatorFault, UsageFault
 from bot_bottle.harnesses.model import Command, Credential, Harness, HarnessRoute, HomeFile, Injection, Mode
 from bot_bottle.harnesses.template import fill, splice
 from bot_bottle.policy.effective import Route
+from bot_bottle.policy.inside import NAME, URL
 from bot_bottle.policy.verdict import Auth
 
 
@@ -126,6 +127,8 @@ class _Filled:
             "prompt": choice.prompt,
             "instructions": choice.instructions,
             "now": choice.now,
+            "mcp_name": NAME,
+            "mcp_url": URL,
         }
         missing = [credential.secret] if credential and credential.secret not in choice.placeholders else []
         if missing:
@@ -144,6 +147,7 @@ class _Filled:
             "model": self._part(command.model, values, "model"),
             "instructions": self._part(command.instructions, values, "instructions"),
             "credential": tuple(self.text(one) for one in self.credential.argv) if self.credential else (),
+            "mcp": tuple(self.text(one) for one in self.harness.mcp.argv),
         }
         own = {name: value for name, value in values.items() if name not in ("prompt", "instructions")}
         base = [fill(one, own, {}) if one[1:-1] not in parts else one for one in command.argv]
@@ -175,5 +179,6 @@ class _Filled:
     def files(self) -> tuple[HomeFile, ...]:
         """Files for HOME; a credential's file of the same path replaces the harness's."""
         every = (*self.harness.files, *(self.credential.files if self.credential else ()))
+        every = (*every, self.harness.mcp.file) if self.harness.mcp.file else every
         last = {one.path: one for one in every if self.choice.mode in one.modes}
         return tuple(HomeFile(one.path, self.text(one.content), one.executable, one.modes) for one in last.values())

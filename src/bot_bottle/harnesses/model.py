@@ -4,8 +4,8 @@ A harness is the program that nobody trusts (Claude Code, Codex, any command). I
 what lies in its HOME, which requests it needs and what stops a repository from running code in it (S10, B37, B66,
 B70). Nothing here runs; `fit` turns a harness and a person's choices into the parts of a plan.
 
-Templates. As whole elements of argv: ``{entry} {prompt} {model} {instructions} {credential} {argv}``, spliced, and
-dropped where empty. Inside text: ``{workspace} {home} {ca} {model} {prompt} {instructions} {now}``,
+Templates. As whole elements of argv: ``{entry} {prompt} {model} {instructions} {credential} {mcp} {argv}``, spliced,
+and dropped where empty. Inside text: ``{workspace} {home} {ca} {model} {prompt} {instructions} {now}``,
 ``{placeholder:NAME}``, ``{placeholder_tail20:NAME}`` and ``{json:WORD}`` (the same as a quoted string for JSON and
 TOML). All else in braces stays as it is.
 """
@@ -170,7 +170,11 @@ class Success(Part, frozen=True):
 
 
 class Mcp(Part, frozen=True):
-    """How an MCP server is registered (data for a later issue). argv: per run. file: a seed. Templates: {mcp}."""
+    """How the bottle's own MCP server is registered. argv: stands at ``{mcp}`` in a command. file: a seed in HOME.
+
+    Templates of both: ``{mcp_name}`` and ``{mcp_url}``. Empty for a harness without MCP: its agent reads in each
+    denial how to ask, and has the command `bottle-ask`.
+    """
 
     argv: tuple[str, ...] = ()
     file: HomeFile | None = None

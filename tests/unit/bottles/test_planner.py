@@ -143,7 +143,7 @@ def test_nothing_of_the_persons_environment_comes_along() -> None:
     assert plan.visible == {"shown": "REAL"} and plan.env["TERM"] == "dumb"
     assert (
         plan.env["PATH"]
-        == "/opt/harness/tester/bin:/home/me/.pyenv/shims:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        == "/opt/harness/tester/bin:/home/me/.pyenv/shims:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/bot-bottle/bin"
     )
 
 

@@ -12,7 +12,7 @@ from bot_bottle.audit.record import Kind as RecordKind
 from bot_bottle.egress import answer
 from bot_bottle.egress.answer import Answer
 from bot_bottle.egress.limits import Bucket
-from bot_bottle.egress.mcp import jsonrpc, protocol, words
+from bot_bottle.egress.mcp import jsonrpc, protocol
 from bot_bottle.egress.mcp.answers import Result
 from bot_bottle.egress.mcp.dialogue import Dialogue, Object
 from bot_bottle.egress.mcp.jsonrpc import Fault
@@ -20,6 +20,7 @@ from bot_bottle.egress.mcp.ledger import Ledger
 from bot_bottle.egress.mcp.protocol import Refusal
 from bot_bottle.egress.mcp.tools import Forget, Then, Tools
 from bot_bottle.egress.wire.http1 import Head
+from bot_bottle.policy.inside import URL
 from bot_bottle.policy.verdict import Kind, deny
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Inside:
         gateway, place, head = self.gateway, prepared.place, prepared.head
         assert place is not None
         if (place.target.scheme, place.target.port) != ("http", 80) or prepared.protocol != "http1":
-            verdict = deny("inside.http-only", f"This name answers plain http on port 80 only: {words.URL}")
+            verdict = deny("inside.http-only", f"This name answers plain http on port 80 only: {URL}")
             facts = {**prepared.facts, "verdict": Kind.DENY.value, "reason": verdict.reason, "rule": ""}
             gateway.flow.deny(session, prepared._replace(verdict=verdict, facts=facts))
             return
@@ -170,7 +171,7 @@ class _Incoming:
 def _refusal(head: Head, path: str) -> Answer | None:
     """What HTTP alone decides: path, method, origin, type and length."""
     if path not in PATHS:
-        return answer.fault(404, "inside.nothing", "Nothing is here", hint=f"The MCP server is {words.URL}")
+        return answer.fault(404, "inside.nothing", "Nothing is here", hint=f"The MCP server is {URL}")
     if head.method != "POST":
         refusal = answer.fault(
             405, "inside.post-only", "Only POST is answered", hint="Streams and sessions do not exist."

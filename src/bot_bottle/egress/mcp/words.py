@@ -1,10 +1,7 @@
 """What an agent is told about asking: in the server's instructions, in a denial, and by `bottle-ask`. Pure."""
 
-from bot_bottle.policy.hosts import INSIDE
+from bot_bottle.policy.inside import COMMAND
 
-NAME = "bottle"
-URL = f"http://{INSIDE}/mcp"
-COMMAND = "/opt/bot-bottle/bin/bottle-ask"
 INSTRUCTIONS = (
     "This sandbox lets out only requests that its policy allows. When one is denied, call request_access with a "
     "short reason, then check_request with wait: a person decides. Never try to get around a denial."

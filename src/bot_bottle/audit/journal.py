@@ -64,13 +64,14 @@ def segments(directory: str) -> list[tuple[int, str]]:
     return [(-1 if name == "next" else int(name), os.path.join(folder, name)) for name in names + last]
 
 
-def pieces(path: str) -> Generator[bytes]:
-    """A segment's bytes in chunks; empty where it is gone."""
+def pieces(path: str, offset: int = 0) -> Generator[bytes]:
+    """A segment's bytes in chunks, from a byte on; empty where it is gone."""
     try:
         file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by the with below
     except FileNotFoundError:
         return
     with file:
+        file.seek(offset)
         while data := file.read(CHUNK):
             yield data
 

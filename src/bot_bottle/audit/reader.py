@@ -25,6 +25,7 @@ class LogReader:
         self.position = max(start, purged_hint(directory))
         self.torn = b""
         self._tiles = Tiles(directory)
+        self._read = ("", 0, 0)  # segment, byte up to which it was read, number of the leaf there
 
     def batches(self) -> Generator[Batch]:
         """All that is there now. A segment that becomes bundles meanwhile is read there."""
@@ -72,9 +73,14 @@ class LogReader:
         return self.position // WIDTH < start // WIDTH and self._has(self.position // WIDTH, WIDTH)
 
     def _segment(self, path: str, at: int, last: bool) -> Generator[Batch]:
-        rest = b""
-        for data in journal.pieces(path):
-            found, rest = journal.leaves(rest + data)
+        rest, offset = b"", 0
+        if self._read[0] == path and not path.endswith("/next") and at <= self._read[2] <= self.position:
+            _, offset, at = self._read
+        for piece in journal.pieces(path, offset):
+            data = rest + piece
+            found, rest = journal.leaves(data)
+            offset += len(data) - len(rest)
+            self._read = (path, offset, at + len(found))
             skipped = min(max(0, self.position - at), len(found))
             at += skipped
             if found[skipped:]:

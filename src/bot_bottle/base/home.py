@@ -69,6 +69,11 @@ class Home:
         """Notifiers, sinks, retention and how `serve` listens; a person's file, TOML."""
         return f"{self.root}/settings.toml"
 
+    @property
+    def forward(self) -> str:
+        """How far each sink and each notifier has got; written by `serve` and `log forward`."""
+        return f"{self.root}/forward"
+
     def run_log(self, run: str) -> str:
         return f"{self.run_logs}/{run}"
 

@@ -32,7 +32,7 @@ class Case(msgspec.Struct, frozen=True):
 
 class Settles(msgspec.Struct, frozen=True):
     """The answer decides. late: nobody waits any more, so a yes is one retry. scope: the narrowest that any of the
-    yes-sayers gave, seconds: the shortest. broke: it was settled without the quorum."""
+    yes-sayers gave; seconds: how long it lasts, the shortest. broke: it was settled without the quorum."""
 
     allow: bool
     scope: Scope = Scope.ONCE
@@ -163,7 +163,7 @@ def _break_glass(charter: Charter, answer: Answer, speaking: Voice, late: bool) 
         return Refused("ask.no-break-glass", "Nobody may answer this alone.", "Wait for the other approvers.")
     if len(answer.reason.strip()) < 10:
         return Refused("ask.no-reason", "Whoever breaks the glass says why.", "Give a reason of ten letters or more.")
-    return Settles(True, answer.scope, answer.seconds, late, broke=True)
+    return Settles(True, answer.scope, expiry.lifetime(answer.scope, answer.seconds), late, broke=True)
 
 
 def _counted(charter: Charter, case: Case, answer: Answer, late: bool) -> Ruling:

@@ -1,4 +1,4 @@
-"""How far a sink has got in every log: an append-only file, synced, so that kill -9 at any point repeats, never skips.
+"""How far a sink has got in every log: appended to and synced, so that kill -9 at any point repeats, never skips.
 
 On disk, below ``<home>/forward/<sink>/``: ``cursor`` (lines ``LOG NEXT``, the last of a log counts; a torn last line
 does not), ``lock`` (one forwarder at a time), ``status.json`` (for people).
@@ -8,7 +8,7 @@ import contextlib
 import fcntl
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 
 from bot_bottle.audit import files
 from bot_bottle.base.errors import BusyFault
@@ -79,7 +79,7 @@ class Cursor:
 
 
 @contextlib.contextmanager
-def held(directory: str) -> Iterator[None]:
+def held(directory: str) -> Generator[None]:
     """One forwarder per sink. Raises BusyFault while another process has it."""
     with files.writing("The cursor of a sink"):
         os.makedirs(directory, mode=0o700, exist_ok=True)

@@ -68,7 +68,7 @@ def person(
     with contextlib.ExitStack() as undo:
 
         def make(
-            name: str, script: list[dict[str, str]] | None = None, secret: str = "", **options: tuple[str, ...]
+            name: str, script: list[dict[str, object]] | None = None, secret: str = "", **options: tuple[str, ...]
         ) -> Person:
             installed(name)
             folder = tmp_path / "somebody"

@@ -67,7 +67,7 @@ class Model:
     folder: Path
     key: str
     shared: Path
-    script: list[dict[str, str]] | None = None
+    script: list[dict[str, object]] | None = None
     options: tuple[str, ...] = ()
     authority: Path = field(init=False)
     port: int = field(init=False)
@@ -77,6 +77,7 @@ class Model:
         argv = [
             sys.executable,
             "-I",
+            str(Path(__file__).parent / "model_with_mcp.py"),
             str(self.shared / "agents/fake_model.py"),
             "--port",
             "0",

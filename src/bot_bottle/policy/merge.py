@@ -106,14 +106,18 @@ def effective(
         notes=notes,
         default=egress.default if egress.default is not UNSET else "deny",
         ask_body=size(egress.ask_body) if egress.ask_body is not UNSET else ASK_BODY,
-        ask_wait=duration(egress.ask_wait) if egress.ask_wait is not UNSET else ASK_WAIT,
+        ask_wait=float(duration(egress.ask_wait)) if egress.ask_wait is not UNSET else ASK_WAIT,
         learn=egress.learn if egress.learn is not UNSET else "allow",
     )
     return msgspec.structs.replace(policy, digest=digest(policy))
 
 
 def digest(policy: Policy) -> str:
-    """sha256 over RFC 8785 JSON of all that decides: see `Policy`."""
+    """sha256 over RFC 8785 JSON of all that decides: see `Policy`. A default is the same written or not."""
+    if policy.ask_body == ASK_BODY:  # msgspec leaves out a default that is the same object, not an equal one
+        policy = msgspec.structs.replace(policy, ask_body=ASK_BODY)
+    if policy.ask_wait == ASK_WAIT:
+        policy = msgspec.structs.replace(policy, ask_wait=ASK_WAIT)
     bare = [msgspec.structs.replace(route, origin="", replaced=()) for route in policy.routes]
     deciding = msgspec.structs.replace(policy, routes=tuple(bare), digest="", notes=(), revision=1)
     return hashlib.sha256(rfc8785.dumps(msgspec.to_builtins(deciding))).hexdigest()

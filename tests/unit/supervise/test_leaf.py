@@ -167,7 +167,7 @@ def test_what_is_shown_is_what_is_written(file: Path) -> None:
 
 
 def test_the_policy_is_the_one_that_a_reload_will_make(file: Path) -> None:
-    policy = policy_of(OWN, GIVEN)
+    policy = msgspec.json.decode(msgspec.json.encode(policy_of(OWN, GIVEN)), type=Policy)  # as a keeper has it
     found = leaf.propose(str(file), policy, wanted())
     leaf.write(found)
     again = policy_of(file.read_text(), GIVEN)

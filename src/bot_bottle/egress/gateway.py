@@ -255,6 +255,7 @@ class Gateway:
             exchange.fail(502, "bottle.ended", "The bottle has ended.")
         for held in list(self.flow.holding):
             held.fail(502, "ask.ended", "The bottle has ended.")
+        self.journal.flush()  # their answers wait for their records
         for client in list(self.clients):
             client.cut()
         self.pool.clear()

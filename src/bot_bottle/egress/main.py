@@ -61,6 +61,7 @@ class Process:
         self.gateway: Gateway | None = None
         self.pidfd = -1
         self.status = 0
+        self._ending = False
 
     def start(self) -> None:
         """Steps 2 to 4."""
@@ -142,6 +143,9 @@ class Process:
 
     def lifeline(self) -> None:
         """Keeper or launcher is gone: no agent is left with an open door."""
+        if self._ending:  # what ends is told to a keeper that is gone, too
+            return
+        self._ending = True
         self._kill_bottle()
         if self.gateway is not None:
             self.gateway.close()

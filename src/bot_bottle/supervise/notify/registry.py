@@ -1,0 +1,22 @@
+"""The list of notifiers."""
+
+from bot_bottle.supervise.notify import chat, desktop, email, ntfy, push, webhook
+from bot_bottle.supervise.notify.model import Common, Notifier, NotifierKind, Secrets
+
+NOTIFIERS: dict[str, NotifierKind] = {
+    one.name: one
+    for one in (
+        desktop.KIND,
+        ntfy.KIND,
+        email.KIND,
+        chat.KIND,
+        push.KIND,
+        webhook.KIND,
+    )
+}
+
+
+def open_notifier(config: Common, secrets: Secrets, home: str) -> Notifier:
+    """The open notifier. home: root of the home. Raises OperatorFault for a secret that is not set."""
+    kind = next(kind for kind in NOTIFIERS.values() if isinstance(config, kind.config))
+    return kind.open(config, secrets, home)

@@ -48,7 +48,11 @@ from bot_bottle.supervise.granting import grant_for
 from bot_bottle.supervise.model import Answer, Approver, Ask, AskKind, AskState, Scope, StoredGrant, Wanted
 from bot_bottle.supervise.store import SqliteStore
 from bot_bottle.web import messages
+from bot_bottle.web.main import prepare
 from bot_bottle.web.messages import Begin, Listen
+from bot_bottle.web.security import Defences
+from bot_bottle.web.sessions import Sessions, csrf
+from bot_bottle.web.starter import NoStarter
 
 SECOND = 1_000_000_000
 PERSON = Approver("os", "1000", "ann", "web")
@@ -336,6 +340,41 @@ class Stage:
         return self._open.enter_context(Web(self, **begin))
 
 
+class Inside:
+    """The same server inside this process, unconfined: for tests that take one defence away. No starter."""
+
+    def __init__(self, stage: "Stage", defences: Defences | None = None, **begin: Any) -> None:
+        given = Begin(stage.home.root, stage.home.runtime, user="ann", uid=1000, **begin)
+        self.starter = NoStarter()
+        self.web = prepare(given, [], self.starter, defences)
+        self.url = self.web.local
+        self.port = int(self.url.rpartition(":")[2])
+        self.thread = threading.Thread(target=self.web.front.run, daemon=True)
+        self.thread.start()
+        until(lambda: self.web.front.started)
+
+    def __enter__(self) -> "Inside":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.web.front.end()
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+
+    def session(self, kind: str = "local") -> dict[str, str]:
+        """Headers of a signed-in person's browser, without the CSRF token."""
+        sessions = Sessions(self.web.office.store)
+        session = sessions.open("ann", kind, "test", time.time_ns())
+        return {"cookie": f"bot-bottle-{self.port}={session}", "origin": self.url, "sec-fetch-site": "same-origin"}
+
+    def raw(
+        self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes | None = None
+    ) -> "Answered":
+        return fetch(
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=20), method, path, headers or {}, body
+        )
+
+
 class Web:
     """A web process, its starter (a thread) and a plain HTTP client that is signed in as the local person."""
 
@@ -379,7 +418,10 @@ class Web:
         self.close()
 
     def close(self) -> None:
-        self.channel.sock.shutdown(socket.SHUT_RDWR)
+        if self.channel.fileno() < 0:
+            return
+        with contextlib.suppress(OSError):
+            self.channel.sock.shutdown(socket.SHUT_RDWR)
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
@@ -414,8 +456,6 @@ class Web:
         reply = self.raw("GET", self.link.removeprefix(self.url), {})
         assert reply.status == 303, (reply.status, reply.body)
         self.cookie = reply.headers["set-cookie"].partition(";")[0]
-        from bot_bottle.web.sessions import csrf
-
         self.csrf = csrf(self.cookie.partition("=")[2])
         return self
 

@@ -25,6 +25,7 @@ from bot_bottle.web.desk import Door, Office
 from bot_bottle.web.forwarded import LOOPBACK_NAMES, Origins, is_loopback
 from bot_bottle.web.messages import Begin, Listen, StarterToWeb
 from bot_bottle.web.pairing import CODE_SECONDS, spoken
+from bot_bottle.web.security import Defences
 from bot_bottle.web.serving import Front, Listener, context, load, quiet
 from bot_bottle.web.starter import ChannelStarter, NoStarter, Starter
 from bot_bottle.web.store import Store
@@ -84,8 +85,8 @@ def main() -> int:
     return 0
 
 
-def prepare(begin: Begin, fds: list[int], starter: Starter) -> Web:
-    """2 sockets, before we may no longer bind; 3 the application."""
+def prepare(begin: Begin, fds: list[int], starter: Starter, defences: Defences | None = None) -> Web:
+    """2 sockets, before we may no longer bind; 3 the application. defences: fewer of them, for tests only."""
     allowed(begin)
     home = Home(begin.home, begin.runtime)
     passed = iter(fds)
@@ -98,7 +99,7 @@ def prepare(begin: Begin, fds: list[int], starter: Starter) -> Web:
     local = Approver("os", str(begin.uid), begin.user or str(begin.uid), "web")
     office = Office(home, System(), starter, Store(home), local, door)
     origins = Origins(frozenset(begin.names), frozenset(begin.proxies), begin.public)
-    front = Front(build(office, origins), listeners)
+    front = Front(build(office, origins, defences), listeners)
     os.makedirs(os.path.dirname(home.index), 0o700, exist_ok=True)
     return Web(office, front, listeners, urls)
 

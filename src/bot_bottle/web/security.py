@@ -78,7 +78,7 @@ class Gate:
         send = self._headed(send, nonce)
         try:
             if self.defences.limits:
-                receive = bounded(scope, receive)
+                receive = bounded(scope, receive, BODY_BYTES, BODY_SECONDS)
             scope["bot_bottle.person"] = person = await self._checked(scope)
             if person is not None and person.session is not None and scope["method"] not in SAFE:
                 receive = await self._token(scope, receive, person.session.csrf)
@@ -169,7 +169,7 @@ def again(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def bounded(scope: Scope, receive: Receive, most: int = BODY_BYTES, seconds: float = BODY_SECONDS) -> Receive:
+def bounded(scope: Scope, receive: Receive, most: int, seconds: float) -> Receive:
     """`receive` for a body of at most `most` bytes that arrives within `seconds`. Raises WebFault 413, 408."""
     declared = Headers(scope=scope).get("content-length", "0")
     if not declared.isdecimal() or int(declared[:20]) > most:

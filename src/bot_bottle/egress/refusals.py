@@ -14,7 +14,6 @@ from bot_bottle.egress.prepare import Prepared
 from bot_bottle.egress.session import Session
 from bot_bottle.egress.target import Site
 from bot_bottle.egress.wire.http1 import Malformed
-from bot_bottle.policy.decide import NO_HOST, NO_MATCH, NO_PORT
 from bot_bottle.policy.hosts import bracketed
 from bot_bottle.policy.verdict import Kind, Verdict, deny
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from bot_bottle.egress.gateway import Gateway
 
 _SECRET_HITS = 3
-_LIFTED = (NO_HOST, NO_PORT, NO_MATCH)
 TITLES = {
     400: "Malformed request", 408: "Too slow", 413: "Too large", 429: "Too many requests", 502: "Upstream failed",
            504: "Upstream too slow"}  # fmt: skip
@@ -113,7 +111,7 @@ class Refusals:
     def _how(self, prepared: Prepared, slug: str) -> str:
         """How to ask a person for what no route names."""
         place = prepared.place
-        if slug not in _LIFTED or place is None:
+        if slug not in words.LIFTED or place is None:
             return ""
         return words.how_to_ask(visible(prepared.head.method, 32), url_text(place.target, place.path))
 

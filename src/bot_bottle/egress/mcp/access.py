@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 from bot_bottle.egress.mcp.answers import Result, refused, url_text
 from bot_bottle.egress.mcp.catalogue import RequestAccess
+from bot_bottle.egress.mcp.words import LIFTED
 from bot_bottle.policy.addresses import classify
-from bot_bottle.policy.decide import ASK, NO_HOST, NO_MATCH, NO_PORT, Compiled, decide
+from bot_bottle.policy.decide import ASK, Compiled, decide
 from bot_bottle.policy.grants import DEFAULT
 from bot_bottle.policy.hosts import INSIDE, canonical_host, is_address, is_inside
 from bot_bottle.policy.paths import canonical_path
@@ -16,7 +17,6 @@ from bot_bottle.supervise.model import Wanted
 
 _METHOD = re.compile(r"[A-Z][A-Z-]{0,31}\Z")
 _PORTS = {"http": 80, "https": 443}
-_UNNAMED = (NO_HOST, NO_PORT, NO_MATCH)
 
 
 class Found(NamedTuple):
@@ -32,7 +32,7 @@ def wanted(compiled: Compiled, arguments: RequestAccess) -> Found | Result:
     """The question to a person, or the answer where none is needed or none could help."""
     try:
         target, path = _place(arguments)
-        methods = _methods(arguments.methods)
+        methods = canonical_methods(arguments.methods)
     except ValueError as fault:
         return refused(f"{str(fault).capitalize()}.")
     if is_inside(target.host):
@@ -45,7 +45,7 @@ def wanted(compiled: Compiled, arguments: RequestAccess) -> Found | Result:
 
 def _judged(compiled: Compiled, target: Target, path: str, methods: tuple[str, ...]) -> Found | Result:
     verdicts = [decide(compiled, Request(target, method, path)) for method in methods]
-    wrong = next((one for one in verdicts if one.kind is Kind.DENY and one.reason not in _UNNAMED), None)
+    wrong = next((one for one in verdicts if one.kind is Kind.DENY and one.reason not in LIFTED), None)
     if wrong is not None:
         data: dict[str, object] = {"rule": wrong.rule, "reason": wrong.reason}
         return Result("refused", f"No person is asked: {wrong.hint}", data, error=True)
@@ -93,7 +93,8 @@ def parse_url(text: str) -> tuple[Target, str]:
     return Target(parts.scheme, canonical_host(host.removesuffix(":")), port), canonical_path(parts.path or "/")
 
 
-def _methods(asked: list[str]) -> tuple[str, ...]:
+def canonical_methods(asked: list[str]) -> tuple[str, ...]:
+    """In upper case, sorted, each once; GET where none is named. Raises ValueError."""
     methods = tuple(sorted({method.upper() for method in asked})) or ("GET",)
     if not all(_METHOD.match(method) for method in methods):
         raise ValueError("a method is a word like GET or POST")

@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING
 
 from bot_bottle.base.text import visible
 from bot_bottle.egress.inside import HOST
-from bot_bottle.egress.mcp.access import parse_url
+from bot_bottle.egress.mcp import words
+from bot_bottle.egress.mcp.access import canonical_methods, parse_url
 from bot_bottle.egress.mcp.answers import Result, refused, url_text
 from bot_bottle.egress.mcp.catalogue import ExplainDenial
 from bot_bottle.egress.mcp.denials import Denial
+from bot_bottle.egress.mcp.words import LIFTED
 from bot_bottle.policy.decide import Compiled
 from bot_bottle.policy.effective import Match, Route
 from bot_bottle.policy.explain import explain
@@ -55,9 +57,10 @@ def explained(gateway: "Gateway", arguments: ExplainDenial) -> Result:
         return refused("Give the number of the denied request, or its method and url.")
     try:
         target, path = parse_url(arguments.url)
+        (method,) = canonical_methods([arguments.method])
     except ValueError as fault:
         return refused(f"{str(fault).capitalize()}.")
-    return _now(compiled, Request(target, arguments.method.upper(), path))
+    return _now(compiled, Request(target, method, path))
 
 
 def _then_and_now(compiled: Compiled, denial: Denial) -> Result:
@@ -83,6 +86,8 @@ def _now(compiled: Compiled, request: Request) -> Result:
     if verdict.kind is Kind.ALLOW:
         return Result("allowed", "This is allowed now. A refusal then came from elsewhere: send it again.", data)
     data["allow"] = found.allow
+    if verdict.kind is Kind.DENY and verdict.reason in LIFTED:
+        data["how"] = words.how_to_ask(request.method, url)
     state = "denied" if verdict.kind is Kind.DENY else "ask"
     return Result(state, verdict.hint, data)
 

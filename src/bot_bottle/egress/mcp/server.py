@@ -140,9 +140,9 @@ class _Incoming:
         reason = "custody.secret-sent"
         facts = {**self._prepared.facts, "verdict": Kind.DENY.value, "reason": reason, "findings": (reason,)}
         gateway.counters.denied += 1
-        gateway.journal.write(gateway.journal.record(RecordKind.DENIED, **facts, request=gateway.next_number()))
+        record = gateway.journal.record(RecordKind.DENIED, **facts, request=gateway.next_number())
+        gateway.journal.write(record, lambda: self.fail(403, reason, what))
         gateway.flow.secret_hit()
-        self.fail(403, reason, what)
         return True
 
     def tool(self, name: str, arguments: Object, may_wait: bool, then: Then) -> None:

@@ -48,8 +48,8 @@ class Tools:
         try:
             arguments = msgspec.convert(raw, ARGUMENTS[name])
         except (msgspec.ValidationError, ValueError) as fault:
-            self._record(number, entry, name, {"refused": "arguments"}, lambda: None)
-            then(refused(visible(f"{name}: {fault}", 300)))
+            wrong = refused(visible(f"{name}: {fault}", 300))
+            self._record(number, entry, name, {"refused": "arguments"}, lambda: then(wrong))
             return _nothing
         begun = _Begun()
         self._record(

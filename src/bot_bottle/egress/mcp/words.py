@@ -1,6 +1,10 @@
 """What an agent is told about asking: in the server's instructions, in a denial, and by `bottle-ask`. Pure."""
 
+from bot_bottle.policy.decide import NO_HOST, NO_MATCH, NO_PORT
 from bot_bottle.policy.inside import COMMAND
+
+LIFTED = (NO_HOST, NO_PORT, NO_MATCH)
+"""Reasons of a denial that a person's yes to `request_access` lifts."""
 
 INSTRUCTIONS = (
     "This sandbox lets out only requests that its policy allows. When one is denied, call request_access with a "

@@ -19,6 +19,7 @@ class LiveGrants:
     def __init__(self, loop: Loop, grants: tuple[Grant, ...], changed: Changed) -> None:
         self._loop = loop
         self._changed = changed
+        self._given: tuple[Grant, ...] = ()
         self._ends: dict[str, float] = {}
         self._timer: Timer | None = None
         self.live: dict[str, Grant] = {}
@@ -34,16 +35,17 @@ class LiveGrants:
     def expire(self) -> None:
         """Drops what has ended."""
         if self.live:
-            self.replace(tuple(self.live.values()))
+            self.replace(self._given)
 
     def _take(self, grants: tuple[Grant, ...]) -> None:
         mono, wall = time.monotonic(), time.time_ns()
         ends = {grant.id: mono + (grant.expires - wall) / 1e9 for grant in grants}
-        ends = {ident: min(end, self._ends.get(ident, end)) for ident, end in ends.items()}
-        self.live = {grant.id: grant for grant in grants if ends[grant.id] > mono}
-        self._ends = {ident: ends[ident] for ident in self.live}
+        self._given = grants
+        self._ends = {ident: min(end, self._ends.get(ident, end)) for ident, end in ends.items()}
+        self.live = {grant.id: grant for grant in grants if self._ends[grant.id] > mono}
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._ends:
-            self._timer = self._loop.later(min(self._ends.values()) - self._loop.now, self.expire)
+        if self.live:
+            first = min(self._ends[ident] for ident in self.live)
+            self._timer = self._loop.later(max(0.0, first - self._loop.now), self.expire)

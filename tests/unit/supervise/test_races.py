@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bot_bottle.policy.decide import compile, decide
 from bot_bottle.policy.effective import Policy
@@ -21,10 +21,10 @@ from bot_bottle.supervise.model import Answer, Approver, Ask, AskState, Scope
 from bot_bottle.supervise.ports import ApprovalStore, AskQuery
 from bot_bottle.supervise.rules import Case, Settles, Waits, may_answer
 from bot_bottle.supervise.store import SqliteStore
-from unit.supervise.make import T0, answer, ask, changed, wanted
+from unit.supervise.make import ANA, BEN, T0, answer, ask, changed, wanted
 
 WAITING = AskQuery(states=(AskState.WAITING,))
-PEOPLE = st.sampled_from([Approver("os", "1000", "ana"), Approver("device", "d1", "ben")])
+PEOPLE = st.sampled_from([ANA, BEN])
 SCOPES = st.sampled_from(list(Scope)[:4])
 
 
@@ -44,6 +44,7 @@ class Approvals(RuleBasedStateMachine):
         self.clock = Steady(self.wall, self.mono)
         self.policy, self.revision = "p1", 1
         self.numbers = itertools.count()
+        self.names = itertools.count()
         self.let_go: dict[str, int] = {}
         self.told: dict[str, list[bool]] = {}
         self.asked_under: dict[str, str] = {}
@@ -82,7 +83,9 @@ class Approvals(RuleBasedStateMachine):
         self.revision += 1
         self.policy = f"p{self.revision}"
         for one in self.store.asks(WAITING):
-            if int(one.id[1:]) % 2:
+            if int(one.id[1:]) % 3 == 0:
+                continue  # the keeper has not come to it yet
+            if int(one.id[1:]) % 3 == 1:
                 new = changed(one, policy=self.policy, revision=self.revision)
                 assert self.store.renew(new, one.version)
                 self.asked_under[one.id] = self.policy
@@ -91,9 +94,10 @@ class Approvals(RuleBasedStateMachine):
 
     # the keeper
 
+    @precondition(lambda self: self.store.count(WAITING) < 3)
     @rule(target=asks, secret=st.booleans(), path=st.sampled_from(["/in", "/out"]))
     def a_request_is_held(self, secret: bool, path: str) -> str:
-        name = f"a{next(self.numbers)}"
+        name = f"a{next(self.names)}"
         want = wanted(path=path, secrets=("key",) if secret else ())
         now = self.now
         made = ask(
@@ -142,18 +146,26 @@ class Approvals(RuleBasedStateMachine):
         assert found
         return found, answer(found, allow, scope, approver=who, seconds=seconds)
 
+    @rule(name=asks, who=PEOPLE, allow=st.booleans(), scope=SCOPES)
+    def a_person_answers(self, name: str, who: Approver, allow: bool, scope: Scope) -> None:
+        found = self.store.ask(name)
+        assert found
+        self.click(found, answer(found, allow, scope, approver=who))
+
     @rule(pair=seen)
     def and_clicks(self, pair: tuple[Ask, Answer]) -> None:
         """Twice perhaps: a click does not use up what was seen."""
         self.click(*pair)
 
-    @rule(pair=consumes(seen), other=consumes(seen))
-    def two_click_at_once(self, pair: tuple[Ask, Answer], other: tuple[Ask, Answer]) -> None:
+    @rule(name=asks, who=st.permutations([ANA, BEN]), allow=st.tuples(st.booleans(), st.booleans()), scope=SCOPES)
+    def two_click_at_once(self, name: str, who: list[Approver], allow: tuple[bool, bool], scope: Scope) -> None:
         """Both are judged on the same state before either is written: one counts."""
-        first, second = self.judge(*pair), self.judge(*other)
-        done = [self.settle(one) for one in (first, second) if one]
-        if first and second and first[0].id == second[0].id and done:
-            assert done.count(True) <= 1
+        found = self.store.ask(name)
+        assert found
+        both = [
+            self.judge(found, answer(found, yes, scope, approver=one)) for one, yes in zip(who, allow, strict=True)
+        ]
+        assert [self.settle(one) for one in both if one].count(True) <= 1
 
     def click(self, looked_at: Ask, said: Answer) -> None:
         judged = self.judge(looked_at, said)
@@ -179,6 +191,8 @@ class Approvals(RuleBasedStateMachine):
         if not self.store.settle(current.id, current.version, state, said.at, said, grant):
             return False
         self.told.setdefault(current.id, []).append(ruling.allow)
+        assert not grant or ruling.allow
+        assert not (ruling.late and grant) or (grant.uses == 1 and grant.expires <= said.at + 600 * SECOND)
         if ruling.allow and not ruling.late:
             self.check_yes(current, said, ruling)
             self.let_go[current.id] += 1
@@ -256,10 +270,10 @@ class InMemory(Approvals):
         assert self.store.count(AskQuery()) == 0
 
 
-MANY = settings(max_examples=40, stateful_step_count=30, deadline=None)
+MANY = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestApprovals = Approvals.TestCase
 TestApprovals.settings = MANY
 TestQuorum = Quorum.TestCase
 TestQuorum.settings = MANY
 TestInMemory = InMemory.TestCase
-TestInMemory.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestInMemory.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

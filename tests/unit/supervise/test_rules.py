@@ -201,6 +201,17 @@ def test_a_delegate_speaks_for_one_seat_until_the_end() -> None:
     assert slug(charter, of, now=T0 + 60 * SECOND, said={"approver": BEN}) == "ask.not-yours"
 
 
+def test_one_delegate_of_two_is_still_one_person() -> None:
+    given = (
+        Delegation("os:1000", "device:d1", T0 + 60 * SECOND),
+        Delegation("token:t1", "device:d1", T0 + DAY * SECOND),
+    )
+    charter = Charter(quorum=2, members=("os:1000", "token:t1"), delegations=given)
+    first = answer(ask(), id="n1", approver=BEN)
+    later = {"approver": BEN, "at": T0 + 61 * SECOND}
+    assert slug(charter, ask(), now=T0 + 61 * SECOND, answers=(first,), said=later) == "ask.answered"
+
+
 def test_break_glass_is_loud_and_off_by_default() -> None:
     said = {"break_glass": True, "reason": "production is down"}
     assert slug(TWO, ask(), said=said) == "ask.no-break-glass"

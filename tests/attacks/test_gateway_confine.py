@@ -140,7 +140,7 @@ def test_d17_one_way_left_open_is_seen(start: Start, upstream: Upstream, tmp_pat
     """Control of the filter's rows: without the one of a call, that call works and nothing else does."""
     for name in ("sendfile", "splice", "mmap", "copy_file_range"):
         gap = (
-            f"from bot_bottle.egress import seccomp\nfor table in seccomp._MACHINES.values(): del table[1]['{name}']"
+            f"from bot_bottle.base import seccomp\nfor table in seccomp._MACHINES.values(): del table[1]['{name}']"
         )
         found = run(start, upstream, tmp_path, OPENED.format(confine="main.confine") + gap + "\n" + LATE, CHANGES)
         assert [way for way, end in found.items() if end == "WORKED"] == [name]

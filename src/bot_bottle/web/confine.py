@@ -5,12 +5,22 @@ import ctypes
 import os
 import resource
 
-from bot_bottle.base import landlock
+from bot_bottle.base import landlock, seccomp
 from bot_bottle.base.errors import HostFault
 from bot_bottle.base.home import Home
 
-_PR_SET_DUMPABLE = 4
-_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_PTRACER = 4, 38, 0x59616D61
+_AF_UNIX = 1
+_REFUSED = frozenset((
+    "execve", "execveat", "fork", "vfork", "clone", "clone3", "socket", "prctl", "ptrace", "process_vm_readv",
+    "process_vm_writev", "pidfd_getfd", "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown",
+    "fchownat", "setxattr", "lsetxattr", "fsetxattr", "utime", "utimes", "futimesat", "utimensat", "mknod", "mknodat",
+    "io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "mount", "umount2", "unshare", "setns",
+    "pivot_root", "chroot", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "mount_setattr", "keyctl",
+    "add_key", "request_key", "userfaultfd", "perf_event_open", "personality", "name_to_handle_at",
+    "open_by_handle_at", "acct", "swapon", "reboot", "init_module", "finit_module", "kexec_load", "setuid", "setgid",
+    "setresuid", "setresgid", "capset",
+))  # fmt: skip
 
 
 def confine(home: Home) -> str:
@@ -27,7 +37,28 @@ def confine(home: Home) -> str:
             "web.landlock", "This kernel has no Landlock, so the dashboard cannot be confined.",
             "Use Linux 5.13 or newer with landlock in the lsm= list.",
         )  # fmt: skip
-    return f"landlock-{version}"
+    if not seccomp.install(_REFUSED, _block):
+        raise HostFault(
+            "web.seccomp", "The dashboard's system call filter cannot be installed.",
+            "Use an x86_64 or aarch64 kernel with seccomp.",
+        )  # fmt: skip
+    return f"landlock-{version} seccomp"
+
+
+def _block(name: str) -> list[seccomp.Instruction]:
+    """Landlock knows neither modes, owners and times of files nor UDP: what it leaves is refused here. The control
+    sockets of keepers are unix sockets; threads are what requests run in."""
+    match name:
+        case "clone":
+            return seccomp.threads_only()
+        case "clone3":
+            return [seccomp.fail(seccomp.ENOSYS)]
+        case "socket":
+            return seccomp.only(0, (_AF_UNIX,), seccomp.EAFNOSUPPORT)
+        case "prctl":
+            return seccomp.never(0, (_PR_SET_DUMPABLE, _PR_SET_PTRACER))
+        case _:
+            return [seccomp.fail(seccomp.EPERM)]
 
 
 def readable(home: Home) -> tuple[str, ...]:

@@ -328,7 +328,7 @@ def _tunnel(stand: Stand, host: str, port: int) -> Client:
 
 
 @pytest.mark.parametrize("spelled", [HOST, HOST.upper(), HOST + "."])
-def test_b10_the_name_is_never_forwarded_nor_asked_about_whatever_the_policy_says(
+def test_b59_the_name_is_never_forwarded_nor_asked_about_whatever_the_policy_says(
     start: Start, upstream: Upstream, plain_upstream: Upstream, spelled: str
 ) -> None:
     everything = {"address": f"127.0.0.1:{plain_upstream.port}", "auth": None, "scheme": "http", "ports": (80, 8080)}
@@ -343,7 +343,7 @@ def test_b10_the_name_is_never_forwarded_nor_asked_about_whatever_the_policy_say
     assert stand.messages.empty() and not stand.records("intent", "pinned")
 
 
-def test_b10_a_name_that_is_not_reserved_would_go_there(start: Start, plain_upstream: Upstream) -> None:
+def test_b59_a_name_that_is_not_reserved_would_go_there(start: Start, plain_upstream: Upstream) -> None:
     """Control: the same request, the name taken off the list."""
     where = {"address": f"127.0.0.1:{plain_upstream.port}", "auth": None, "scheme": "http", "ports": (80,)}
     stand = start(
@@ -372,7 +372,7 @@ def test_b59_https_and_other_ports_of_the_name_are_refused(stand: Stand, upstrea
         (f"POST https://{HOST}/mcp", HOST), ("POST /mcp", HOST), (f"POST //{HOST}/mcp", HOST), (f"POST {HOST}/mcp", HOST),
     ],
 )  # fmt: skip
-def test_p09_host_and_absolute_form_must_name_the_same(
+def test_p02_host_and_absolute_form_must_name_the_same(
     stand: Stand, upstream: Upstream, line: str, host: str
 ) -> None:
     body = rpc("tools/call", {"name": "list_routes", "arguments": {}})
@@ -398,7 +398,7 @@ SMUGGLED = post(rpc("tools/call", {"name": "report_done", "arguments": {"status"
         ("Transfer-Encoding: chunked, identity",), ("Transfer-Encoding : chunked",), ("Content-Length: 5, 5",), (f"Host: {HOST}",),
     ],
 )  # fmt: skip
-def test_p01_a_second_request_cannot_be_smuggled_in(stand: Stand, fields: tuple[str, ...]) -> None:
+def test_b29_p01_a_second_request_cannot_be_smuggled_in(stand: Stand, fields: tuple[str, ...]) -> None:
     head = "\r\n".join([f"POST {URL} HTTP/1.1", f"Host: {HOST}", *JSON, *fields, "", ""]).encode()
     client = stand.plain()
     client.send(head + b"0\r\n\r\n" + SMUGGLED)
@@ -406,7 +406,7 @@ def test_p01_a_second_request_cannot_be_smuggled_in(stand: Stand, fields: tuple[
     assert client.rest() == b"" and not stand.records("report")
 
 
-def test_p01_the_smuggled_request_is_a_good_one_by_itself(stand: Stand) -> None:
+def test_b29_the_smuggled_request_is_a_good_one_by_itself(stand: Stand) -> None:
     """Control."""
     assert stand.plain().ask(SMUGGLED).status == 200
     assert stand.records("report")[0]["detail"] == {"status": "done", "summary": "smuggled"}
@@ -424,7 +424,7 @@ def test_b59_no_websocket_and_no_upgrade(stand: Stand, upstream: Upstream) -> No
 
 
 @pytest.mark.parametrize("origin", ["http://evil.test", "null", f"http://{HOST}", "https://api.test"])
-def test_d10_a_page_in_a_browser_of_the_bottle_cannot_speak_for_the_agent(stand: Stand, origin: str) -> None:
+def test_b59_a_page_in_a_browser_of_the_bottle_cannot_speak_for_the_agent(stand: Stand, origin: str) -> None:
     agent = Agent(stand)
     body = rpc("tools/call", {"name": "request_access", "arguments": {"url": NEW, "justification": "from a page"}})
     assert agent.ask(body, *JSON, f"Origin: {origin}").status == 403
@@ -432,7 +432,7 @@ def test_d10_a_page_in_a_browser_of_the_bottle_cannot_speak_for_the_agent(stand:
     assert stand.messages.empty() and not stand.records("report")
 
 
-def test_d10_without_the_check_a_page_could(start: Start) -> None:
+def test_b59_without_the_check_a_page_could(start: Start) -> None:
     """Control."""
     stand = start(weaken="from bot_bottle.egress.mcp import server\nserver._refusal = lambda head, path: None")
     body = rpc("tools/call", {"name": "request_access", "arguments": {"url": NEW, "justification": "from a page"}})

@@ -3,6 +3,7 @@
 # Exit status: 0 allowed or done, 1 no, 2 wrong use, 3 still waiting, 4 nobody could be reached.
 
 export LC_ALL=C
+unset http_proxy HTTP_PROXY no_proxy NO_PROXY
 URL=http://bot-bottle.internal/mcp
 PROXY=http://127.0.0.1:3128
 
@@ -64,7 +65,7 @@ const asked = require("http").request({host: at.hostname, port: at.port, method:
 asked.on("error", error => { console.error(String(error)); process.exitCode = 4; });
 asked.end(body);' "$URL" "$PROXY"
     elif have wget; then
-        http_proxy=$PROXY no_proxy='' wget -q -T 90 -O - --header 'Content-Type: application/json' \
+        http_proxy=$PROXY wget -q -T 90 -O - --header 'Content-Type: application/json' \
             --header 'Accept: text/plain' --post-data "$(cat)" "$URL"
     elif have perl; then
         perl -MIO::Socket::INET -e '

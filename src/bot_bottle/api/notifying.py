@@ -28,8 +28,8 @@ def run(
     stop: Stop,
     say: Say = lambda _line: None,
 ) -> None:
-    """Tells every notifier what waits, until `stop` is set. link: address of the page. reader: opens the approvals for
-    the calling thread, None while there are none."""
+    """Tells every notifier what waits, until `stop` is set. link: address of the page. reader: opens the approvals
+    for the calling thread, None while there are none."""
     around = Around(HostClock(), _RANDOM.random, reader, link, say)
     threads = [
         threading.Thread(target=_serve, args=(home, name, config, secret_values, around, stop), name=f"notify-{name}")

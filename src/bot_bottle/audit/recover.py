@@ -103,7 +103,7 @@ def _prove(directory: str, sealer: Sealer, known: Sequence[Checkpoint]) -> None:
 
 def recover_run(home: Home, run: str, signer: Signer, clock: Clock | None = None) -> Recovered | None:
     """Seals the log of a dead run and says so in the host log; None where both knew its end already."""
-    clock = clock or _HostClock()
+    clock = clock or HostClock()
     directory = home.run_log(run)
     if _never_began(directory):
         return None
@@ -138,7 +138,7 @@ def _never_began(directory: str) -> bool:
     return True
 
 
-class _HostClock:
+class HostClock:
     """The clock of this machine."""
 
     def wall(self) -> int:

@@ -2,13 +2,27 @@
 
 import contextlib
 
+from bot_bottle.audit.wishes import PurgeResult, PurgeWish
 from bot_bottle.base.errors import OurFault
 from bot_bottle.base.home import Home
 from bot_bottle.bottles.hatch import Hatched
 from bot_bottle.bottles.live import GatewayLink, KeeperLink, as_error
 from bot_bottle.egress.channel import ChannelClosed
 from bot_bottle.egress.messages import GatewayToLauncher
-from bot_bottle.keeper.messages import KeeperToLauncher, Open, Recover, Recovered, Refused, Survey, Surveyed
+from bot_bottle.keeper.messages import (
+    HoldLog,
+    KeeperToLauncher,
+    LogsPurged,
+    Open,
+    PurgeLogs,
+    Recover,
+    Recovered,
+    Refused,
+    Supplied,
+    Supply,
+    Survey,
+    Surveyed,
+)
 
 _PATIENCE = 30.0
 
@@ -41,7 +55,23 @@ class Crew:
         assert isinstance(answer, Recovered)
         return answer
 
-    def _asked(self, question: Survey | Recover) -> KeeperToLauncher:
+    def purge(self, home: Home, wish: PurgeWish) -> PurgeResult:
+        """Purges records of old runs, signed and recorded."""
+        answer = self._asked(PurgeLogs(home.root, home.runtime, wish))
+        assert isinstance(answer, LogsPurged)
+        return answer.result
+
+    def hold(self, home: Home, run: str, approver: str, reason: str, release: bool) -> None:
+        """Puts a run under a legal hold, or ends it."""
+        self._asked(HoldLog(home.root, home.runtime, run, approver, reason, release))
+
+    def supply(self, home: Home, names: tuple[str, ...]) -> dict[str, bytes]:
+        """Values of the secrets of sinks and notifiers; those that are not set are left out."""
+        answer = self._asked(Supply(home.root, home.runtime, names))
+        assert isinstance(answer, Supplied)
+        return answer.values
+
+    def _asked(self, question: Survey | Recover | PurgeLogs | HoldLog | Supply) -> KeeperToLauncher:
         self.keeper_link.sock.settimeout(_PATIENCE)
         try:
             self.keeper_link.send(question, self._terminal)

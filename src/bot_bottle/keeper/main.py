@@ -19,16 +19,23 @@ from bot_bottle.keeper.hardening import harden
 from bot_bottle.keeper.logs import open_log, recover, trust
 from bot_bottle.keeper.loop import Loop
 from bot_bottle.keeper.messages import (
+    HeldLog,
+    HoldLog,
     KeeperToLauncher,
     LauncherToKeeper,
+    LogsPurged,
     Open,
+    PurgeLogs,
     Recover,
     Recovered,
     Refused,
+    Supplied,
+    Supply,
     Survey,
     Surveyed,
 )
 from bot_bottle.keeper.session import Launcher, Outside, Session
+from bot_bottle.keeper.supply import present
 
 
 def main() -> int:
@@ -81,8 +88,26 @@ def answered(message: LauncherToKeeper, terminal: int = -1) -> KeeperToLauncher:
         case Recover():
             sealed, kept = recover(Home(message.home, message.runtime), message.runs)
             return Recovered(sealed, kept)
+        case PurgeLogs() | HoldLog():
+            return retained(message)
+        case Supply():
+            return Supplied(present(message.names, custody_of(message.home, message.runtime, terminal)))
         case _:
             raise OurFault("keeper.protocol", "The keeper was asked out of turn.")
+
+
+def retained(message: PurgeLogs | HoldLog) -> KeeperToLauncher:
+    """Purges and legal holds: what only the holder of the log key can sign."""
+    from bot_bottle.audit.keys import LogKey
+    from bot_bottle.audit.recover import HostClock
+    from bot_bottle.audit.retention import hold_run, purge_runs
+
+    home = Home(message.home, message.runtime)
+    key = LogKey.open(home.keys)
+    if isinstance(message, PurgeLogs):
+        return LogsPurged(purge_runs(home, key, HostClock(), message.wish))
+    hold_run(home, key, HostClock(), message.run, message.approver, message.reason, message.release)
+    return HeldLog()
 
 
 def session(launcher: Launcher, authority: Authority, order: Open, gateway: int, terminal: int = -1) -> Session:

@@ -6,6 +6,7 @@ control socket of one bottle (0600, same uid). No secret travels here but one th
 
 from msgspec import field
 
+from bot_bottle.audit.wishes import PurgeResult, PurgeWish
 from bot_bottle.egress.messages import Counters, Frame, Identity, Limits
 from bot_bottle.policy.effective import Policy
 from bot_bottle.supervise.model import Approver, AskState, Scope
@@ -54,6 +55,34 @@ class Recover(Frame, tag="recover"):
     runs: tuple[str, ...]
 
 
+class PurgeLogs(Frame, tag="purgelogs"):
+    """Purge records of old runs (audit.retention); answered by LogsPurged. Without an Open, like Recover."""
+
+    home: str
+    runtime: str
+    wish: PurgeWish
+
+
+class HoldLog(Frame, tag="holdlog"):
+    """Put a run (``*``: every run) under a legal hold, or end it; answered by HeldLog."""
+
+    home: str
+    runtime: str
+    run: str
+    approver: str
+    reason: str
+    release: bool = False
+
+
+class Supply(Frame, tag="supply"):
+    """Values of the secrets that sinks and notifiers of settings.toml name; answered by Supplied. Only the starter of
+    `serve` and `log forward` ask, over their own socketpair."""
+
+    home: str
+    runtime: str
+    names: tuple[str, ...]
+
+
 class Inspect(Frame, tag="inspect"):
     """Carries read-only descriptors of files, at most 64: which hold a secret? Answered by Inspected (D07)."""
 
@@ -78,6 +107,25 @@ class Recovered(Frame, tag="recovered"):
 
     runs: tuple[str, ...]
     kept: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class LogsPurged(Frame, tag="logspurged"):
+    """What went, and what stays and why."""
+
+    result: PurgeResult
+
+
+class HeldLog(Frame, tag="heldlog"):
+    """The hold stands in the host log."""
+
+
+class Supplied(Frame, tag="supplied"):
+    """Name -> value of those that exist."""
+
+    values: dict[str, bytes]
+
+    def __repr__(self) -> str:
+        return f"Supplied({sorted(self.values)})"
 
 
 class Opened(Frame, tag="opened"):
@@ -253,8 +301,11 @@ class Facts(Frame, tag="facts"):
     started: int
 
 
-LauncherToKeeper = Survey | Recover | Open | Inspect | FreezeBottle | Close
-KeeperToLauncher = Surveyed | Recovered | Opened | Inspected | Refused | Halt | Hold | Resume | Sealed | AskWaits
+LauncherToKeeper = Survey | Recover | PurgeLogs | HoldLog | Supply | Open | Inspect | FreezeBottle | Close
+KeeperToLauncher = (
+    Surveyed | Recovered | LogsPurged | HeldLog | Supplied | Opened | Inspected | Refused | Halt | Hold | Resume
+    | Sealed | AskWaits
+)  # fmt: skip
 ControlToKeeper = (
     FactsQuery | Stop | FreezeBottle | ThawBottle | ReloadPolicy | RenewSecret
     | AnswerAsk | ShowAsk | RevokeGrant | RefreshGrants

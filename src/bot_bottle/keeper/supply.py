@@ -27,3 +27,8 @@ def values(names: Iterable[str], custody: Custody) -> dict[str, bytes]:
 def environment(visible: Mapping[str, str], custody: Custody) -> dict[str, str]:
     """Variable -> value of the secrets that the person's own bottle file shows to the agent."""
     return visible_environment(visible, custody) if visible else {}
+
+
+def present(names: Iterable[str], custody: Custody) -> dict[str, bytes]:
+    """Name -> value of those that are set: for sinks and notifiers, each of which says what it lacks."""
+    return supply.gateway_values(names, custody)

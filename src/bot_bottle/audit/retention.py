@@ -1,0 +1,181 @@
+"""Purges the records of old runs: a hold beats it, sinks get them first, and a signed record says so beforehand.
+
+The keeper alone calls this: it has the log key. What remains (checkpoints, hash tiles, the host log) still verifies,
+and so does every proof made before. How old a run is, the host log's own records say: between two of them at most a
+week counts, so that a clock that jumps ahead ten years makes nothing expire (and one that jumps back makes it wait).
+"""
+
+import os
+from collections.abc import Iterable
+
+import msgspec
+
+from bot_bottle.audit import cursor, holds, runs
+from bot_bottle.audit.checkpoint import Checkpoint, run_origin
+from bot_bottle.audit.encode import decode
+from bot_bottle.audit.entries import signed
+from bot_bottle.audit.holds import Hold
+from bot_bottle.audit.hostlog import HostLog, facts
+from bot_bottle.audit.note import Signer, VerifierKey
+from bot_bottle.audit.purge import purge
+from bot_bottle.audit.reader import LogReader, purged_hint
+from bot_bottle.audit.record import VERSION, Kind, Record
+from bot_bottle.audit.recover import is_orphan
+from bot_bottle.audit.sealer import read_head
+from bot_bottle.audit.wishes import PurgeResult, PurgeWish
+from bot_bottle.base.clock import Clock
+from bot_bottle.base.errors import AuditFault, UsageFault
+from bot_bottle.base.home import Home
+from bot_bottle.base.text import visible
+
+DAY = 86_400_000_000_000
+MOST_BETWEEN = 7 * DAY
+"""What the time between two records of the host log counts at most."""
+
+
+class Ages:
+    """Follows the host log: how long ago each run ended, in time that the log itself has seen pass."""
+
+    def __init__(self) -> None:
+        self._elapsed = 0
+        self._last = 0
+        self._ended: dict[str, int] = {}
+
+    def take(self, record: Record) -> None:
+        self._pass(record.time)
+        if record.kind in (Kind.STOP, Kind.RECOVERED) and record.run:
+            self._ended[record.run] = self._elapsed
+
+    def _pass(self, time: int) -> None:
+        if self._last:
+            self._elapsed += min(max(0, time - self._last), MOST_BETWEEN)
+        self._last = time
+
+    def expired(self, now: int, days: int) -> list[str]:
+        """Runs that ended at least so many days ago, oldest first."""
+        self._pass(now)
+        return [run for run, at in self._ended.items() if self._elapsed - at >= days * DAY]
+
+
+def expired(host_log: str, now: int, days: int) -> list[str]:
+    """The runs that a retention of so many days lets go at this wall time."""
+    if days <= 0:
+        return []
+    ages = Ages()
+    for record in _records(host_log):
+        ages.take(record)
+    return ages.expired(now, days)
+
+
+def purge_runs(home: Home, signer: Signer, clock: Clock, wish: PurgeWish) -> PurgeResult:
+    """Purges what the wish names and nothing forbids. Raises AuditFault where the host log cannot be written."""
+    result = PurgeResult()
+    due = [run for run in expired(home.host_log, clock.wall(), wish.days) if run not in wish.runs]
+    host = HostLog.open(home.host_log, signer)
+    try:
+        for run in (*wish.runs, *due):
+            why = kept_because(home, run, holds.read(home.host_log), wish)
+            if why == _GONE:
+                continue
+            if why:
+                result.kept[run] = why
+                continue
+            gone = _purge(home, run, signer, clock, host, wish)
+            if gone < 0:
+                result.kept[run] = "It came under a legal hold meanwhile."
+            else:
+                result.purged[run] = gone
+        if wish.days:
+            host.append(_control(clock, wish, {"what": "retention", "days": str(wish.days), **_counts(result)}))
+    finally:
+        host.close()
+    return result
+
+
+_GONE = "gone"
+
+
+def kept_because(home: Home, run: str, held: dict[str, Hold], wish: PurgeWish) -> str:
+    """Why a run's records stay, one sentence; ``gone`` where there are none any more; "" where they may go."""
+    directory = home.run_log(run)
+    if "/" in run or run.startswith(".") or not os.path.isdir(directory):
+        return "There is no such run."
+    if holds.is_held(held, run):
+        hold = held.get(run) or held[holds.EVERY]
+        return f"It is under a legal hold: {visible(hold.reason, 200)}"
+    if is_orphan(directory):
+        return "Its log is still open."
+    size, _ = signed(directory)
+    if purged_hint(directory) >= size:
+        return _GONE
+    behind = [] if wish.despite_sinks else [name for name in wish.sinks if _behind(home, name, run, size)]
+    return f"Not forwarded to {', '.join(behind)} yet." if behind else ""
+
+
+def _behind(home: Home, sink: str, run: str, size: int) -> bool:
+    return cursor.read(os.path.join(home.forward, sink)).get(run, 0) < size
+
+
+def _purge(home: Home, run: str, signer: Signer, clock: Clock, host: HostLog, wish: PurgeWish) -> int:
+    """The record in the host log first: a purge that nobody recorded would look like a removal. -1 where a hold was
+    faster: of the two, what stands first in the host log counts."""
+    directory = home.run_log(run)
+    head, _ = read_head(directory, VerifierKey(run_origin(run), signer.public))
+    before = purged_hint(directory)
+    host.append(_purge_record(home, run, clock, wish, head))
+    if holds.is_held(holds.read(home.host_log), run):
+        host.append(_control(clock, wish, {"what": "purge-withdrawn", "run": run}))
+        return -1
+    return purge(directory, run_origin(run), signer) - before
+
+
+def _purge_record(home: Home, run: str, clock: Clock, wish: PurgeWish, head: Checkpoint) -> Record:
+    known = runs.read(home.host_log).get(run)
+    detail = {"what": "purge", "run": run, **facts(head)}
+    if wish.despite_sinks:
+        detail["despite"] = "sinks that have not got it"
+    record = _control(clock, wish, detail)
+    start = known.start if known is not None else None
+    if start is None:
+        return record
+    return msgspec.structs.replace(
+        record, bottle=start.bottle, agent=start.agent, harness=start.harness, label=start.label
+    )
+
+
+def hold_run(home: Home, signer: Signer, clock: Clock, run: str, approver: str, reason: str, release: bool) -> None:
+    """Puts a run (``*``: all) under a hold, or ends it. Raises UsageFault where there is none to end, or no run."""
+    held = holds.read(home.host_log)
+    if release and run not in held:
+        raise UsageFault("hold.none", f"{visible(run, 80)} is not under a hold.", "See: bot-bottle log holds")
+    if not release and run != holds.EVERY and ("/" in run or not os.path.isdir(home.run_log(run))):
+        raise UsageFault("hold.unknown", f"There is no run {visible(run, 80)}.", "See: bot-bottle log search")
+    if not reason.strip():
+        raise UsageFault("hold.reason", "A hold needs a reason.", "Add --reason 'what it is kept for'.")
+    what = holds.RELEASE if release else holds.HOLD
+    host = HostLog.open(home.host_log, signer)
+    try:
+        wish = PurgeWish(approver=approver, reason=reason)
+        host.append(_control(clock, wish, {"what": what, "run": run}))
+    finally:
+        host.close()
+
+
+def _control(clock: Clock, wish: PurgeWish, detail: dict[str, str]) -> Record:
+    return Record(
+        VERSION, Kind.CONTROL, "", clock.wall(), clock.monotonic(), "", "", "", "", "", reason=wish.reason,
+        detail=detail, approver=wish.approver,
+    )  # fmt: skip
+
+
+def _counts(result: PurgeResult) -> dict[str, str]:
+    return {"purged": str(len(result.purged)), "kept": str(len(result.kept))}
+
+
+def _records(host_log: str) -> Iterable[Record]:
+    for _, lines in LogReader(host_log).batches():
+        for line in lines:
+            try:
+                yield decode(line)
+            except AuditFault:
+                continue

@@ -228,6 +228,38 @@ def test_d25_revoking_a_grant_ends_the_held_request_that_it_opened(start: Start,
     assert ended(second, 3) and not ended(client, 0.5)
 
 
+ANYWHERE = """
+import bot_bottle.egress.resolve as r, bot_bottle.egress.flow as f
+from bot_bottle.policy.addresses import AddressClass
+r.lookup = lambda host: (["127.0.0.1"], "")
+f.public_only = lambda found: (found, AddressClass.PUBLIC)
+"""
+
+
+def test_d25_a_grant_for_one_use_opens_one_request_where_the_default_is_deny(
+    start: Start, upstream: Upstream
+) -> None:
+    """The keeper counts the use: the request is asked about, and what it opened lives on when the grant is gone."""
+    port = upstream.port
+    stand = start(grants=(granted(rule=DEFAULT, port=port, once=True),), weaken=ANYWHERE)
+    direct = stand.connect
+    stand.connect = lambda: direct("api.test", port)
+    upstream.script = lambda wire, seen: wire.send(STREAM + b"5\r\ndata\n\r\n")
+    client = stand.connect()
+    client.send(get("/v1/x", f"api.test:{port}"))
+    asked = stand.opened(stand.asked())
+    assert asked.rule == DEFAULT
+    stand.settle(asked, grant="g1")
+    client.until(b"data\n")
+    stand.tell(m.Grants(()))
+    assert not ended(client, 1)
+    reply = stand.connect().ask(get("/v1/x", f"api.test:{port}"))
+    assert reply.json["reason"] == "policy.host-not-allowed"
+    assert stand.records("intent")[0]["grant"] == "g1"
+    stand.tell(m.Reload(Policy(bottle="dev", routes=(), digest="sha256:other")))
+    assert ended(client, 3)
+
+
 def test_d25_a_decided_head_does_not_outlive_its_grant(start: Start, upstream: Upstream) -> None:
     """A kept connection repeats a head that is remembered as allowed."""
 

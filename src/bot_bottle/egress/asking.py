@@ -19,6 +19,7 @@ from bot_bottle.egress.prepare import Prepared, prepare
 from bot_bottle.egress.refusals import TITLES, Refusals
 from bot_bottle.egress.session import Session
 from bot_bottle.egress.spool import Spooled, Tampered
+from bot_bottle.policy.grants import Grant
 from bot_bottle.policy.verdict import Kind, Verdict, deny
 
 if TYPE_CHECKING:
@@ -68,10 +69,11 @@ class Asking(Refusals):
         if not prepared.head.framing:
             held.complete()
 
-    def prepared_again(self, held: Held) -> Prepared:
-        """Its head under the rules of this moment."""
+    def prepared_again(self, held: Held, used: Grant | None = None) -> Prepared:
+        """Its head under the rules of this moment. used: a grant for one use that the keeper took for it."""
         gateway = self.gateway
-        return prepare(gateway.rules, gateway.journal, held.session.site, held.raw, gateway.limits.head_fields)
+        rules = gateway.rules.lending(used)
+        return prepare(rules, gateway.journal, held.session.site, held.raw, gateway.limits.head_fields)
 
     # how it ends
 
@@ -80,7 +82,7 @@ class Asking(Refusals):
         if not said.allow:
             self.refuse_held(held, said.slug or f"ask.{said.state}", said.what, said=said)
             return
-        prepared = self.prepared_again(held)
+        prepared = self.prepared_again(held, held.took(said.grant))
         objection = _objection(held, prepared)
         if objection is not None:
             self.refuse_held(held, objection.reason, objection.hint, said=said)
@@ -106,7 +108,7 @@ class Asking(Refusals):
             held.number,
         )
         exchange.held = body
-        exchange.yes = Yes(said.ask, said.grant, said.until or time.time_ns() + _UNSAID)
+        exchange.yes = Yes(said.ask, said.grant, said.until or time.time_ns() + _UNSAID, held.took(said.grant))
         session.exchange = exchange
         session.leg.active = gateway.loop.now
         self.open.add(exchange)

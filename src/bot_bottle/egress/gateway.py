@@ -29,7 +29,7 @@ from bot_bottle.egress.target import Site
 from bot_bottle.egress.upstream import Pool
 from bot_bottle.policy.decide import decide
 from bot_bottle.policy.effective import Policy
-from bot_bottle.policy.verdict import Kind, Request, Verdict, deny
+from bot_bottle.policy.verdict import Kind, deny
 
 _CONNECT_SECONDS = 20.0
 _COUNTED = 500
@@ -172,10 +172,11 @@ class Gateway:
 
         A grant dies with the policy under which it was given; the keeper says which ones hold under the new one.
         """
-        gone = self.grants.live.keys()
-        self.grants.replace(())
+        other = policy.digest != self.rules.policy.digest
+        gone = self.grants.clear() if other else frozenset[str]()
         self._replace(policy, self.secrets)
-        self.loop.soon(lambda: self._decide_again(gone, "policy.reloaded", "A new policy no longer allows this."))
+        what = "A new policy no longer allows this."
+        self.loop.soon(lambda: self._decide_again(gone, "policy.reloaded", what, lend=not other))
 
     def _granted(self, gone: Set[str]) -> None:
         """Other grants hold from now on."""
@@ -186,12 +187,16 @@ class Gateway:
             lambda: self._decide_again(gone, "ask.grant-ended", "The grant under which this ran has ended.")
         )
 
-    def _decide_again(self, gone: Set[str], slug: str, what: str) -> None:
-        """Ends every open flow that would not be opened now, and refuses what waits for an answer that is moot."""
+    def _decide_again(self, gone: Set[str], slug: str, what: str, lend: bool = True) -> None:
+        """Ends every open flow that would not be opened now, and refuses what waits for an answer that is moot.
+
+        lend: whether what took a grant for one use still has it.
+        """
         policy = self.rules.policy
         for exchange in list(self.flow.open):
             prepared = exchange.prepared
-            verdict = self._verdict(prepared)
+            used = exchange.yes.used if lend and exchange.yes is not None else None
+            verdict = decide(self.rules.lending(used).compiled, prepared.request())
             auth = policy.route(verdict.route).auth if verdict.route >= 0 else None
             if not exchange.allowed_still(verdict, gone) or auth != (prepared.route.auth if prepared.route else None):
                 exchange.fail(403, slug, what, deny(slug, what, prepared.verdict.rule))
@@ -199,12 +204,6 @@ class Gateway:
             verdict = self.flow.prepared_again(held).verdict
             if held.digest and verdict.kind is Kind.DENY:
                 self.flow.refuse_held(held, verdict.reason, verdict.hint)
-
-    def _verdict(self, prepared: Prepared) -> Verdict:
-        place, head = prepared.place, prepared.head
-        assert place is not None
-        request = Request(place.target, head.method, place.path, place.query, head.fields, prepared.protocol)
-        return decide(self.rules.compiled, request)
 
     def _end_learning(self) -> None:
         """A learn mode ends by itself, also where nobody says so."""

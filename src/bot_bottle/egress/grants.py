@@ -14,7 +14,8 @@ Changed = Callable[[Set[str]], None]
 
 
 class LiveGrants:
-    """live: what to decide by. changed(ids that are gone): called after every change of `live`."""
+    """live: what to decide by. changed(ids that are gone): called after every change of `live`; a grant for once that
+    is gone was used, which ends nothing that it opened."""
 
     def __init__(self, loop: Loop, grants: tuple[Grant, ...], changed: Changed) -> None:
         self._loop = loop
@@ -30,7 +31,13 @@ class LiveGrants:
         before = self.live
         self._take(grants)
         if self.live != before:
-            self._changed(before.keys() - self.live.keys())
+            self._changed({ident for ident, grant in before.items() if ident not in self.live and not grant.once})
+
+    def clear(self) -> Set[str]:
+        """Drops all without a word; their ids."""
+        gone = self.live.keys()
+        self._take(())
+        return gone
 
     def expire(self) -> None:
         """Drops what has ended."""

@@ -14,6 +14,7 @@ from bot_bottle.egress.messages import Asked, AskOpened, HeldBytes, Settled
 from bot_bottle.egress.prepare import Prepared, shown_head
 from bot_bottle.egress.spool import Spooled, SpoolFull, Tampered
 from bot_bottle.inspect.scrub import ScrubStream
+from bot_bottle.policy.grants import Grant
 from bot_bottle.supervise.digest import request_digest
 from bot_bottle.supervise.model import AskKind, Wanted
 
@@ -69,8 +70,8 @@ class Held:
     """
 
     __slots__ = (
-        "_body", "_flow", "_hash", "_prepared", "_session", "_since", "_stream", "ask", "deadline", "digest",
-        "number", "over", "raw", "rule", "size",
+        "_body", "_flow", "_hash", "_once", "_policy", "_prepared", "_session", "_since", "_stream", "ask",
+        "deadline", "digest", "number", "over", "raw", "rule", "size",
     )  # fmt: skip
 
     def __init__(self, flow: "Asking", session: "Session", prepared: Prepared, raw: bytes, number: int) -> None:
@@ -83,6 +84,8 @@ class Held:
         self._hash = hashlib.sha256() if framed else None
         self._body: Spooled | None = flow.gateway.spool.body() if framed else None
         self._since = flow.gateway.loop.now
+        self._once = rules.once(prepared.verdict.rule, prepared.request())
+        self._policy = rules.policy.digest
         self.raw = raw
         self.number = number
         self.rule = prepared.verdict.rule
@@ -170,6 +173,12 @@ class Held:
         self.ask = settled.ask or self.ask
         if not self.over:
             self._flow.answered(self, settled)
+
+    def took(self, grant: str) -> Grant | None:
+        """The grant for one use under which it was asked, if it is this one and the policy is still its own."""
+        once = self._once
+        same = self._flow.gateway.rules.policy.digest == self._policy
+        return once if once is not None and once.id == grant and same else None
 
     def shown(self, most: int) -> HeldBytes | None:
         """What would leave, for a person who looks at it."""

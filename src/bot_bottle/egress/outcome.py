@@ -12,6 +12,7 @@ from bot_bottle.egress.records import outcome_members
 from bot_bottle.egress.reply import Body
 from bot_bottle.egress.session import Session
 from bot_bottle.egress.spool import Spooled
+from bot_bottle.policy.grants import Grant
 from bot_bottle.policy.verdict import Kind, Verdict
 
 if TYPE_CHECKING:
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 
 
 class Yes(NamedTuple):
-    """A person's yes to this one request. grant: id, "" for once. until: wall ns at which what it opened ends."""
+    """A person's yes to this one request. grant: id, "" for once. until: wall ns at which what it opened ends.
+    used: the grant for one use that it took, which holds for nothing else."""
 
     ask: str
     grant: str
     until: int
+    used: Grant | None = None
 
 
 class Ending:

@@ -100,6 +100,12 @@ class Prepared(NamedTuple):
     facts: Mapping[str, object] = MappingProxyType({})
     leaked: str = ""
 
+    def request(self) -> Request:
+        """What the policy decides about. Only where there is a place."""
+        place, head = self.place, self.head
+        assert place is not None
+        return Request(place.target, head.method, place.path, place.query, head.fields, self.protocol)
+
     def outcome_facts(self) -> dict[str, object]:
         """Members of an outcome record that repeat what the intent said."""
         return outcome_facts(self.facts)

@@ -4,6 +4,7 @@ Holds the only references to secret values in the gateway besides the heads that
 """
 
 import contextlib
+import copy
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from bot_bottle.inspect.scrub import Scrubber
 from bot_bottle.policy.decide import Compiled, compile, matched_headers, with_grants
 from bot_bottle.policy.effective import Policy, Route
 from bot_bottle.policy.grants import Grant
+from bot_bottle.policy.verdict import Request
 
 if TYPE_CHECKING:
     from bot_bottle.egress.records import Template
@@ -51,6 +53,18 @@ class Rules:
         """Decides by these grants from now on."""
         self.grants = grants
         self.compiled = with_grants(self.compiled, tuple(grants.values()))
+
+    def lending(self, grant: Grant | None) -> "Rules":
+        """The same, and this one grant too: for the one request that it was used up for."""
+        if grant is None or grant.id in self.grants:
+            return self
+        rules = copy.copy(self)
+        rules.grant({**self.grants, grant.id: grant})
+        return rules
+
+    def once(self, rule: str, request: Request) -> Grant | None:
+        """The grant for one use that covers a request which this rule asks about."""
+        return next((grant for grant in self.grants.values() if grant.once and grant.covers(rule, request)), None)
 
     @property
     def guarded(self) -> bool:

@@ -29,13 +29,14 @@ from bot_bottle.web.store import Store
 @dataclass(slots=True)
 class Door:
     """The one-time ways in. pairs: URL of the page where another device types its code, "" where none can reach us.
-    fingerprint, authority: of our own CA (PEM), "" without TLS of ours."""
+    fingerprint, authority: of our own CA (PEM), "" without TLS of ours. push_key: for browsers, "" without one."""
 
     keys: Keys = field(default_factory=lambda: Keys(time.monotonic_ns))
     codes: Codes = field(default_factory=lambda: Codes(time.monotonic_ns))
     pairs: str = ""
     fingerprint: str = ""
     authority: str = ""
+    push_key: str = ""
 
 
 @dataclass(slots=True)
@@ -66,11 +67,13 @@ class Office:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """person: who asks, for records and answers. scopes: read, answer, control, admin: what they may."""
+    """person: who asks, for records and answers. scopes: read, answer, control, admin: what they may. device: of the
+    session, "" for a token."""
 
     office: Office
     person: Approver
     scopes: frozenset[str] = frozenset()
+    device: str = ""
 
     @property
     def home(self) -> Home:

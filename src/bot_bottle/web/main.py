@@ -93,7 +93,7 @@ def prepare(begin: Begin, fds: list[int], starter: Starter, defences: Defences |
     listeners = [listener(place, begin, passed) for place in begin.listen]
     urls = tuple(url(place, found, begin) for place, found in zip(begin.listen, listeners, strict=True))
     away = begin.public or next((u for u in urls if u.startswith("https://")), "")
-    door = Door(pairs=f"{away}/pair" if away else "")
+    door = Door(pairs=f"{away}/pair" if away else "", push_key=begin.push_key)
     if begin.certificate:
         door.fingerprint, door.authority = begin.certificate.fingerprint, begin.certificate.authority
     local = Approver("os", str(begin.uid), begin.user or str(begin.uid), "web")

@@ -43,7 +43,8 @@ class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Begin(Frame, tag="begin"):
     """First frame. home, runtime: as in base.home. names: host names and addresses that a Host header may have,
     besides those of loopback (IPv6 in brackets). proxies: addresses of the stated reverse proxy. public: its origin,
-    "" without one. user: who this person is (name of the OS user); uid: theirs."""
+    "" without one. user: who this person is (name of the OS user); uid: theirs. push_key: `applicationServerKey` of
+    Web Push (supervise.notify.push.public_key), "" without a notifier of that kind."""
 
     home: str
     runtime: str
@@ -54,6 +55,7 @@ class Begin(Frame, tag="begin"):
     certificate: Certificate | None = None
     user: str = ""
     uid: int = 0
+    push_key: str = ""
 
 
 class Renew(Frame, tag="renew"):

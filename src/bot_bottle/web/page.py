@@ -67,7 +67,8 @@ def desk(request: Request, scope: str = "read") -> Desk:
 
 
 def desk_of(request: Request, person: Person) -> Desk:
-    return Desk(office_of(request), person.approver, person.scopes)
+    device = person.session.device.id if person.session else ""
+    return Desk(office_of(request), person.approver, person.scopes, device)
 
 
 def office_of(request: Request) -> Office:

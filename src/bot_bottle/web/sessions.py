@@ -100,11 +100,10 @@ class Sessions:
         return _device(found) if found else None
 
     def revoke(self, device: str, now: int) -> bool:
-        """Ends a device with its sessions and push subscriptions; False where it was none or ended before."""
+        """Ends a device with its sessions; False where it was none or ended before."""
         with self._store.write() as database:
             changed = database.execute("UPDATE devices SET revoked = ? WHERE id = ? AND revoked = 0", (now, device))
             database.execute("DELETE FROM sessions WHERE device = ?", (device,))
-            database.execute("DELETE FROM pushes WHERE device = ?", (device,))
             return changed.rowcount > 0
 
     def rename(self, device: str, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the web process owns: devices, sessions, API tokens, first answers of idempotent requests, push subscriptions.
+"""What the web process owns: devices, sessions, API tokens, first answers of idempotent requests.
 
 SQLite below `Home.web`; secrets only as sha256. One connection per thread; every write is BEGIN IMMEDIATE.
 """
@@ -23,8 +23,6 @@ _SCHEMA = (
        created INTEGER NOT NULL, expires INTEGER NOT NULL, seen INTEGER NOT NULL, revoked INTEGER NOT NULL) STRICT""",
     """CREATE TABLE firsts (person TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL, at INTEGER NOT NULL,
        status INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (person, key)) STRICT""",
-    """CREATE TABLE pushes (endpoint TEXT PRIMARY KEY, device TEXT NOT NULL, p256dh TEXT NOT NULL, auth TEXT NOT NULL,
-       created INTEGER NOT NULL) STRICT""",
 )
 
 

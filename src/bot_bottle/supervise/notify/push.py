@@ -160,7 +160,7 @@ def _file(subscription: Subscription) -> str:
 
 
 def _key_path(home: str) -> str:
-    return os.path.join(home, "forward", "vapid.pem")
+    return os.path.join(home, "keys", "vapid.pem")  # where web cannot read
 
 
 def open_push(config: PushConfig, _secrets: Secrets, home: str) -> PushNotifier:

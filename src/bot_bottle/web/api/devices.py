@@ -39,12 +39,18 @@ class PairingCode(msgspec.Struct):
     fingerprint: str = ""
 
 
+class PushKey(msgspec.Struct):
+    """key: `applicationServerKey` for the browser, base64url; "" where no notifier of kind push is set up."""
+
+    key: str
+
+
 class PushSubscription(msgspec.Struct, forbid_unknown_fields=True):
     """What a browser's push service gave (RFC 8291): endpoint and keys, base64url."""
 
     endpoint: Annotated[str, Meta(pattern=r"^https://[!-~]{1,1000}$", max_length=1010)]
-    p256dh: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{87}=?$")]
-    auth: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}(==)?$")]
+    p256dh: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{87}$")]
+    auth: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}$")]
 
 
 def list_devices(desk: Desk, _: Empty) -> DeviceList:
@@ -53,8 +59,11 @@ def list_devices(desk: Desk, _: Empty) -> DeviceList:
 
 def revoke_device(desk: Desk, which: DeviceId) -> Nothing:
     """Its sessions are dead before this returns; its event streams within a second."""
+    from bot_bottle.supervise.notify import push
+
     if not Sessions(desk.store).revoke(which.device, desk.clock()):
         raise UsageFault("device.unknown", "There is no such device, or it was revoked before.")
+    push.unsubscribe(desk.home.web, which.device)
     desk.record("device revoked", {"device": which.device})
     return Nothing()
 
@@ -77,14 +86,17 @@ def issue_code(desk: Desk, _: Empty) -> PairingCode:
     return PairingCode(spoken(code), door.pairs, f"{door.pairs}#{code}", CODE_SECONDS, door.fingerprint)
 
 
+def push_key(desk: Desk, _: Empty) -> PushKey:
+    return PushKey(desk.office.door.push_key)
+
+
 def subscribe(desk: Desk, wish: PushSubscription) -> Nothing:
     """Web Push for this device: payload-free, so the push service learns that something happened and nothing else."""
-    with desk.store.write() as database:
-        row = (wish.endpoint, desk.person.id, wish.p256dh, wish.auth, desk.clock())
-        database.execute("INSERT OR REPLACE INTO pushes VALUES (?, ?, ?, ?, ?)", row)
-        database.execute(
-            "DELETE FROM pushes WHERE endpoint NOT IN (SELECT endpoint FROM pushes ORDER BY created DESC LIMIT 100)"
-        )
+    from bot_bottle.supervise.notify import push
+
+    if not desk.device:
+        raise UsageFault("device.none", "Only a browser that is signed in can have pushes.", "Pair the device first.")
+    push.subscribe(desk.home.web, push.Subscription(wish.endpoint, wish.p256dh, wish.auth, desk.device))
     return Nothing()
 
 
@@ -104,6 +116,9 @@ OPERATIONS = (
     Operation(
         "issuePairingCode", "POST", "/pairing-codes", "A one-time code for the next device", "admin", Empty,
         PairingCode, issue_code, status=201, keeps=False,
+    ),
+    Operation(
+        "pushKey", "GET", "/push-key", "The key that a browser subscribes with", "read", Empty, PushKey, push_key,
     ),
     Operation(
         "subscribePush", "POST", "/push-subscriptions", "Web Push for this device", "answer", PushSubscription,

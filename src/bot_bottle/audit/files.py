@@ -15,7 +15,8 @@ def replace(path: str, data: bytes, *, sync: bool, mode: int = 0o600) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=directory)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
+            if mode != 0o600:  # as it was made; web may not change modes at all
+                os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
             if sync:

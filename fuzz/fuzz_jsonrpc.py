@@ -2,6 +2,8 @@
 
 import sys
 
+import msgspec
+
 from bot_bottle.egress.mcp import protocol
 from bot_bottle.egress.mcp.access import parse_url
 from bot_bottle.egress.mcp.jsonrpc import MAX_BATCH, Call, Fault, Invalid, parse
@@ -17,6 +19,7 @@ def test_one_input(data: bytes) -> None:
     except Fault as fault:
         assert fault.code in (-32700, -32600) and fault.what
         return
+    assert msgspec.json.encode(message.items)  # what is searched for secrets
     assert 0 < len(message.items) <= MAX_BATCH and (message.batch or len(message.items) == 1)
     for item in message.items:
         if isinstance(item, Call):

@@ -75,7 +75,7 @@ def purge_runs(home: Home, signer: Signer, clock: Clock, wish: PurgeWish) -> Pur
     try:
         for run in (*wish.runs, *due):
             why = kept_because(home, run, holds.read(home.host_log), wish)
-            if why == _GONE:
+            if why == GONE:
                 continue
             if why:
                 result.kept[run] = why
@@ -92,7 +92,20 @@ def purge_runs(home: Home, signer: Signer, clock: Clock, wish: PurgeWish) -> Pur
     return result
 
 
-_GONE = "gone"
+GONE = "gone"
+"""Of a run whose records went before."""
+
+
+def foreseen(home: Home, now: int, wish: PurgeWish) -> PurgeResult:
+    """What a purge would do at this wall time; needs no key and does nothing."""
+    held, result = holds.read(home.host_log), PurgeResult()
+    for run in dict.fromkeys((*wish.runs, *expired(home.host_log, now, wish.days))):
+        why = kept_because(home, run, held, wish)
+        if not why:
+            result.purged[run] = signed(home.run_log(run))[0]
+        elif why != GONE:
+            result.kept[run] = why
+    return result
 
 
 def kept_because(home: Home, run: str, held: dict[str, Hold], wish: PurgeWish) -> str:
@@ -107,7 +120,7 @@ def kept_because(home: Home, run: str, held: dict[str, Hold], wish: PurgeWish) -
         return "Its log is still open."
     size, _ = signed(directory)
     if purged_hint(directory) >= size:
-        return _GONE
+        return GONE
     behind = [] if wish.despite_sinks else [name for name in wish.sinks if _behind(home, name, run, size)]
     return f"Not forwarded to {', '.join(behind)} yet." if behind else ""
 

@@ -23,6 +23,8 @@ from bot_bottle.base.sizes import duration
 from bot_bottle.base.text import visible
 from bot_bottle.cli.log_check import check_own, directory_of, remember, reports_of
 from bot_bottle.cli.log_export import command as export_command
+from bot_bottle.cli.log_forward import forward, sinks
+from bot_bottle.cli.log_purge import hold, holds, purge
 from bot_bottle.cli.log_text import one_line, report_lines
 
 BAD = 7
@@ -36,7 +38,8 @@ def command() -> None:
     """Read, search, verify and export the record. LOG is a run id, a label (its newest run) or `host`."""
 
 
-command.add_command(export_command)
+for verb in (export_command, forward, sinks, purge, hold, holds):
+    command.add_command(verb)
 
 
 @command.command()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bot_bottle.audit import checkpoint, keys, note, proof, runs
 from bot_bottle.audit.checkpoint import Checkpoint
 from bot_bottle.audit.files import read
+from bot_bottle.audit.mirrored import notes_in
 from bot_bottle.audit.verify import Report, verify
 from bot_bottle.audit.whole import verify_home, verify_run
 from bot_bottle.base.errors import AuditFault, OperatorFault, UsageFault
@@ -45,7 +46,7 @@ def remember(text: str) -> Memory:
             f"{visible(text, 80)} is no file with a checkpoint, and no checkpoint.",
             "Give a file with signed checkpoints, or 'SIZE ROOT' as the summary of a run printed them.",
         )
-    return Memory(notes)
+    return Memory(b"".join(notes_in(notes)) or notes)
 
 
 def directory_of(home: Home, log: str) -> tuple[str, str]:

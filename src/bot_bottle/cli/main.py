@@ -35,6 +35,7 @@ VERBS = {
     "policy": "Show and ask the policy without traffic.",
     "secret": "Set, list, test and remove secrets.",
     "log": "Read, search, verify and export the record.",
+    "notify": "List and try what tells you that an ask waits.",
     "harness": "List, show, install and check harnesses.",
 }
 RARELY = (20_000, 20, 100)

@@ -16,7 +16,11 @@ NOTIFIERS: dict[str, NotifierKind] = {
 }
 
 
+def kind_of(config: Common) -> NotifierKind:
+    """The kind whose config this is."""
+    return next(kind for kind in NOTIFIERS.values() if isinstance(config, kind.config))
+
+
 def open_notifier(config: Common, secrets: Secrets, home: str) -> Notifier:
     """The open notifier. home: root of the home. Raises OperatorFault for a secret that is not set."""
-    kind = next(kind for kind in NOTIFIERS.values() if isinstance(config, kind.config))
-    return kind.open(config, secrets, home)
+    return kind_of(config).open(config, secrets, home)

@@ -3,6 +3,7 @@
 The key belongs to one person. The first answer is kept for a day; another request under the same key is refused.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from bot_bottle.web.store import digest
 
 _KEPT = 86400 * 1_000_000_000
 _MOST = 10_000
+_KEY = re.compile(r"[!-~]{1,255}\Z")
 
 
 def once(
@@ -24,7 +26,7 @@ def once(
     encoded: Callable[[Operation[Any, Any], Any], Response],
 ) -> Response:  # fmt: skip
     """The answer to this request, or the first answer where it came before. Raises WebFault 409, 422."""
-    if not 1 <= len(key) <= 255 or not key.isprintable():
+    if not _KEY.match(key):
         raise WebFault(422, "web.idempotency", "The Idempotency-Key must have 1 to 255 printable characters.")
     person = f"{desk.person.kind}:{desk.person.id}"
     asked = digest(f"{operation.method} {path}\n{body.hex()}")

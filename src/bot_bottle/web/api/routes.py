@@ -65,8 +65,8 @@ def answer(request: Request, operation: Any_, body: bytes) -> Response:
     person = principal.need(request, operation.scope)
     values = inputs(request, operation, body)
     desk = desk_of(request, person)
-    key = request.headers.get("idempotency-key", "")
-    if not key or operation.method == "GET":
+    key = request.headers.get("idempotency-key")
+    if key is None or operation.method == "GET":
         return _encoded(operation, operation.call(desk, values))
     return firsts.once(desk, operation, key, body, request.url.path, lambda: operation.call(desk, values), _encoded)
 

@@ -36,6 +36,7 @@ async def pair(request: Request) -> Response:
         wrong = "This code is not right, was used before, or is too old."
         return page(request, "pair.html", status=403, wrong=wrong, fingerprint=office.door.fingerprint)
     name = "".join(c for c in values.get("name", "").strip()[:_NAME] if c.isprintable()) or "Unnamed device"
+    await run_in_threadpool(office.starter.control, "paired", "pairing", {"name": name})
     return await _signed_in(request, "/inbox", name, "device")
 
 

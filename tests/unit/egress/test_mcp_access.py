@@ -91,6 +91,14 @@ def test_methods_under_different_rules_are_asked_apart() -> None:
     assert found(policy(), url="https://open.test/w", methods=["GET", "POST"]).rule == "b/part"
 
 
+def test_a_yes_for_once_is_not_asked_for_again() -> None:
+    grant = Grant("g", "a", DEFAULT, "https", "new.test", 443, "http1", "/x", 1, ("GET",), prefix=True, once=True)
+    granted = compile(policy().policy, (grant,))
+    assert result(granted, url="https://new.test/x/y").state == "allowed"
+    assert found(granted, url="https://new.test/x", methods=["POST"]).rule == DEFAULT
+    assert found(granted, url="https://new.test/z").rule == DEFAULT
+
+
 PATHS = st.lists(st.sampled_from(["a", "b", "admin", "x"]), max_size=3).map(lambda parts: "/" + "/".join(parts))
 
 

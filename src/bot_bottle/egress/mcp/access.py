@@ -44,12 +44,13 @@ def wanted(compiled: Compiled, arguments: RequestAccess) -> Found | Result:
 
 
 def _judged(compiled: Compiled, target: Target, path: str, methods: tuple[str, ...]) -> Found | Result:
-    verdicts = [decide(compiled, Request(target, method, path)) for method in methods]
+    requests = [Request(target, method, path) for method in methods]
+    verdicts = [decide(compiled, request) for request in requests]
     wrong = next((one for one in verdicts if one.kind is Kind.DENY and one.reason not in LIFTED), None)
     if wrong is not None:
         data: dict[str, object] = {"rule": wrong.rule, "reason": wrong.reason}
         return Result("refused", f"No person is asked: {wrong.hint}", data, error=True)
-    open_ones = [one for one in verdicts if one.kind is not Kind.ALLOW]
+    open_ones = [one for request, one in zip(requests, verdicts, strict=True) if not permits(compiled, request, one)]
     if not open_ones:
         url = url_text(target, path)
         return Result("allowed", "This is allowed already. Send the request.", {"url": url, "methods": list(methods)})
@@ -59,6 +60,14 @@ def _judged(compiled: Compiled, target: Target, path: str, methods: tuple[str, .
     first = open_ones[0]
     asked = Wanted(target=target, path=path, methods=methods, secrets=_secrets(compiled, first))
     return Found(asked, rules.pop(), first.reason, first.hint)
+
+
+def permits(compiled: Compiled, request: Request, verdict: Verdict) -> bool:
+    """Whether a request would go: allowed, or asked about with a yes for once waiting for it."""
+    if verdict.kind is not Kind.ASK:
+        return verdict.kind is Kind.ALLOW
+    grants = compiled.grants.get(request.target.host, ())
+    return any(grant.once and grant.covers(verdict.rule, request) for grant in grants)
 
 
 def _secrets(compiled: Compiled, verdict: Verdict) -> tuple[str, ...]:

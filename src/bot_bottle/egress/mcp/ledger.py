@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bot_bottle.egress.limits import Over
+from bot_bottle.egress.mcp.access import permits
 from bot_bottle.egress.messages import Asked, AskOpened, HeldBytes, Settled
 from bot_bottle.policy.decide import decide
-from bot_bottle.policy.verdict import Kind, Request
+from bot_bottle.policy.verdict import Request
 from bot_bottle.supervise.model import AskState, Wanted
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Ledger:
         """Whether every method that is asked for would be allowed at its path now."""
         compiled = self._gateway.rules.compiled
         asked = (Request(wanted.target, method, wanted.path, protocol=wanted.protocol) for method in wanted.methods)
-        return all(decide(compiled, one).kind is Kind.ALLOW for one in asked)
+        return all(permits(compiled, one, decide(compiled, one)) for one in asked)
 
     def hear(self, message: AskOpened | Settled) -> None:
         """The keeper's word about any ask of this gateway: those of held requests are known by their id only."""

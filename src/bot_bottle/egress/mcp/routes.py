@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from bot_bottle.base.text import visible
 from bot_bottle.egress.inside import HOST
 from bot_bottle.egress.mcp import words
-from bot_bottle.egress.mcp.access import canonical_methods, parse_url
+from bot_bottle.egress.mcp.access import canonical_methods, parse_url, permits
 from bot_bottle.egress.mcp.answers import Result, refused, url_text
 from bot_bottle.egress.mcp.catalogue import ExplainDenial
 from bot_bottle.egress.mcp.denials import Denial
@@ -13,6 +13,7 @@ from bot_bottle.egress.mcp.words import LIFTED
 from bot_bottle.policy.decide import Compiled
 from bot_bottle.policy.effective import Match, Route
 from bot_bottle.policy.explain import explain
+from bot_bottle.policy.grants import Grant
 from bot_bottle.policy.verdict import Kind, Request
 
 if TYPE_CHECKING:
@@ -31,11 +32,7 @@ def listed(compiled: Compiled) -> Result:
     policy = compiled.policy
     lines = [_route(route) for route in policy.routes[:_LISTED]]
     left = len(policy.routes) - len(lines)
-    granted = [
-        f"{one.scheme}://{one.host}:{one.port}{visible(one.path, 200)} {'|'.join(one.methods) or 'any method'}"
-        for some in compiled.grants.values()
-        for one in some
-    ][:_LISTED]
+    granted = [_grant(grant) for some in compiled.grants.values() for grant in some][:_LISTED]
     data: dict[str, object] = {"routes": lines, "granted": granted}
     if left:
         data["left_out"] = left
@@ -83,7 +80,7 @@ def _now(compiled: Compiled, request: Request) -> Result:
     found = explain(compiled, request)
     verdict = found.verdict
     data |= {"rule": verdict.rule, "reason": verdict.reason}
-    if verdict.kind is Kind.ALLOW:
+    if permits(compiled, request, verdict):
         return Result("allowed", "This is allowed now. A refusal then came from elsewhere: send it again.", data)
     data["allow"] = found.allow
     if verdict.kind is Kind.DENY and verdict.reason in LIFTED:
@@ -107,6 +104,11 @@ def _route(route: Route) -> str:
     extra = [", websocket"] if "websocket" in route.protocols else []
     extra += [", a credential is added"] if route.auth else []
     return visible(f"{where} {what}{''.join(extra)} (rule {route.rule})", 600)
+
+
+def _grant(grant: Grant) -> str:
+    where = f"{grant.scheme}://{grant.host}:{grant.port}{visible(grant.path, 200)}"
+    return f"{where} {'|'.join(grant.methods) or 'any method'}{' once' if grant.once else ''}"
 
 
 def _match(match: Match) -> str:

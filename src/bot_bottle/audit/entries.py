@@ -54,6 +54,8 @@ def entry(log: str, number: int, line: bytes, before: bytes = b"", note: bytes =
         record = decode(line)
     except AuditFault:
         record = unreadable(log, line)
+    if record.kind in (MIRRORED, UNREADABLE):
+        record = unreadable(log, line)  # a gateway that was taken over wrote a kind that only we make up
     return Entry(log, number, line, record, before, note)
 
 

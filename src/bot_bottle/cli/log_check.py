@@ -68,24 +68,42 @@ def run_of(home: Home, log: str, facts: dict[str, runs.Facts]) -> str:
 
 
 def reports_of(home: Home, log: str, fingerprint: str, memory: Memory) -> dict[str, Report]:
-    """Name -> report: of one log, or of the whole home when neither a log nor a memory says which."""
-    log = log or (_origin(memory.notes) if memory.notes else "")
+    """Name -> report: of one log, of every log that the memory speaks of, or of the whole home without one."""
+    if not log and memory.notes:
+        reports: dict[str, Report] = {}
+        for name in dict.fromkeys(_log(one) for one in note.split(memory.notes)):
+            reports |= _report(home, name, fingerprint, memory)
+        return reports
     if not log and not memory.heads:
         whole = verify_home(home, fingerprint)
         return {HOST: whole.host, **whole.runs}
+    return _report(home, log, fingerprint, memory)
+
+
+def _report(home: Home, log: str, fingerprint: str, memory: Memory) -> dict[str, Report]:
     if log == HOST:
-        report = verify(home.host_log, fingerprint, memory.notes, origin=checkpoint.HOST, known=memory.heads)
-        return {HOST: report}
+        notes = _of(memory.notes, HOST)
+        return {HOST: verify(home.host_log, fingerprint, notes, origin=checkpoint.HOST, known=memory.heads)}
     facts = runs.read(home.host_log)
     run = run_of(home, log, facts) or directory_of(home, log)[1]
     known = facts.get(run, runs.Facts(run))
     known.heads += memory.heads
-    return {run: verify_run(home, run, fingerprint, memory.notes, facts=known)}
+    return {run: verify_run(home, run, fingerprint, _of(memory.notes, run), facts=known)}
 
 
-def _origin(remembered: bytes) -> str:
+def _of(notes: bytes | None, log: str) -> bytes | None:
+    """The notes of one log; all of them where none is its own, so that a memory of another log does not pass."""
+    if notes is None:
+        return None
+    return b"".join(one for one in note.split(notes) if _log(one) == log) or notes
+
+
+def _log(one: bytes) -> str:
     """The log that a remembered checkpoint belongs to; its signature is checked later."""
-    origin = note.signer_name(note.split(remembered)[0]) if note.split(remembered) else ""
+    try:
+        origin = note.signer_name(one)
+    except AuditFault:
+        return ""
     return HOST if origin == checkpoint.HOST else origin.removeprefix("bot-bottle/run/")
 
 

@@ -169,7 +169,7 @@ def test_clickjacking_and_the_other_headers_on_every_reply(stage: Stage, inside:
             assert "frame-ancestors 'none'" in found["content-security-policy"], path
             assert found["x-frame-options"] == "DENY"
             assert found["x-content-type-options"] == "nosniff"
-            assert found["referrer-policy"] == "no-referrer"
+            assert found["referrer-policy"] == "same-origin"
             assert found["cross-origin-opener-policy"] == found["cross-origin-resource-policy"] == "same-origin"
             assert found["cache-control"] in ("no-store", "no-cache") and "server" not in found
             if not path.startswith(("/assets", "/sw.js")):

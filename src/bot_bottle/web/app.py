@@ -139,8 +139,19 @@ async def failed(request: Request, error: Exception) -> Response:
     found = problem.problem(error)
     if request.url.path.startswith(api.PREFIX):
         return problem.response(error)
+    if found.status == 401 and came_from_elsewhere(request):
+        again = page(request, "again.html")
+        again.headers["refresh"] = "0"
+        return again
     template = "error.html" if principal.of(request) else "signin.html"
     return page(request, template, status=found.status, what=error.what, hint=error.hint)
+
+
+def came_from_elsewhere(request: Request) -> bool:
+    """A person followed a link of another site (a chat): its browser kept the SameSite=Strict cookie back. Loading the
+    page again from our own origin brings it along."""
+    site = request.headers.get("sec-fetch-site", "")
+    return request.method == "GET" and site in ("cross-site", "same-site") and "key" not in request.query_params
 
 
 async def lost(request: Request, error: Exception) -> Response:

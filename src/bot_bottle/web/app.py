@@ -139,7 +139,7 @@ async def failed(request: Request, error: Exception) -> Response:
     found = problem.problem(error)
     if request.url.path.startswith(api.PREFIX):
         return problem.response(error)
-    if found.status == 401 and came_from_elsewhere(request):
+    if principal.of(request) is None and came_from_elsewhere(request):
         again = page(request, "again.html")
         again.headers["refresh"] = "0"
         return again

@@ -34,6 +34,7 @@ class Held(msgspec.Struct):
     work: whether its changes matter when its launcher dies (not where they are thrown away anyway). handle: how
     another process of this user enters the bottle (exec, forward). env: of the agent, for exec; placeholders only:
     what a bottle file shows with ``visible: true`` is left out, so that no key lies on the disk. frozen: why, or "".
+    task, leaf: as in the plan. policy: digest at the start.
     """
 
     label: str
@@ -52,6 +53,9 @@ class Held(msgspec.Struct):
     processes: tuple[Process, ...] = ()
     handle: Handle | None = None
     env: dict[str, str] = {}
+    task: str = ""
+    policy: str = ""
+    leaf: str = ""
 
 
 class Lease:

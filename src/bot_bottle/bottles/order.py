@@ -43,6 +43,8 @@ def order(plan: Plan, home: Home, run: str, environ: Mapping[str, str], recover:
         trust=environ.get("SSL_CERT_FILE", ""),
         upstream_proxy=upstream_proxy(environ),
         recover=recover,
+        project=plan.workspace.source if plan.workspace.mode != "none" else "",
+        leaf=plan.leaf,
     )
 
 

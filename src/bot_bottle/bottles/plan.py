@@ -66,7 +66,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     home: path of HOME inside. secrets: names that must exist. visible: secret name -> variable, where the bottle
     says ``visible: true`` (the agent then holds the real value, and the plan warns). terminal: pty or pipes.
-    wall_clock: seconds, 0 = none.
+    wall_clock: seconds, 0 = none. task: the prompt's first line, or the command. leaf: the person's own bottle file
+    that came last, which a yes for always may write to; "" where the last one is shipped.
     """
 
     label: str
@@ -95,3 +96,5 @@ class Plan(msgspec.Struct, frozen=True):
     success: str = ""
     events: str = ""
     warnings: tuple[str, ...] = ()
+    task: str = ""
+    leaf: str = ""

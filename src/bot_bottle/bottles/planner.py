@@ -13,6 +13,7 @@ from msgspec import UNSET
 from bot_bottle.base.errors import OperatorFault, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.base.sizes import duration, size
+from bot_bottle.base.text import visible as visible_text
 from bot_bottle.bottles import ask_command, plan_env, plan_mounts
 from bot_bottle.bottles.manifests import FoundAgent
 from bot_bottle.bottles.plan import Limit, Mount, Plan, Seed, Skill, Workspace
@@ -133,7 +134,22 @@ def plan_run(wanted: Wanted, facts: Facts) -> Plan:
         success=wanted.harness.harness.success.file,
         events=wanted.harness.harness.success.events,
         warnings=tuple(warnings),
+        task=_task(wanted),
+        leaf=_leaf(wanted, facts),
     )
+
+
+def _task(wanted: Wanted) -> str:
+    """What a list shows: never more than a line."""
+    text = wanted.prompt.strip() or " ".join(wanted.argv)
+    return visible_text(text.partition("\n")[0], 200)
+
+
+def _leaf(wanted: Wanted, facts: Facts) -> str:
+    """D25: `always` lands in the file that started this bottle, never in one that it extends."""
+    names = wanted.bottles.names
+    path = f"{facts.home.bottles}/{names[-1]}.md" if names else ""
+    return path if path and facts.exists(path) else ""
 
 
 def wanted_secrets(wanted: Wanted, existing: Collection[str]) -> dict[str, str]:

@@ -142,6 +142,9 @@ class Run:
             detached=self.wishes.detached,
             work=self.wishes.work and plan.workspace.mode in ("copy", "overlay"),
             log=self.home.run_log(self.wishes.run),
+            task=plan.task,
+            policy=plan.policy.digest,
+            leaf=plan.leaf,
             processes=(leases.process("launcher", os.getpid()),),
         )
         return leases.take(self.home, held)

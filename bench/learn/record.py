@@ -1,6 +1,6 @@
 """Records the corpus: real harnesses in real bottles, driven by the scripted model, eight tasks each.
 
-    BOT_BOTTLE_SHARED=../shared python -m bench.learn.record /tmp/somewhere > bench/learn/corpus.jsonl
+    PYTHONPATH=tests BOT_BOTTLE_SHARED=../shared python -m bench.learn.record /tmp/somewhere > bench/learn/corpus.jsonl
 
 Each run has a bottle that allows all of the invented hosts and the model; what is kept of its log is one line a
 request: run, harness, task, and what the policy sees. Hosts that the harness reached for by itself were denied; those
@@ -15,11 +15,9 @@ import sys
 from pathlib import Path
 
 import msgspec
-
-sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "tests")]
-
 from bench.learn import upstream
 from bench.learn.tasks import TASKS
+
 from bot_bottle.audit.reader import LogReader
 from bot_bottle.audit.record import Record
 from e2e.agents import front
@@ -54,7 +52,11 @@ def record(folder: Path, harness: str, number: int, cache: Path, shared: Path) -
         somebody.bottle(rows + (somebody.model_route() if harness in SECRET else ""))
         if harness in SECRET:
             subprocess.run(
-                [*PROGRAM, "secret", "set", secret], input=KEYS[secret].encode(), env=env, check=True, capture_output=True
+                [*PROGRAM, "secret", "set", secret],
+                input=KEYS[secret].encode(),
+                env=env,
+                check=True,
+                capture_output=True,
             )
             done = somebody.start("--discard", prompt=f"Do this: {name}", timeout=150)
         else:

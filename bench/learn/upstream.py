@@ -39,9 +39,7 @@ def wheel(name: str) -> bytes:
         archive.writestr(
             f"{tag}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version(name)}\n"
         )
-        archive.writestr(
-            f"{tag}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
+        archive.writestr(f"{tag}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{tag}.dist-info/RECORD", "")
     return out.getvalue()
 
@@ -101,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.reply(b'{"ok": true}')
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = serve  # noqa: N815
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = serve
 
     def python(self, name: str) -> None:
         digest = hashlib.blake2b(name.encode(), digest_size=32).hexdigest()

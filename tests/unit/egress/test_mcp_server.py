@@ -280,6 +280,20 @@ def test_a_question_that_the_keeper_refuses_at_once(stand: Stand) -> None:
     assert found["state"] == "refused" and "Not here." in str(found["message"])
 
 
+def test_a_keeper_that_is_slow_to_open_an_ask_blocks_nobody(start: Start) -> None:
+    stand = start(weaken="from bot_bottle.egress.mcp import ledger\nledger._UNOPENED = 0.2")
+    agent, keeper = Agent(stand), Keeper(stand)
+    told = agent.call("request_access", url=NEW, justification="x")
+    assert (told["state"], told["ask"]) == ("waiting", "")
+    assert agent.call("check_request")["state"] == "waiting"
+    asked = keeper.open()
+    stand.status()
+    assert agent.call("check_request")["ask"] == "ask-1"
+    keeper.yes(asked)
+    stand.status()
+    assert agent.call("check_request", ask="ask-1")["state"] == "allowed"
+
+
 def test_who_hangs_up_is_forgotten_and_the_ask_stays(stand: Stand) -> None:
     agent, keeper = Agent(stand), Keeper(stand)
     asked, _ = ask(agent, keeper)

@@ -52,13 +52,14 @@ class Ledger:
         self._gateway = gateway
         self._known: OrderedDict[str, Entry] = OrderedDict()
         self._unopened: dict[int, Entry] = {}
+        self._newest: Entry | None = None
         self.waiting_calls = 0
 
     def find(self, ask: str) -> Entry | None:
-        """The entry of this id; "" is the newest."""
+        """The entry of this id; "" is the newest that was asked for, else that of the newest held request."""
         if ask:
             return self._known.get(ask)
-        return next(reversed(self._known.values()), None)
+        return self._newest or next(reversed(self._known.values()), None)
 
     def same(self, wanted: Wanted) -> Entry | None:
         """An ask for the very same that still waits."""
@@ -71,6 +72,7 @@ class Ledger:
         over = self._gateway.asks.place(asked.number, _Access(self, entry))
         if over is not None:
             return over
+        self._newest = entry
         entry.opened_calls.append(told)
         self._unopened[asked.number] = entry
         entry.timer = self._gateway.loop.later(_UNOPENED, lambda: self._open_now(entry))

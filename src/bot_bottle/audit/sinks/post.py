@@ -90,6 +90,9 @@ class Poster:
             self.close()
             what = f"{self.host}: the certificate is not trusted: {error.verify_message}."
             raise SinkFault(what, "Name its authority with ca.") from None
+        except ValueError:  # its words hold the header's value, which may be a secret
+            self.close()
+            raise SinkFault(f"{self.host}: a header has characters that none may have.", "Set the secret again.") from None
         except (OSError, http.client.HTTPException) as error:
             self.close()
             why = getattr(error, "strerror", None) or type(error).__name__

@@ -381,6 +381,9 @@ def test_a_shell_gets_text(stand: Stand) -> None:
     lines = reply.body.decode().splitlines()
     assert lines[0] == "ok" and lines[2].startswith("allow https://api.test:443")
     assert agent.ask(rpc("tools/list"), *plain).header("content-type") == ["application/json"]
+    several = ("Content-Type: application/json", "Accept: application/json, text/plain, */*")
+    reply = agent.ask(rpc("tools/call", {"name": "list_routes"}), *several)
+    assert reply.header("content-type") == ["application/json"], "a library that takes anything gets JSON"
 
 
 def test_a_reload_changes_what_is_told(stand: Stand) -> None:

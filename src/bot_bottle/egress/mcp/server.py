@@ -84,7 +84,7 @@ class _Incoming:
         self._whole = False
         self._done = False
         self._forget: list[Forget] = []
-        self._plain = "text/plain" in (prepared.head.get("accept") or "")
+        self._plain = (prepared.head.get("accept") or "").strip().lower() == "text/plain"
 
     def upload(self, data: bytes, last: bool) -> None:
         """Collects the body, up to its limit."""

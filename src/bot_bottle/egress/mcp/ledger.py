@@ -185,9 +185,9 @@ class _Access:
         return None
 
 
-def seconds_left(entry: Entry) -> int:
-    """Until silence means no."""
-    return max(0, int((entry.deadline - time.time_ns()) / 1e9)) if entry.deadline else 0
+def seconds_left(until: int) -> int:
+    """Whole seconds to a wall time in ns; 0 where it is past or unknown."""
+    return max(0, int((until - time.time_ns()) / 1e9))
 
 
 def _state(message: Settled) -> AskState:

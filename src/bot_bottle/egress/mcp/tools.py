@@ -118,14 +118,15 @@ class Tools:
         state = self._ledger.refresh(entry)
         match state:
             case AskState.WAITING:
-                left = seconds_left(entry)
-                data["seconds_left"] = left
+                data["seconds_left"] = seconds_left(entry.deadline)
                 message = "A person was asked. Call check_request with wait, or go on with other work."
                 return Result("waiting", message, data)
             case AskState.ALLOWED:
                 message = (
                     "A person allowed it. Send the request again now." if entry.wanted else "A person allowed it."
                 )
+                if entry.until:
+                    data["seconds_left"] = seconds_left(entry.until)
                 return Result("allowed", message, data)
             case AskState.DENIED:
                 message = "A person said no. Do not ask for the same again; work without it."

@@ -148,8 +148,8 @@ async def failed(request: Request, error: Exception) -> Response:
 
 
 def came_from_elsewhere(request: Request) -> bool:
-    """A person followed a link of another site (a chat): its browser kept the SameSite=Strict cookie back. Loading the
-    page again from our own origin brings it along."""
+    """A person followed a link of another site (a chat): the browser kept the SameSite=Strict cookie back. Loading
+    the page again from our own origin brings it along."""
     site = request.headers.get("sec-fetch-site", "")
     return request.method == "GET" and site in ("cross-site", "same-site") and "key" not in request.query_params
 

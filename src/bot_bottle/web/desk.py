@@ -7,7 +7,9 @@ for all else the starter. Nothing here holds a key, so a bug in a page cannot ei
 import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from bot_bottle.api.request import Request as StartWish
 from bot_bottle.audit.index import Index
@@ -24,6 +26,8 @@ from bot_bottle.web.pairing import Codes, Keys
 from bot_bottle.web.readers import open_approvals
 from bot_bottle.web.starter import Starter
 from bot_bottle.web.store import Store
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -50,6 +54,8 @@ class Office:
     local: Approver
     door: Door = field(default_factory=Door)
     _own: threading.local = field(default_factory=threading.local)
+    _remembered: dict[str, tuple[float, Any]] = field(default_factory=dict[str, tuple[float, Any]])
+    _making: threading.Lock = field(default_factory=threading.Lock)
 
     def approvals(self) -> ApprovalReader:
         reader: ApprovalReader | None = getattr(self._own, "approvals", None)
@@ -63,6 +69,18 @@ class Office:
         if index is None:
             index = self._own.index = Index(self.home.index)
         return index
+
+    def remembered(self, name: str, seconds: float, make: Callable[[], T]) -> T:
+        """What `make` gave not longer than `seconds` ago: many tabs ask the same question at the same moment."""
+        at, value = self._remembered.get(name, (-1e9, None))
+        if time.monotonic() - at < seconds:
+            return value
+        with self._making:
+            at, value = self._remembered.get(name, (-1e9, None))
+            if time.monotonic() - at >= seconds:
+                value = make()
+                self._remembered[name] = (time.monotonic(), value)
+        return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class Seen:
         """A `__Host-` cookie over TLS; on plain loopback one that names the port, since cookies ignore ports."""
         if self.secure:
             return "__Host-bot-bottle"
-        return f"bot-bottle-{self.origin.rpartition(':')[2].strip('/') or '80'}"
+        return f"bot-bottle-{split(self.origin.removeprefix('http://'))[1] or 80}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import quote, unquote
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -22,6 +23,7 @@ from bot_bottle.web.desk import Desk
 from bot_bottle.web.page import desk_of, office_of
 from bot_bottle.web.principal import Person
 from bot_bottle.web.problem import WebFault
+from bot_bottle.web.store import digest
 
 STREAMS = 64
 STREAMS_OF_ONE = 16
@@ -56,9 +58,12 @@ def asks(desk: Desk, _: Mapping[str, str], cursor: str) -> Polled:
 
 def bottles(desk: Desk, _: Mapping[str, str], cursor: str) -> Polled:
     """A bottle started, ended, froze or thawed."""
-    parts = [f"{h.run}:{h.state}:{h.frozen}:{lives}" for h, lives in leases.leases(desk.home)]
-    now = msgspec.json.encode(sorted(parts)).hex() if len(parts) < 20 else str(hash(tuple(parts)))
+    now = desk.office.remembered("bottles", 0.3, lambda: _bottles(desk))
     return Polled(now, () if not cursor or now == cursor else ('{"bottles":true}',))
+
+
+def _bottles(desk: Desk) -> str:
+    return digest("\n".join(f"{h.run} {h.state} {h.frozen} {lives}" for h, lives in leases.leases(desk.home)))[:16]
 
 
 FEEDS: tuple[Feed, ...] = (Feed("asks", asks), Feed("bottles", bottles, 0.5))
@@ -163,11 +168,11 @@ def lives(request: Request, person: Person) -> bool:
 def event(name: str, data: str, cursors: Mapping[str, str]) -> str:
     """One event as it is sent; no line break of `data` can begin another field."""
     lines = "".join(f"data: {line}\n" for line in data.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
-    at = ";".join(f"{feed}={cursor}" for feed, cursor in cursors.items())
+    at = ";".join(f"{feed}={quote(cursor, safe='')}" for feed, cursor in cursors.items())
     return f"event: {name}\nid: {at}\n{lines}\n"
 
 
 def positions(last: str) -> dict[str, str]:
     """The cursors of a Last-Event-ID; what is not one of ours is left out."""
     pairs = (part.partition("=") for part in last[:4000].split(";"))
-    return {name: cursor for name, found, cursor in pairs if found and name.isalpha() and cursor.isprintable()}
+    return {name: unquote(cursor) for name, found, cursor in pairs if found and name.isalpha()}

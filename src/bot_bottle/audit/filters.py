@@ -32,6 +32,7 @@ _HEAD = re.compile(r"(-?)([A-Za-z_]+):")
 _NUMBER = re.compile(r"(>=|<=|>|<|)(\d{1,15})(kb|mb|gb|)\Z", re.ASCII | re.IGNORECASE)
 _CLASS = re.compile(r"([1-5])xx\Z", re.ASCII)
 _SCALE = {"": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3}
+_EXACT = re.compile(r"@\d{1,19}\Z", re.ASCII)
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?\Z", re.ASCII)
 
 
@@ -177,7 +178,9 @@ def _is_moment(value: str) -> bool:
 
 def moment(value: str, now: int) -> int:
     """Wall ns of a moment: ``1h`` ago, ``14:25`` today, ``2026-11-25``, ``2026-11-25T14:25`` (this machine's zone
-    unless it says one). now: wall ns. Raises ValueError."""
+    unless it says one), ``@`` and wall ns. now: wall ns. Raises ValueError."""
+    if _EXACT.match(value):
+        return int(value[1:])
     clock = _CLOCK.match(value)
     if clock:
         local = datetime.datetime.fromtimestamp(now / _NS).astimezone()
@@ -236,8 +239,10 @@ def _example(field: str) -> str:
         return f"{field}:1h, {field}:14:25 or {field}:2026-11-25"
     if field == "status":
         return "status:403, status:4xx or status:>=400"
-    return f"{field}:>1MB" if field in NUMBERS else {"host": "host:*.example.com", TEXT: '"some words"'}.get(
-        field, f"{field}:name"
+    return (
+        f"{field}:>1MB"
+        if field in NUMBERS
+        else {"host": "host:*.example.com", TEXT: '"some words"'}.get(field, f"{field}:name")
     )
 
 

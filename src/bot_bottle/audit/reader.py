@@ -27,6 +27,11 @@ class LogReader:
         self._tiles = Tiles(directory)
         self._read = ("", 0, 0)  # segment, byte up to which it was read, number of the leaf there
 
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Path of the segment that was read last, the byte up to which it was read, the number of the leaf there."""
+        return self._read
+
     def batches(self) -> Generator[Batch]:
         """All that is there now. A segment that becomes bundles meanwhile is read there."""
         before = -1

@@ -67,7 +67,7 @@ class Office:
     def index(self) -> Index:
         index: Index | None = getattr(self._own, "index", None)
         if index is None:
-            index = self._own.index = Index(self.home.index)
+            index = self._own.index = Index(self.home.index, self.home)
         return index
 
     def remembered(self, name: str, seconds: float, make: Callable[[], T]) -> T:

@@ -1,0 +1,272 @@
+"""What was reached: sums over shapes and hours, by host, path, rule and time. All counts, no lines."""
+
+# ruff: noqa: S608 - statements are fixed texts and numbers of ours; every value is bound
+
+import sqlite3
+from collections.abc import Iterable
+
+import msgspec
+
+from bot_bottle.audit.filters import DIMENSIONS, Filter
+from bot_bottle.audit.index_match import Plan, plan
+from bot_bottle.audit.index_rows import KIND_NUMBERS
+from bot_bottle.audit.index_schema import HOUR, MOST
+from bot_bottle.audit.record import Kind
+
+_REQUESTS = (KIND_NUMBERS[Kind.INTENT], KIND_NUMBERS[Kind.DENIED])
+_ASK = KIND_NUMBERS[Kind.ASK]
+_FINE = 200_000
+"""Records up to which a timeline is counted one by one; beyond, by the hour."""
+
+
+class Reached(msgspec.Struct):
+    """One host, or one path of it. name: the host, or the path with what varies as ``*``. verdicts: requests by
+    verdict. asks: requests that waited for a person. up, down: body bytes. first, last: wall ns."""
+
+    name: str
+    requests: int = 0
+    asks: int = 0
+    up: int = 0
+    down: int = 0
+    first: int = MOST
+    last: int = 0
+    methods: list[str] = []
+    secrets: list[str] = []
+    verdicts: dict[str, int] = {}
+    rules: list[str] = []
+
+
+class FirstSeen(msgspec.Struct):
+    """A host and when the log named it first. run, label: where that was."""
+
+    host: str
+    first: int
+    last: int
+    run: str
+    label: str
+    requests: int = 0
+    reached: int = 0
+
+
+class RuleUse(msgspec.Struct):
+    """A rule. hits: requests that it decided since `since`; all: ever. last: wall ns, 0 for never."""
+
+    rule: str
+    hits: int
+    all: int
+    last: int
+
+
+class RunRow(msgspec.Struct):
+    """A run as the index knows it. ended: its log says so."""
+
+    run: str
+    bottle: str
+    agent: str
+    harness: str
+    label: str
+    project: str
+    person: str
+    first: int
+    last: int
+    records: int
+    ended: bool
+
+
+class Bucket(msgspec.Struct):
+    """A span of a timeline. start: wall ns."""
+
+    start: int
+    allow: int = 0
+    ask: int = 0
+    deny: int = 0
+
+
+class Reach:
+    """Sums of one index connection."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def hosts(self, wanted: Filter, now: int) -> list[Reached]:
+        """What a filter's requests reached, the most requests first. Lines are not looked at. Names that were only
+        looked up do not count: nothing left for them."""
+        return self._grouped(wanted, now, "host")
+
+    def paths(self, wanted: Filter, now: int) -> list[Reached]:
+        """The same by path pattern; the filter names the host."""
+        return self._grouped(wanted, now, "path")
+
+    def _grouped(self, wanted: Filter, now: int, by: str) -> list[Reached]:
+        made = plan(self._database, wanted, now)
+        table, where, values = _source(made)
+        groups = f"{by}, method, verdict, secrets, rule"
+        query = (
+            f"SELECT {groups}, sum(requests), sum(asks), total(up), total(down), min(first), max(last)"
+            f" FROM ({table}) s WHERE {where} AND (requests OR asks OR up OR down) GROUP BY {groups}"
+        )
+        rows = self._database.execute(query, values).fetchall()
+        names = self._names({number for row in rows for number in row[1:5]})
+        firsts = self._hosts({row[0] for row in rows}) if by == "host" else self._names({row[0] for row in rows})
+        found: dict[int, Reached] = {}
+        for row in rows:
+            one = found.get(row[0])
+            if one is None:
+                one = found[row[0]] = Reached(firsts[row[0]])
+            _add(one, row, names)
+        kept = (one for one in found.values() if one.name or by != "host")
+        return sorted(kept, key=lambda one: (-one.requests - one.asks, one.name))
+
+    def timeline(self, wanted: Filter, now: int, start: int, end: int, count: int) -> list[Bucket]:
+        """`count` equal spans from start to end, wall ns, with the decisions in each; where there are many records no
+        finer than by the hour."""
+        if end <= start:
+            return []
+        made = plan(self._database, wanted, now)
+        step = max(1, -(-(end - start) // count))
+        buckets = [Bucket(start + number * step) for number in range(count)]
+        verdicts = self._verdicts()
+        for at, verdict, requests, asks in self._spans(made, start, end, step):
+            bucket = buckets[min(max(0, (at - start) // step), count - 1)]
+            _count(bucket, verdicts.get(verdict, ""), requests, asks)
+        return buckets
+
+    def _spans(self, made: Plan, start: int, end: int, step: int) -> Iterable[tuple[int, int, int, int]]:
+        where = f"{made.where or '1'} AND s.last >= ? AND s.first <= ? AND (s.requests OR s.asks)"
+        values = [*made.values, start, end]
+        (total,) = self._database.execute(f"SELECT sum(records) FROM shapes s WHERE {where}", values).fetchone()
+        if (total or 0) > _FINE or step >= HOUR:
+            query = (
+                "SELECT h.hour, s.verdict, sum(h.requests), sum(h.asks) FROM shapes s JOIN hours h ON h.shape = s.id"
+                f" WHERE {where} AND h.hour >= ? AND h.hour <= ? GROUP BY h.hour, s.verdict"
+            )
+            rows = self._database.execute(query, [*values, start // HOUR, end // HOUR])
+            return [(hour * HOUR, verdict, requests, asks) for hour, verdict, requests, asks in rows]
+        query = (
+            f"SELECT (r.time - ?) / ?, s.verdict, sum(r.kind IN {_REQUESTS}), sum(r.kind = {_ASK})"
+            " FROM shapes s JOIN records r INDEXED BY records_shape ON r.shape = s.id"
+            f" WHERE {where} AND r.time >= ? AND r.time <= ? GROUP BY 1, 2"
+        )
+        rows = self._database.execute(query, [start, step, *values, start, end])
+        return [(start + at * step, verdict, requests, asks) for at, verdict, requests, asks in rows]
+
+    def first_seen(self, since: int, limit: int, before: tuple[int, str] | None = None) -> list[FirstSeen]:
+        """Hosts that the logs named for the first time since then, newest first. before: first and host of the last
+        one of the page before."""
+        at, name = before or (MOST, "")
+        query = (
+            "SELECT h.host, h.first, h.last, r.run, r.label, sum(s.requests), sum(s.verdict = ? AND s.requests > 0)"
+            " FROM hosts h JOIN runs r ON r.id = h.run JOIN shapes s ON s.host = h.id"
+            " WHERE h.host != '' AND h.first >= ? AND (h.first, h.host) < (?, ?)"
+            " GROUP BY h.id ORDER BY h.first DESC, h.host DESC LIMIT ?"
+        )
+        rows = self._database.execute(query, (self._number("allow"), since, at, name, limit))
+        return [FirstSeen(*row) for row in rows]
+
+    def host_first(self, hosts: Iterable[str]) -> dict[str, tuple[int, str]]:
+        """host -> (when the logs named it first, in which run)."""
+        query = (
+            "SELECT h.host, h.first, r.run FROM hosts h JOIN runs r ON r.id = h.run"
+            " WHERE h.host IN (SELECT value FROM json_each(?))"
+        )
+        wanted = msgspec.json.encode(list(hosts)).decode()
+        return {host: (first, run) for host, first, run in self._database.execute(query, (wanted,))}
+
+    def rules(self, wanted: Filter, now: int, since: int) -> dict[str, RuleUse]:
+        """How often each rule decided, for the bottles of the filter."""
+        made = plan(self._database, wanted, now)
+        where = made.where or "1"
+        query = (
+            f"SELECT rule, sum(requests + asks), max(last) FROM shapes s WHERE {where}"
+            " AND (requests OR asks) GROUP BY rule"
+        )
+        ever = self._database.execute(query, made.values).fetchall()
+        query = (
+            "SELECT s.rule, sum(h.requests + h.asks) FROM shapes s JOIN hours h ON h.shape = s.id"
+            f" WHERE {where} AND s.last >= ? AND h.hour >= ? GROUP BY s.rule"
+        )
+        lately = dict(self._database.execute(query, [*made.values, since, since // HOUR]).fetchall())
+        names = self._names({row[0] for row in ever})
+        found = (RuleUse(names[rule], lately.get(rule, 0), total, last) for rule, total, last in ever)
+        return {one.rule: one for one in found if one.rule}
+
+    def runs(self, wanted: Filter, now: int, limit: int) -> list[RunRow]:
+        """Runs by the run's own fields, the one with the newest record first."""
+        where, values = "run != 'host'", list[object]()
+        made = plan(self._database, Filter(wanted.of(*DIMENSIONS)), now)
+        if made.where:
+            where += f" AND id IN (SELECT run FROM shapes s WHERE {made.where})"
+            values += made.values
+        rows = self._database.execute(
+            "SELECT run, bottle, agent, harness, label, project, person, first, last, records, ended"
+            f" FROM runs WHERE {where} ORDER BY last DESC, id DESC LIMIT ?",
+            [*values, limit],
+        )
+        return [RunRow(a, b, c, d, e, f, g, h, i, j, bool(k)) for a, b, c, d, e, f, g, h, i, j, k in rows]
+
+    def subjects(self, field: str, limit: int) -> list[str]:
+        """Values of one of `DIMENSIONS`, the last used first."""
+        assert field in DIMENSIONS
+        query = f"SELECT {field} FROM runs WHERE {field} != '' AND run != 'host' GROUP BY {field}"
+        return [text for (text,) in self._database.execute(f"{query} ORDER BY max(last) DESC LIMIT ?", (limit,))]
+
+    def totals(self) -> tuple[int, int]:
+        """(records, runs) in the index."""
+        records, runs = self._database.execute("SELECT sum(records), sum(run != 'host') FROM runs").fetchone()
+        return int(records or 0), int(runs or 0)
+
+    def _number(self, text: str) -> int:
+        row = self._database.execute("SELECT id FROM names WHERE text = ?", (text,)).fetchone()
+        return row[0] if row else -1
+
+    def _verdicts(self) -> dict[int, str]:
+        return {self._number(text): text for text in ("allow", "ask", "deny")}
+
+    def _names(self, numbers: set[int]) -> dict[int, str]:
+        return self._texts("SELECT id, text FROM names", numbers)
+
+    def _hosts(self, numbers: set[int]) -> dict[int, str]:
+        return self._texts("SELECT id, host FROM hosts", numbers)
+
+    def _texts(self, query: str, numbers: set[int]) -> dict[int, str]:
+        wanted = f"[{','.join(map(str, numbers))}]"
+        rows = self._database.execute(f"{query} WHERE id IN (SELECT value FROM json_each(?))", (wanted,))
+        return dict(rows.fetchall())
+
+
+def _source(made: Plan) -> tuple[str, str, list[object]]:
+    """(table, conditions, values): all time from the shapes, a span from the hours (full hours at its ends)."""
+    where = made.where or "1"
+    if made.since == 0 and made.until == MOST:
+        return "SELECT * FROM shapes", where, list(made.values)
+    table = (
+        "SELECT s.run, s.host, s.scheme, s.method, s.path, s.verdict, s.reason, s.rule, s.secrets, s.kinds, s.first,"
+        " s.last, h.requests, h.asks, h.up, h.down FROM shapes s JOIN hours h ON h.shape = s.id WHERE s.last >= ?"
+        " AND s.first < ? AND h.hour >= ? AND h.hour <= ?"
+    )
+    span: list[object] = [made.since, made.until, made.since // HOUR, (made.until - 1) // HOUR]
+    return table, where, [*span, *made.values]
+
+
+def _add(one: Reached, row: tuple[int, ...], names: dict[int, str]) -> None:
+    _, method, verdict, secrets, rule, requests, asks, up, down, first, last = row
+    one.requests, one.asks = one.requests + requests, one.asks + asks
+    one.up, one.down = one.up + int(up), one.down + int(down)
+    one.first, one.last = min(one.first, first), max(one.last, last)
+    for known, text in ((one.methods, names[method]), (one.rules, names[rule])):
+        if text and text not in known:
+            known.append(text)
+    for text in names[secrets].split(","):
+        if text and text not in one.secrets:
+            one.secrets.append(text)
+    if requests:
+        name = names[verdict] or "allow"
+        one.verdicts[name] = one.verdicts.get(name, 0) + requests
+
+
+def _count(bucket: Bucket, verdict: str, requests: int, asks: int) -> None:
+    bucket.ask += asks
+    if verdict == "deny":
+        bucket.deny += requests
+    else:
+        bucket.allow += requests

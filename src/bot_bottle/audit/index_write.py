@@ -1,0 +1,316 @@
+"""Brings the index up to date with the logs: one process at a time, in batches, each with where it got to.
+
+A run is read on from where its index ends, or anew: when its last indexed line is no longer there (the log was
+exchanged) and when a purge dropped records, so that an index that grew and one that is built now are equal.
+"""
+
+# ruff: noqa: S608 - statements are fixed texts and numbers of ours; every value is bound
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Collection, Generator, Iterator
+
+from bot_bottle.audit.index_rows import MOST_BYTES, Batch, Sum, Taker, Who
+from bot_bottle.audit.index_schema import MOST
+from bot_bottle.audit.merkle import leaf_hash
+from bot_bottle.audit.reader import LogReader, purged_hint
+from bot_bottle.base.home import Home
+
+HOST = "host"
+"""The host log's name among the runs. Its checkpoints are not indexed: they are not what anybody did."""
+BATCH = 50_000
+_CHANGING = (
+    "bottle", "agent", "harness", "label", "project", "person", "policy", "first", "last", "ended", "next", "leaf",
+    "purged", "seen",
+)  # fmt: skip
+_CHECKPOINT = b'"kind":"checkpoint"'
+_MOST_CACHED = 100_000
+
+
+class Writer:
+    """Fills an index. told: called with the number of new records after each batch that was written."""
+
+    def __init__(self, database: sqlite3.Connection, path: str, told: Callable[[int], None] = lambda _: None) -> None:
+        self._database = database
+        self._lock_path = f"{os.path.dirname(path)}/writer.lock"
+        self._told = told
+        self._names: dict[str, int] = {}
+        self._hosts: dict[str, int] = {}
+
+    def refresh(self, home: Home, wait: bool = True, only: Collection[str] = ()) -> int:
+        """Takes in what the logs got since; the number of new records, -1 where another process does it now and we
+        do not wait. only: run ids; nothing else is looked at, and nothing is forgotten."""
+        with self._locked(wait) as mine:
+            if not mine:
+                return -1
+            self._names.clear()
+            self._hosts.clear()
+            found = logs(home)
+            if only:
+                return sum(self._run(run, found[run]) for run in only if run in found)
+            known = {run for (run,) in self._database.execute("SELECT run FROM runs")}
+            for run in known - found.keys():
+                with self._write():
+                    self._forget(run)
+            return sum(self._run(run, directory) for run, directory in found.items())
+
+    def _run(self, run: str, directory: str) -> int:
+        seen = signature(directory)
+        row = self._database.execute("SELECT id, next, leaf, purged, seen FROM runs WHERE run = ?", (run,)).fetchone()
+        if row and row[4] == seen:
+            return 0
+        purged = purged_hint(directory)
+        if row and (row[3] != purged or (row[1] and not is_line(directory, row[1] - 1, row[2]))):
+            with self._write():
+                self._forget(run)
+            row = None
+        return self._read_on(run, directory, row, purged, seen)
+
+    def _read_on(
+        self, run: str, directory: str, row: tuple[int, int, bytes, int, str] | None, purged: int, seen: str
+    ) -> int:
+        reader = LogReader(directory, row[1] if row else 0)
+        taker = Taker(self._who(row[0]), self._patterns(row[0])) if row else Taker(Who(), set())
+        count, line, last = 0, row[2] if row else b"", b""
+        places: list[tuple[int, int]] = []
+        for start, lines in reader.batches():
+            for number, data in enumerate(lines, start):
+                if run != HOST or _CHECKPOINT not in data:
+                    taker.take(number, data)
+            count, last = count + len(lines), lines[-1]
+            path, offset, at = reader.place
+            if path and at == reader.position:
+                places.append((at, offset))
+            if len(taker.batch.rows) >= BATCH:
+                self._flush(run, taker, reader.position, leaf_hash(last), purged, "", places)
+        leaf = leaf_hash(last) if last else line
+        self._flush(run, taker, reader.position, leaf, purged, seen, places)
+        return count
+
+    def _flush(
+        self, run: str, taker: Taker, position: int, leaf: bytes, purged: int, seen: str,
+        places: list[tuple[int, int]],
+    ) -> None:  # fmt: skip
+        batch = taker.fresh()
+        with self._write():
+            number = self._run_number(run, taker.who, position, leaf, purged, seen, len(batch.rows))
+            shapes = self._shapes(number, batch)
+            self._database.executemany(
+                "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?)",
+                [(t, number, n, kind, shapes[slot], status) for t, n, kind, slot, status in batch.rows],
+            )
+            self._hours(batch, shapes)
+            self._database.executemany(
+                "INSERT OR REPLACE INTO places VALUES (?, ?, ?)", [(number, at, offset) for at, offset in places]
+            )
+        places.clear()
+        self._told(len(batch.rows))
+
+    def _run_number(
+        self, run: str, who: Who, position: int, leaf: bytes, purged: int, seen: str, records: int
+    ) -> int:
+        first = 0 if who.first == MOST else who.first
+        values = (
+            run, who.bottle, who.agent, who.harness, who.label, who.project, who.person, who.policy, first, who.last,
+            records, who.ended, position, leaf, purged, seen,
+        )  # fmt: skip
+        changes = ", ".join(f"{name} = excluded.{name}" for name in _CHANGING)
+        (number,) = self._database.execute(
+            "INSERT INTO runs (run, bottle, agent, harness, label, project, person, policy, first, last, records,"
+            " ended, next, leaf, purged, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            f" ON CONFLICT (run) DO UPDATE SET records = records + excluded.records, {changes} RETURNING id",
+            values,
+        ).fetchone()
+        return number
+
+    def _shapes(self, run: int, batch: Batch) -> list[int]:
+        """The numbers of a batch's shapes, by slot; new ones are made."""
+        numbers: list[int] = []
+        known = self._known_shapes(run) if batch.shapes else {}
+        for key in batch.shapes:
+            host = self._host(key[0], run)
+            parts = (host, *(self._name(text) for text in key[1:]))
+            number = known.get(parts)
+            if number is None:
+                number = self._database.execute(
+                    "INSERT INTO shapes (run, host, scheme, method, path, verdict, rule, reason, secrets)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (run, *parts),
+                ).lastrowid
+                assert number is not None
+                known[parts] = number
+            numbers.append(number)
+        self._host_times(batch, run)
+        return numbers
+
+    def _known_shapes(self, run: int) -> dict[tuple[int, ...], int]:
+        rows = self._database.execute(
+            "SELECT host, scheme, method, path, verdict, rule, reason, secrets, id FROM shapes WHERE run = ?", (run,)
+        )
+        return {row[:8]: row[8] for row in rows}
+
+    def _hours(self, batch: Batch, shapes: list[int]) -> None:
+        rows = [
+            (hour, shapes[slot], one.records, one.requests, one.asks, one.up, one.down)
+            for (slot, hour), one in batch.sums.items()
+        ]
+        self._database.executemany(
+            "INSERT INTO hours VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (shape, hour) DO UPDATE SET"
+            " records = records + excluded.records, requests = requests + excluded.requests,"
+            f" asks = asks + excluded.asks, up = min({MOST_BYTES}, up + excluded.up),"
+            f" down = min({MOST_BYTES}, down + excluded.down)",
+            rows,
+        )
+        self._database.executemany(
+            "UPDATE shapes SET kinds = kinds | ?, records = records + ?, requests = requests + ?, asks = asks + ?,"
+            f" up = min({MOST_BYTES}, up + ?), down = min({MOST_BYTES}, down + ?), first = min(first, ?),"
+            " last = max(last, ?) WHERE id = ?",
+            [
+                (one.kinds, one.records, one.requests, one.asks, one.up, one.down, one.first, one.last, shapes[slot])
+                for (slot, _), one in batch.sums.items()
+            ],
+        )
+
+    def _host(self, host: str, run: int) -> int:
+        number = self._hosts.get(host)
+        if number is None:
+            self._database.execute(
+                "INSERT INTO hosts (host, first, last, run) VALUES (?, ?, ?, ?) ON CONFLICT (host) DO NOTHING",
+                (host, MOST, 0, run),
+            )
+            (number,) = self._database.execute("SELECT id FROM hosts WHERE host = ?", (host,)).fetchone()
+            if len(self._hosts) > _MOST_CACHED:
+                self._hosts.clear()
+            self._hosts[host] = number
+        return number
+
+    def _host_times(self, batch: Batch, run: int) -> None:
+        """First and last seen of the hosts of a batch, and in which run first."""
+        times: dict[str, tuple[int, int]] = {}
+        by_slot: dict[int, list[Sum]] = {}
+        for (slot, _), one in batch.sums.items():
+            by_slot.setdefault(slot, []).append(one)
+        for key, slot in batch.shapes.items():
+            first, last = times.get(key[0], (MOST, 0))
+            for one in by_slot.get(slot, ()):
+                first, last = min(first, one.first), max(last, one.last)
+            times[key[0]] = first, last
+        self._database.executemany(
+            "UPDATE hosts SET run = CASE WHEN ?1 < first OR (?1 = first AND ?3 < run) THEN ?3 ELSE run END,"
+            " first = min(first, ?1), last = max(last, ?2) WHERE host = ?4",
+            [(first, last, run, host) for host, (first, last) in times.items()],
+        )
+
+    def _name(self, text: str) -> int:
+        number = self._names.get(text)
+        if number is None:
+            self._database.execute("INSERT INTO names (text) VALUES (?) ON CONFLICT (text) DO NOTHING", (text,))
+            (number,) = self._database.execute("SELECT id FROM names WHERE text = ?", (text,)).fetchone()
+            if len(self._names) > _MOST_CACHED:
+                self._names.clear()
+            self._names[text] = number
+        return number
+
+    def _who(self, run: int) -> Who:
+        query = (
+            "SELECT bottle, agent, harness, label, project, person, policy, first, last, ended FROM runs WHERE id = ?"
+        )
+        row = self._database.execute(query, (run,)).fetchone()
+        who = Who(*row)
+        who.first = who.first or MOST
+        return who
+
+    def _patterns(self, run: int) -> set[str]:
+        query = "SELECT DISTINCT text FROM shapes JOIN names ON names.id = path WHERE run = ?"
+        return {text for (text,) in self._database.execute(query, (run,))}
+
+    def _forget(self, run: str) -> None:
+        """All that is known of a run. A host that only it had is gone, another gets the times that are left."""
+        row = self._database.execute("SELECT id FROM runs WHERE run = ?", (run,)).fetchone()
+        if row is None:
+            return
+        (number,) = row
+        hosts = self._database.execute("SELECT DISTINCT host FROM shapes WHERE run = ?", (number,)).fetchall()
+        mine = "SELECT id FROM shapes WHERE run = ?"
+        self._database.execute(
+            "DELETE FROM records WHERE (time, run, number) IN"
+            f" (SELECT time, run, number FROM records WHERE shape IN ({mine}))",
+            (number,),
+        )
+        self._database.execute(f"DELETE FROM hours WHERE shape IN ({mine})", (number,))
+        for table, column in (("shapes", "run"), ("places", "run"), ("runs", "id")):
+            self._database.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))
+        for (host,) in hosts:
+            self._recount(host)
+        self._hosts.clear()
+
+    def _recount(self, host: int) -> None:
+        query = "SELECT first, last, run FROM shapes WHERE host = ? ORDER BY first, run LIMIT 1"
+        row = self._database.execute(query, (host,)).fetchone()
+        if row is None:
+            self._database.execute("DELETE FROM hosts WHERE id = ?", (host,))
+            return
+        (last,) = self._database.execute("SELECT max(last) FROM shapes WHERE host = ?", (host,)).fetchone()
+        self._database.execute(
+            "UPDATE hosts SET first = ?, last = ?, run = ? WHERE id = ?", (row[0], last, row[2], host)
+        )
+
+    @contextlib.contextmanager
+    def _write(self) -> Generator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _locked(self, wait: bool) -> Generator[bool]:
+        lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            yield True
+        except BlockingIOError:
+            yield False
+        finally:
+            os.close(lock)
+
+
+def logs(home: Home) -> dict[str, str]:
+    """Name -> directory of every log, in the order of the run ids, which is time; the host log last."""
+    try:
+        runs = sorted(entry.name for entry in os.scandir(home.run_logs) if entry.is_dir(follow_symlinks=False))
+    except FileNotFoundError:
+        runs = []
+    found = {run: home.run_log(run) for run in runs if run != HOST}
+    if os.path.isdir(home.host_log):
+        found[HOST] = home.host_log
+    return found
+
+
+def signature(directory: str) -> str:
+    """What a log's directory looks like from outside: equal means that nothing was appended, purged or exchanged."""
+    parts = [str(os.stat(directory).st_ino)]
+    for name in ("checkpoint", "purged"):
+        with contextlib.suppress(OSError):
+            found = os.stat(f"{directory}/{name}")
+            parts.append(f"{name}:{found.st_mtime_ns}:{found.st_size}")
+    with contextlib.suppress(OSError):
+        for entry in sorted(os.scandir(f"{directory}/journal"), key=lambda entry: entry.name):
+            parts.append(f"{entry.name}:{entry.stat().st_size}")
+    return " ".join(parts)
+
+
+def is_line(directory: str, number: int, digest: bytes) -> bool:
+    """Whether record `number` is still the one that was indexed last; a purged one cannot be told."""
+    if number < purged_hint(directory):
+        return True
+    return next((leaf_hash(line) == digest for at, line in _lines(directory, number) if at == number), False)
+
+
+def _lines(directory: str, start: int) -> Iterator[tuple[int, bytes]]:
+    for first, lines in LogReader(directory, start).batches():
+        yield from enumerate(lines, first)

@@ -120,7 +120,10 @@ def digest(policy: Policy) -> str:
         policy = msgspec.structs.replace(policy, ask_wait=ASK_WAIT)
     bare = [msgspec.structs.replace(route, origin="", replaced=()) for route in policy.routes]
     deciding = msgspec.structs.replace(policy, routes=tuple(bare), digest="", notes=(), revision=1)
-    return hashlib.sha256(rfc8785.dumps(msgspec.to_builtins(deciding))).hexdigest()
+    content = msgspec.to_builtins(deciding)
+    if policy.learn_until:
+        content["learn_until"] = str(policy.learn_until)  # nanoseconds are beyond what RFC 8785 has as a number
+    return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
 
 
 def _visit(name: str, load: Load, chain: tuple[str, ...], files: dict[str, BottleFile]) -> None:

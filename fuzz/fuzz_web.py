@@ -36,3 +36,13 @@ def test_one_input(data: bytes) -> None:
     assert set(plain(text)) - set(ALPHABET) == {c for c in plain(text) if c not in ALPHABET}
     printed = shown(text)
     assert isinstance(printed, str) and "\x1b" not in printed and "\u202e" not in printed
+
+
+if __name__ == "__main__":
+    import sys
+
+    import atheris
+
+    atheris.instrument_all()
+    atheris.Setup(sys.argv, test_one_input)
+    atheris.Fuzz()

@@ -7,6 +7,7 @@ exists already means that it has arrived.
 import datetime
 import hashlib
 import importlib
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from bot_bottle.audit.sinks.post import url_problem
 from bot_bottle.base.errors import OperatorFault
 
 _RENEWED = 3600
+_STATUS = re.compile(r"status(?: code)?:? (?:client error |server error )?\(?(\d{3})\b", re.IGNORECASE)
 
 
 class S3Config(Common, kw_only=True, frozen=True, tag="s3", tag_field="kind"):
@@ -73,7 +75,9 @@ class S3Sink:
             return
         except errors.BaseError as error:
             self.close()
-            raise SinkFault(f"The bucket {self._config.bucket} does not take it: {type(error).__name__}.") from None
+            status = _STATUS.search(str(error))
+            why = f"status {status[1]}" if status else type(error).__name__
+            raise SinkFault(f"The bucket {self._config.bucket} does not take it: {why}.") from None
 
     def _opened(self) -> Any:
         now = datetime.datetime.now(datetime.UTC)

@@ -69,8 +69,10 @@ def revoke_device(desk: Desk, which: DeviceId) -> Nothing:
 
 
 def rename_device(desk: Desk, wish: DeviceName) -> Nothing:
+    """Recorded, since an approver is shown by it."""
     if not Sessions(desk.store).rename(wish.device, wish.name):
         raise UsageFault("device.unknown", "There is no such device.")
+    desk.record("device renamed", {"device": wish.device, "name": wish.name})
     return Nothing()
 
 

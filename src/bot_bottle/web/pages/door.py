@@ -1,13 +1,17 @@
 """Ways in and out: the local one-time link, pairing by code, signing out, the certificate of our own CA."""
 
+import contextlib
+
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from bot_bottle.base.errors import BottleError
 from bot_bottle.web import principal, profile
 from bot_bottle.web.forwarded import Seen
 from bot_bottle.web.page import form, office_of, page
+from bot_bottle.web.principal import Person
 from bot_bottle.web.problem import WebFault
 from bot_bottle.web.sessions import DEVICE_SECONDS, LOCAL_SECONDS, Sessions
 
@@ -36,7 +40,7 @@ async def pair(request: Request) -> Response:
         wrong = "This code is not right, was used before, or is too old."
         return page(request, "pair.html", status=403, wrong=wrong, fingerprint=office.door.fingerprint)
     name = "".join(c for c in values.get("name", "").strip()[:_NAME] if c.isprintable()) or "Unnamed device"
-    await run_in_threadpool(office.starter.control, "paired", "pairing", {"name": name})
+    await run_in_threadpool(office.starter.control, "paired", "code", {"name": name})
     return await _signed_in(request, "/inbox", name, "device")
 
 
@@ -47,11 +51,18 @@ async def sign_out(request: Request) -> Response:
         sessions: Sessions = request.app.state.sessions
         now = office_of(request).clock.wall()
         await run_in_threadpool(sessions.revoke, person.session.device.id, now)
+        with contextlib.suppress(BottleError):  # who leaves is let go, recorded or not
+            detail = {"device": person.session.device.id, "name": person.session.device.name}
+            await run_in_threadpool(office_of(request).starter.control, "signed out", who(person), detail)
     response = RedirectResponse("/signed-out", 303)
     seen: Seen = request.scope["bot_bottle.seen"]
     response.delete_cookie(seen.cookie, secure=seen.secure, httponly=True, samesite="strict")
     response.headers["clear-site-data"] = '"cache", "storage"'
     return response
+
+
+def who(person: Person) -> str:
+    return f"{person.approver.kind}:{person.approver.id}"
 
 
 async def signed_out(request: Request) -> Response:

@@ -537,6 +537,10 @@ class Web:
                 store.revoke(message.revoke.grant, time.time_ns())
                 store.close()
                 self.channel.send(messages.Reply(message.number))
+            case messages.ReadSettings():
+                path = Path(self.stage.home.settings)
+                text = path.read_text() if path.exists() else ""
+                self.channel.send(messages.Reply(message.number, text))
             case messages.TestNotice():
                 self.channel.send(messages.Reply(message.number, "sent"))
             case _:

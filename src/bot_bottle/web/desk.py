@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot_bottle.api.request import Request as StartWish
 from bot_bottle.audit.index import Index
@@ -26,6 +26,9 @@ from bot_bottle.web.pairing import Codes, Keys
 from bot_bottle.web.readers import open_approvals
 from bot_bottle.web.starter import Starter
 from bot_bottle.web.store import Store
+
+if TYPE_CHECKING:
+    from bot_bottle.api.settings import Settings
 
 T = TypeVar("T")
 
@@ -201,6 +204,12 @@ class Desk:
     def start(self, wish: StartWish) -> str:
         """A bottle of its own, detached; its label."""
         return self.starter.start(wish)
+
+    def settings(self) -> "Settings":
+        """What settings.toml says now. Raises SettingsFault with all its problems."""
+        from bot_bottle.api.settings import parse
+
+        return parse(self.starter.settings().encode())
 
     def record(self, what: str, detail: dict[str, str]) -> None:
         """A CONTROL record in the host log: what this person did to the installation."""

@@ -152,6 +152,13 @@ class TestNotice(Frame, tag="testnotice"):
     notifier: str
 
 
+class ReadSettings(Frame, tag="readsettings"):
+    """The text of settings.toml as it is now, "" where there is none. An editor replaces the file, and what web may
+    read (Landlock) is the file that was there when it started."""
+
+    number: int
+
+
 class Refused(Frame, tag="refused"):
     """Web did not start: it listens nowhere."""
 
@@ -163,5 +170,5 @@ class Refused(Frame, tag="refused"):
 StarterToWeb = Begin | Renew | IssueKey | IssueCode | Reply
 WebToStarter = (
     Serving | Refused | KeyIssued | CodeIssued | StartBottle | AnswerEnded | RevokeEnded | Control
-    | KillBottle | TestNotice
+    | KillBottle | TestNotice | ReadSettings
 )  # fmt: skip

@@ -22,7 +22,7 @@ from bot_bottle.web.messages import Reply, StarterToWeb, WebToStarter
 _SECONDS = 30.0
 Question = (
     messages.StartBottle | messages.AnswerEnded | messages.RevokeEnded | messages.Control
-    | messages.KillBottle | messages.TestNotice
+    | messages.KillBottle | messages.TestNotice | messages.ReadSettings
 )  # fmt: skip
 
 
@@ -44,6 +44,10 @@ class Starter(Protocol):
     def kill(self, label: str) -> None: ...
 
     def test_notice(self, notifier: str) -> str: ...
+
+    def settings(self) -> str:
+        """The text of settings.toml."""
+        ...
 
 
 class ChannelStarter:
@@ -94,6 +98,9 @@ class ChannelStarter:
     def test_notice(self, notifier: str) -> str:
         return self._ask(messages.TestNotice(next(self._numbers), notifier)).text
 
+    def settings(self) -> str:
+        return self._ask(messages.ReadSettings(next(self._numbers))).text
+
     def _ask(self, question: Question) -> Reply:
         future: Future[Reply] = Future()
         self._open[question.number] = future
@@ -133,6 +140,9 @@ class NoStarter:
 
     def test_notice(self, notifier: str) -> str:
         raise _alone()
+
+    def settings(self) -> str:
+        return ""
 
 
 def _alone() -> BottleError:

@@ -141,3 +141,13 @@ def test_what_many_ask_at_once_is_made_once(inside: Inside) -> None:
     assert len(made) == 1
     inside.web.office.remembered("x", 0, lambda: made.append(1))
     assert len(made) == 2
+
+
+def test_settings_with_problems_say_all_of_them(inside: Inside, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bot_bottle.api.settings import SettingsFault
+
+    assert desk.settings().retention.days == 0
+    monkeypatch.setattr(type(inside.starter), "settings", lambda self: "[retention]\ndays = -1\n[serv]\nport = 1\n")
+    with pytest.raises(SettingsFault) as found:
+        desk.settings()
+    assert len(found.value.problems) == 2

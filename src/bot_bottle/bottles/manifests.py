@@ -70,9 +70,17 @@ class Library:
     user_home: str
     repository: str = ""
     harnesses: Collection[str] = ()
+    file: str = ""
+    """A bottle file elsewhere, which stands for the one of its name: a candidate that is compared, never used."""
+
+    def with_file(self, path: str) -> "Library":
+        """The same library with this candidate."""
+        return Library(self.home, self.user_home, self.repository, self.harnesses, path)
 
     def bottle(self, name: str) -> BottleFile:
         """One bottle file, checked, with its authorities read. Raises UsageFault (unknown) or ManifestFault."""
+        if self.file and name == os.path.basename(self.file).removesuffix(".md"):
+            return self._candidate(name)
         for folder in (self.home.bottles, SHIPPED):
             path = os.path.join(folder, f"{name}.md")
             raw = read_home(path) if is_name(name) else None
@@ -84,6 +92,12 @@ class Library:
                 return _with_authorities(check_bottle(raw, name, shown), folder)
         hint = nearest(name, self.bottle_names()) or f"Known: {', '.join(self.bottle_names())}."
         raise UsageFault("bottle.unknown", f"There is no bottle named {name!r}.", hint)
+
+    def _candidate(self, name: str) -> BottleFile:
+        raw = read_home(self.file)
+        if raw is None:
+            raise UsageFault("bottle.unknown", f"There is no file {self.file}.")
+        return _with_authorities(check_bottle(raw, name, self.file), os.path.dirname(self.file))
 
     def resolve(self, names: Sequence[str]) -> merge.Merged:
         """Overlays in their order, each with all that it extends: see policy.merge."""

@@ -13,6 +13,7 @@ from bot_bottle.base.home import locate
 from bot_bottle.base.text import visible
 from bot_bottle.bottles.plan_text import policy_text
 from bot_bottle.bottles.policies import library, policy_again, policy_of
+from bot_bottle.cli import policy_compare, policy_learn
 from bot_bottle.cli.completion import complete_agent, complete_bottle
 from bot_bottle.policy.asked import Asked, from_text, from_url
 from bot_bottle.policy.decide import compile, decide
@@ -41,7 +42,11 @@ def options(function: F) -> F:
 
 @click.group(name="policy")
 def command() -> None:
-    """Show and ask the policy without traffic. check and explain exit 0 for allow, 10 for ask, 11 for deny."""
+    """Show, ask, test and learn the policy. check and explain exit 0 for allow, 10 for ask, 11 for deny."""
+
+
+for verb in (policy_learn.command, policy_compare.test, policy_compare.diff, policy_compare.replay):
+    command.add_command(verb)
 
 
 @command.command()

@@ -11,6 +11,7 @@ import hashlib
 import os
 import stat
 import tempfile
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import UNSET
@@ -26,17 +27,23 @@ from bot_bottle.policy.verdict import Kind, Request
 from bot_bottle.supervise.leaf_text import Unfit, with_route
 from bot_bottle.supervise.model import Wanted
 
+_WRITE = "Add them by hand."
 _HINT = "Answer with scope bottle, and write the rule yourself."
 
 
-class Proposal(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True):
     """A change of one bottle file. path: the real file. before: sha256 hex of what it replaces, "" where there is no
-    file yet. after: the whole new file. diff: unified. route: as written; policy: the bottle's with this route."""
+    file yet. after: the whole new file. diff: unified."""
 
     path: str
     before: str
     after: bytes
     diff: str
+
+
+class Proposal(Change, frozen=True):
+    """route: the one that comes, as written. policy: the bottle's with it."""
+
     route: model.Route
     policy: Policy
 
@@ -71,14 +78,36 @@ def propose(path: str, policy: Policy, wanted: Wanted, comment: str = "") -> Pro
         new = check_bottle(after, name, path)
     except (Unfit, ManifestFault) as error:
         raise OperatorFault("leaf.unfit", f"{path} cannot take the rule: {error}.", _HINT) from None
-    if not _one_more(old, new, route):
+    if not _more(old, new, (route,)):
         raise OperatorFault("leaf.unfit", f"{path} cannot take the rule: it would change more than one.", _HINT)
     grown = grown_policy(policy, new, wanted)
     before = hashlib.sha256(raw).hexdigest() if raw is not None else ""
     return Proposal(real, before, after, _diff(path, raw or b"", after), route, grown)
 
 
-def write(proposal: Proposal) -> None:
+def propose_routes(path: str, routes: Sequence[model.Route], comment: str = "") -> Change:
+    """What a bottle file is with these routes at the end of its own: `policy learn --write`. Reads, writes nothing.
+
+    The same care as for one route; what the whole policy makes of them is for `policy diff` to say.
+    """
+    real = os.path.realpath(path)
+    raw = _read(real)
+    name = os.path.basename(path).removesuffix(".md")
+    text = (raw or b"").decode()
+    old = check_bottle(raw or b"", name, path)
+    try:
+        for number, route in enumerate(routes):
+            text = with_route(text, route, "" if number else comment)
+        new = check_bottle(text.encode(), name, path)
+    except (Unfit, ManifestFault) as error:
+        raise OperatorFault("leaf.unfit", f"{path} cannot take the rules: {error}.", _WRITE) from None
+    if not _more(old, new, routes):
+        raise OperatorFault("leaf.unfit", f"{path} cannot take the rules: more would change.", _WRITE)
+    before = hashlib.sha256(raw).hexdigest() if raw is not None else ""
+    return Change(real, before, text.encode(), _diff(path, raw or b"", text.encode()))
+
+
+def write(proposal: Change) -> None:
     """Puts the proposed file in its place: whole or not at all, with the permissions that the old one has.
 
     Raises BusyFault when the file is another one by now, HostFault when it cannot be written.
@@ -123,8 +152,8 @@ def _is_given(route: Route) -> bool:
     return route.origin.startswith("harness ") or route.rule.startswith("registry/")
 
 
-def _one_more(old: BottleFile, new: BottleFile, route: model.Route) -> bool:
-    egress = msgspec.structs.replace(old.bottle.egress, routes=[*old.bottle.egress.routes, route])
+def _more(old: BottleFile, new: BottleFile, more: Sequence[model.Route]) -> bool:
+    egress = msgspec.structs.replace(old.bottle.egress, routes=[*old.bottle.egress.routes, *more])
     bottle = msgspec.structs.replace(old.bottle, egress=egress)
     return new.bottle == bottle and new.notes.strip("\n") == old.notes.strip("\n")
 

@@ -540,6 +540,16 @@ def test_hostile_text_is_shown_as_text(stage: Stage) -> None:
     assert "<script" not in text and "\u202e" not in text and "\x1b" not in text and "\\u{202e}" in text
 
 
+def test_a_store_that_cannot_be_read_lets_nobody_in(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> object:
+        raise sqlite3.OperationalError("unable to open database file /home/ann")
+
+    person = inside.session()
+    monkeypatch.setattr(Sessions, "find", broken)
+    reply = inside.raw("GET", "/api/v1/devices", person)
+    assert reply.status == 500 and "ann" not in reply.text and reply.headers["x-frame-options"] == "DENY"
+
+
 def test_a_database_error_reveals_nothing(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> object:
         raise sqlite3.OperationalError("no such table: /home/ann/.bot-bottle/web")

@@ -2,8 +2,6 @@
 
 import importlib
 import os
-import sys
-import traceback
 from typing import Any
 
 import msgspec
@@ -13,7 +11,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
-from bot_bottle.base.errors import BottleError, OurFault
+from bot_bottle.base.errors import BottleError
 from bot_bottle.web import principal, problem, sse
 from bot_bottle.web.api import openapi
 from bot_bottle.web.api import routes as api
@@ -163,10 +161,5 @@ async def lost(request: Request, error: Exception) -> Response:
 
 
 async def broken(request: Request, error: Exception) -> Response:
-    """A bug of ours: its place goes to the terminal of `serve`, nothing of it to the browser, no value anywhere."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{os.path.basename(frame.filename)}:{frame.lineno}"
-    print(f"bot-bottle web failed: {type(error).__name__} at {place}. Please report this line.", file=sys.stderr)
-    return await failed(
-        request, OurFault("web.bug", "This did not work, through a fault of ours.", "Reload the page.")
-    )
+    """A bug of ours."""
+    return await failed(request, problem.bug(error))

@@ -1,5 +1,9 @@
 """Errors as problem+json (RFC 9457) for the API; the same values make the error page."""
 
+import os
+import sys
+import traceback
+
 import msgspec
 from starlette.responses import Response
 
@@ -42,6 +46,14 @@ def status_of(error: BottleError) -> int:
 
 def problem(error: BottleError) -> Problem:
     return Problem(f"urn:bot-bottle:{error.slug}", error.what, status_of(error), error.slug, error.hint)
+
+
+def bug(error: Exception) -> BottleError:
+    """A fault of ours: its place goes to the terminal of `serve`, nothing of it to the browser, no value anywhere."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{os.path.basename(frame.filename)}:{frame.lineno}"
+    print(f"bot-bottle web failed: {type(error).__name__} at {place}. Please report this line.", file=sys.stderr)
+    return errors.OurFault("web.bug", "This did not work, through a fault of ours.", "Reload the page.")
 
 
 def response(error: BottleError) -> Response:

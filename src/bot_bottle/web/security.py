@@ -84,6 +84,8 @@ class Gate:
                 receive = await self._token(scope, receive, person.session.csrf)
         except WebFault as refused:
             return await problem.response(refused)(scope, receive, send)
+        except Exception as error:  # a store that cannot be read: closed, and with all headers
+            return await problem.response(problem.bug(error))(scope, receive, send)
         return await self.app(scope, receive, send)
 
     async def _checked(self, scope: Scope) -> Person | None:

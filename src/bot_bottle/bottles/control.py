@@ -1,5 +1,7 @@
-"""The command line's end of a bottle's control socket (keeper/control.py): ask, stop, freeze, thaw, reload, renew."""
+"""The command line's end of a bottle's control socket (keeper/control.py): facts, stop, freeze, policy, secrets, and
+what a person says of asks and grants."""
 
+import contextlib
 import time
 
 from bot_bottle.base.errors import HostFault, OurFault, UsageFault
@@ -10,14 +12,23 @@ from bot_bottle.bottles.reap import end_processes
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.keeper.control import bounded, connect
 from bot_bottle.keeper.messages import (
+    AnswerAsk,
+    Answered,
+    AskShown,
     ControlToKeeper,
     Facts,
     FactsQuery,
     FreezeBottle,
     KeeperToControl,
+    LeafProposed,
+    LearnPolicy,
+    ProposeLeaf,
+    RefreshGrants,
     Refused,
     ReloadPolicy,
     RenewSecret,
+    RevokeGrant,
+    ShowAsk,
     Stop,
     ThawBottle,
 )
@@ -41,7 +52,7 @@ def ask(home: Home, label: str) -> Facts:
     """What the keeper knows now."""
     answer = exchange(home, label, FactsQuery())
     if not isinstance(answer, Facts):
-        raise OurFault("keeper.protocol", "The keeper answered out of turn.")
+        raise out_of_turn()
     return answer
 
 
@@ -95,6 +106,56 @@ def kill(home: Home, label: str) -> None:
     """Ends a bottle without asking its keeper: its launcher gets SIGKILL, and with it the bottle (D08)."""
     found = held(home, label)
     end_processes(tuple(one for one in found.processes if one.name == "launcher"), 0)
+
+
+def answer_ask(home: Home, label: str, said: AnswerAsk) -> Answered:
+    """A person's answer to an ask of this bottle; all other bottles read the grants again. Raises what the keeper
+    refused with."""
+    answer = exchange(home, label, said)
+    if not isinstance(answer, Answered):
+        raise out_of_turn()
+    if answer.grant:
+        refresh_others(home, label)
+    return answer
+
+
+def show_ask(home: Home, label: str, ask: str) -> AskShown:
+    """Exactly what is held for it."""
+    answer = exchange(home, label, ShowAsk(ask))
+    if not isinstance(answer, AskShown):
+        raise out_of_turn()
+    return answer
+
+
+def propose_leaf(home: Home, label: str, ask: str) -> LeafProposed:
+    """The diff that `always` would make."""
+    answer = exchange(home, label, ProposeLeaf(ask))
+    if not isinstance(answer, LeafProposed):
+        raise out_of_turn()
+    return answer
+
+
+def revoke(home: Home, label: str, said: RevokeGrant) -> None:
+    """The grant ends now, in every bottle."""
+    exchange(home, label, said)
+    refresh_others(home, label)
+
+
+def learn(home: Home, label: str, said: LearnPolicy) -> None:
+    """Begins or ends a timed learn mode."""
+    exchange(home, label, said)
+
+
+def out_of_turn() -> OurFault:
+    return OurFault("keeper.protocol", "The keeper answered out of turn.")
+
+
+def refresh_others(home: Home, label: str = "") -> None:
+    """Every other running bottle reads the grants again now, and not only at its next tick."""
+    for found, lives in leases.leases(home):
+        if lives and found.label != label and found.state == "running":
+            with contextlib.suppress(HostFault, UsageFault):
+                exchange(home, found.label, RefreshGrants())
 
 
 def exchange(home: Home, label: str, message: ControlToKeeper) -> KeeperToControl:

@@ -10,14 +10,22 @@ from bot_bottle.bottles.live import GatewayLink, KeeperLink, as_error
 from bot_bottle.egress.channel import ChannelClosed
 from bot_bottle.egress.messages import GatewayToLauncher
 from bot_bottle.keeper.messages import (
+    AnswerAsk,
+    Answered,
+    AnswerEnded,
     HoldLog,
+    IssueLeaf,
     KeeperToLauncher,
+    LeafIssued,
     LogsPurged,
+    NoteControl,
     Open,
     PurgeLogs,
     Recover,
     Recovered,
     Refused,
+    RevokeEnded,
+    RevokeGrant,
     Supplied,
     Supply,
     Survey,
@@ -25,6 +33,9 @@ from bot_bottle.keeper.messages import (
 )
 
 _PATIENCE = 30.0
+Question = (
+    Survey | Recover | PurgeLogs | HoldLog | Supply | AnswerEnded | RevokeEnded | NoteControl | IssueLeaf
+)  # fmt: skip
 
 
 class Crew:
@@ -71,7 +82,27 @@ class Crew:
         assert isinstance(answer, Supplied)
         return answer.values
 
-    def _asked(self, question: Survey | Recover | PurgeLogs | HoldLog | Supply) -> KeeperToLauncher:
+    def answer_ended(self, home: Home, said: AnswerAsk) -> Answered:
+        """A late answer, to an ask whose bottle has ended."""
+        answer = self._asked(AnswerEnded(home.root, home.runtime, said))
+        assert isinstance(answer, Answered)
+        return answer
+
+    def revoke_ended(self, home: Home, said: RevokeGrant) -> None:
+        """A grant ends while no bottle runs."""
+        self._asked(RevokeEnded(home.root, home.runtime, said))
+
+    def note(self, home: Home, what: str, approver: str, detail: dict[str, str]) -> None:
+        """A CONTROL record in the host log."""
+        self._asked(NoteControl(home.root, home.runtime, what, approver, detail))
+
+    def issue_leaf(self, home: Home, names: tuple[str, ...], host: str) -> LeafIssued:
+        """A certificate for the dashboard, from the home's own authority."""
+        answer = self._asked(IssueLeaf(home.root, home.runtime, names, host))
+        assert isinstance(answer, LeafIssued)
+        return answer
+
+    def _asked(self, question: Question) -> KeeperToLauncher:
         self.keeper_link.sock.settimeout(_PATIENCE)
         try:
             self.keeper_link.send(question, self._terminal)

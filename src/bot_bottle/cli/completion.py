@@ -31,6 +31,28 @@ def complete_label(_context: click.Context, _parameter: click.Parameter, incompl
     return _items([held.label for held, _ in leases(locate(os.environ))], incomplete)
 
 
+def complete_ask(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Ids of asks that wait."""
+    from bot_bottle.api import approvals
+    from bot_bottle.base.errors import BottleError
+
+    try:
+        return _items([ask.id for ask in approvals.waiting(approvals.reader(locate(os.environ)))], incomplete)
+    except BottleError:
+        return []
+
+
+def complete_grant(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Ids of grants."""
+    from bot_bottle.api import approvals
+    from bot_bottle.base.errors import BottleError
+
+    try:
+        return _items([one.id for one in approvals.reader(locate(os.environ)).grants(limit=100)], incomplete)
+    except BottleError:
+        return []
+
+
 def _names() -> tuple[list[str], list[str]]:
     from bot_bottle.bottles.policies import library
 

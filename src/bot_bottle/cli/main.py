@@ -23,6 +23,10 @@ VERBS = {
     "freeze": "Stop all traffic and processes of a bottle.",
     "thaw": "Let a frozen bottle go on.",
     "cleanup": "Seal and remove what killed bottles left behind.",
+    "supervise": "Answer what bottles ask: a live list with keys.",
+    "approve": "Let a held request go.",
+    "deny": "Refuse a held request.",
+    "grants": "List what a yes permits; take one back.",
     "apply": "Apply a bottle's kept changes to the workspace.",
     "keep": "Keep a bottle's changes for later.",
     "discard": "Throw a bottle's kept changes away.",
@@ -44,6 +48,7 @@ _FILES = {
     "apply": ("changes", "apply"),
     "keep": ("changes", "keep"),
     "discard": ("changes", "discard"),
+    "deny": ("approve", "deny"),
 }
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
@@ -9,9 +10,12 @@ from bot_bottle.audit.record import Kind
 from bot_bottle.base.errors import BottleError, OurFault
 from bot_bottle.custody.open import Custody
 from bot_bottle.egress.messages import Freeze, Reload, Secrets, Thaw
+from bot_bottle.keeper.approvals import Approvals
 from bot_bottle.keeper.gateway_link import GatewayLink
+from bot_bottle.keeper.learning import Learning
 from bot_bottle.keeper.lifecycle import Lifecycle
 from bot_bottle.keeper.messages import (
+    AnswerAsk,
     ControlToKeeper,
     Done,
     Facts,
@@ -20,21 +24,40 @@ from bot_bottle.keeper.messages import (
     Halt,
     KeeperToControl,
     KeeperToLauncher,
+    LearnPolicy,
     Open,
+    ProposeLeaf,
+    RefreshGrants,
     Refused,
     ReloadPolicy,
     RenewSecret,
     Resume,
+    RevokeGrant,
+    ShowAsk,
     Stop,
     ThawBottle,
 )
 from bot_bottle.keeper.supply import values, wanted
+from bot_bottle.policy.effective import Policy
 
-Reply = Callable[[KeeperToControl], None]
+Asks = AnswerAsk | ShowAsk | ProposeLeaf | RevokeGrant | RefreshGrants
+
+
+class Reply(Protocol):
+    """Who asked: called with the reply, once. uid: of their process, as the kernel says."""
+
+    @property
+    def uid(self) -> int: ...
+
+    def __call__(self, reply: KeeperToControl, /) -> None: ...
 
 
 class Answers:
-    """policy: what holds now. say: to the launcher; note: one lifecycle record."""
+    """policy: what holds now. say: to the launcher; note: one lifecycle record. approvals, learning: set before the
+    first question."""
+
+    approvals: Approvals
+    learning: Learning
 
     def __init__(
         self,
@@ -57,9 +80,26 @@ class Answers:
     def answer(self, message: ControlToKeeper, reply: Reply) -> None:
         """Replies once, now or as soon as the gateway has done it; a fault is a typed refusal."""
         try:
-            self._do(message, reply)
+            if isinstance(message, AnswerAsk | ShowAsk | ProposeLeaf | RevokeGrant | RefreshGrants):
+                self._asks(message, reply)
+            else:
+                self._do(message, reply)
         except BottleError as error:
             reply(Refused(type(error).__name__, error.slug, error.what, error.hint))
+
+    def _asks(self, message: Asks, reply: Reply) -> None:
+        """What a person says of asks and grants."""
+        match message:
+            case AnswerAsk():
+                self.approvals.answer(message, reply, reply.uid)
+            case ShowAsk(ask=ask):
+                self.approvals.show(ask, reply)
+            case ProposeLeaf(ask=ask):
+                reply(self.approvals.propose(ask))
+            case RevokeGrant():
+                reply(self.approvals.revoke(message, reply.uid))
+            case RefreshGrants():
+                reply(self.approvals.refresh())
 
     def _do(self, message: ControlToKeeper, reply: Reply) -> None:
         match message:
@@ -75,9 +115,12 @@ class Answers:
             case ThawBottle():
                 self._thaw()
             case ReloadPolicy():
-                self._reload(message)
+                self.reload(message.policy)
+                self.learning.replaced()
             case RenewSecret():
                 self._renew(message.name)
+            case LearnPolicy():
+                self.learning.asked(message)
             case _:
                 raise OurFault("keeper.protocol", "The keeper was asked out of turn.")
         reply(Done())
@@ -88,14 +131,15 @@ class Answers:
         self._link.tell(Thaw())
         self._say(Resume())
 
-    def _reload(self, message: ReloadPolicy) -> None:
+    def reload(self, policy: Policy) -> None:
         """A new policy may name new secrets; they must exist before it holds."""
-        policy = msgspec.structs.replace(message.policy, revision=self.policy.revision + 1)
+        policy = msgspec.structs.replace(policy, revision=self.policy.revision + 1)
         now = values((*wanted(self._order), *policy.secrets()), self._custody)
         self.policy = policy
         self._note(Kind.POLICY, {"revision": str(policy.revision)})
         self._hand_over(now)
         self._link.tell(Reload(policy))
+        self.approvals.policy_changed()
 
     def _renew(self, name: str) -> None:
         """Only a secret that this bottle already uses is read again."""
@@ -118,4 +162,8 @@ class Answers:
             records=self._life.log.records,
             checkpoint=self._life.log.newest,
             started=self._started,
+            project=self._order.project,
+            leaf=self._order.leaf,
+            waiting=len(self.approvals),
+            learn_until=self.learning.until,
         )

@@ -19,11 +19,26 @@ _PEERS = 16
 _CREDENTIALS = struct.Struct("3i")
 
 Link = Channel[KeeperToControl, ControlToKeeper]
-Answer = Callable[[ControlToKeeper, Callable[[KeeperToControl], None]], None]
+
+
+class Caller:
+    """Who asked, at the socket: call it with the reply, once, now or later. uid: what the kernel says of the peer."""
+
+    __slots__ = ("_reply", "uid")
+
+    def __init__(self, reply: Callable[[KeeperToControl], None], uid: int) -> None:
+        self._reply = reply
+        self.uid = uid
+
+    def __call__(self, reply: KeeperToControl) -> None:
+        self._reply(reply)
+
+
+Answer = Callable[[ControlToKeeper, Caller], None]
 
 
 class ControlServer:
-    """Listens below `directory` (made 0700). answer(message, reply): may reply now or later, once."""
+    """Listens below `directory` (made 0700). answer(message, caller): replies to the caller."""
 
     def __init__(self, loop: Loop, directory: str, answer: Answer, name: str = "control") -> None:
         self._loop = loop
@@ -60,7 +75,7 @@ class ControlServer:
                 message, fds = found
                 for fd in fds:
                     os.close(fd)
-                self._answer(message, lambda reply: self._reply(link, reply))
+                self._answer(message, Caller(lambda reply: self._reply(link, reply), peer(link.sock)))
         except (ChannelClosed, msgspec.MsgspecError):
             self._end(link)
 
@@ -111,8 +126,12 @@ def accept(listener: socket.socket) -> socket.socket | None:
 
 def is_ours(sock: socket.socket) -> bool:
     """Same uid as ours, or root; asked of the kernel."""
-    _, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    return uid in (0, os.geteuid())
+    return peer(sock) in (0, os.geteuid())
+
+
+def peer(sock: socket.socket) -> int:
+    """The uid of the process that connected, or that made the pair."""
+    return _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[1]
 
 
 def bounded(sock: socket.socket, seconds: int = 5) -> None:

@@ -11,16 +11,19 @@ import msgspec
 
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.egress.messages import (
+    Asked,
     Configured,
     Counters,
     Failed,
     Frozen,
     GatewayToKeeper,
+    HeldBytes,
     KeeperToGateway,
     Mint,
     Minted,
     Status,
     StatusQuery,
+    Withdrawn,
 )
 from bot_bottle.keeper.control import bounded
 from bot_bottle.keeper.loop import Loop
@@ -44,6 +47,7 @@ class GatewayLink:
         self.open = True
         self.on_frozen: Callable[[str], None] = lambda _: None
         self.on_end: Callable[[], None] = lambda: None
+        self.on_ask: Callable[[Asked | Withdrawn | HeldBytes], None] = lambda _: None
         loop.read(sock.fileno(), self._heard)
 
     def tell(self, message: KeeperToGateway, fds: tuple[int, ...] = ()) -> None:
@@ -106,8 +110,8 @@ class GatewayLink:
             case Status():
                 self.counters = message.counters
                 self._happened("status")
-            case _:
-                pass
+            case Asked() | Withdrawn() | HeldBytes():
+                self.on_ask(message)
 
     def _ended(self) -> None:
         if not self.open:

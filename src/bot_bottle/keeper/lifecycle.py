@@ -1,6 +1,7 @@
 """Lifecycle records of one run: start, freeze, thaw, policy, stop. Written by the keeper's own descriptor (D17)."""
 
 import time
+from typing import Any
 
 from bot_bottle.audit.record import VERSION, Kind, Record
 from bot_bottle.keeper.messages import Open
@@ -21,6 +22,11 @@ class Lifecycle:
         """One record more."""
         self.log.append(self._record(kind, detail, policy))
 
+    def write(self, policy: str, fields: dict[str, Any]) -> None:
+        """One record of these fields, with this run's identity. policy: unless the fields say another one."""
+        more = {"policy": policy, "detail": {}, **fields}
+        self.log.append(self._record(more.pop("kind"), more.pop("detail"), more.pop("policy"), **more))
+
     def stop(self, detail: dict[str, str], policy: str) -> None:
         """The last record and the last checkpoint; whoever comes second finds it done."""
         if self._stopped:
@@ -28,7 +34,7 @@ class Lifecycle:
         self._stopped = True
         self.log.seal(self._record(Kind.STOP, detail, policy))
 
-    def _record(self, kind: Kind, detail: dict[str, str], policy: str) -> Record:
+    def _record(self, kind: Kind, detail: dict[str, str], policy: str, **more: Any) -> Record:
         return Record(
             v=VERSION,
             kind=kind,
@@ -41,4 +47,5 @@ class Lifecycle:
             label=self._identity.label,
             policy=policy,
             detail=detail,
+            **more,
         )

@@ -41,8 +41,8 @@ class HostedLog:
 
     def append(self, record: Record) -> None:
         """Start and policy records stand in the host log too, before they are true."""
-        self._template = record
         if record.kind in (Kind.START, Kind.POLICY):
+            self._template = record
             self._host.append(record)
         self._run.append(record)
         if self._each:

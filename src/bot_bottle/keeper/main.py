@@ -14,21 +14,26 @@ from bot_bottle.custody.open import Custody, open_custody
 from bot_bottle.egress.channel import ChannelClosed
 from bot_bottle.keeper.asking import asker
 from bot_bottle.keeper.authority import Authority
-from bot_bottle.keeper.control import bounded
+from bot_bottle.keeper.control import bounded, peer
 from bot_bottle.keeper.hardening import harden
 from bot_bottle.keeper.logs import open_log, recover, trust
 from bot_bottle.keeper.loop import Loop
 from bot_bottle.keeper.messages import (
+    AnswerEnded,
     HeldLog,
     HoldLog,
+    IssueLeaf,
     KeeperToLauncher,
     LauncherToKeeper,
+    LeafIssued,
     LogsPurged,
+    NoteControl,
     Open,
     PurgeLogs,
     Recover,
     Recovered,
     Refused,
+    RevokeEnded,
     Supplied,
     Supply,
     Survey,
@@ -60,7 +65,7 @@ def converse(launcher: Launcher, authority: Authority) -> int:
             if isinstance(message, Open) and fds:
                 session(launcher, authority, message, *fds[:2]).serve()
                 return 0
-            reply = answered(message, *fds[:1])
+            reply = answered(message, *fds[:1], peer=peer(launcher.sock))
         except BottleError as error:
             reply = Refused(type(error).__name__, error.slug, error.what, error.hint)
         except OSError as error:
@@ -80,16 +85,21 @@ def bug(error: Exception) -> Refused:
     return Refused("OurFault", "keeper.bug", what, "Please report this line.")
 
 
-def answered(message: LauncherToKeeper, terminal: int = -1) -> KeeperToLauncher:
-    """The questions that need no bottle."""
+def answered(message: LauncherToKeeper, terminal: int = -1, peer: int = -1) -> KeeperToLauncher:
+    """The questions that need no bottle. peer: uid of who started us."""
     match message:
         case Survey():
             return Surveyed(custody_of(message.home, message.runtime, terminal).names())
         case Recover():
             sealed, kept = recover(Home(message.home, message.runtime), message.runs)
+            end_left(Home(message.home, message.runtime))
             return Recovered(sealed, kept)
         case PurgeLogs() | HoldLog():
             return retained(message)
+        case AnswerEnded() | RevokeEnded() | NoteControl():
+            return of_the_ended(message, peer)
+        case IssueLeaf():
+            return issued(message)
         case Supply():
             return Supplied(present(message.names, custody_of(message.home, message.runtime, terminal)))
         case _:
@@ -110,10 +120,44 @@ def retained(message: PurgeLogs | HoldLog) -> KeeperToLauncher:
     return HeldLog()
 
 
+def end_left(home: Home) -> None:
+    """Asks that dead keepers left are ended."""
+    if os.path.exists(home.approvals):
+        from bot_bottle.keeper import ended
+
+        ended.end_left(home)
+
+
+def of_the_ended(message: AnswerEnded | RevokeEnded | NoteControl, peer: int) -> KeeperToLauncher:
+    """What a person says of a bottle that is no more, or of the installation."""
+    from bot_bottle.keeper import ended
+
+    home = Home(message.home, message.runtime)
+    match message:
+        case AnswerEnded(answer=answer):
+            return ended.answer(home, answer, peer)
+        case RevokeEnded(revoke=revoke):
+            return ended.revoke(home, revoke, peer)
+        case NoteControl():
+            return ended.note(home, message, peer)
+
+
+def issued(message: IssueLeaf) -> LeafIssued:
+    """A leaf of the dashboard's own authority, whose key stays here."""
+    from bot_bottle.keeper.web_authority import WebAuthority
+
+    authority = WebAuthority(
+        Home(message.home, message.runtime).keys, message.host, datetime.datetime.now(datetime.UTC)
+    )
+    made = authority.issue(message.names)
+    return LeafIssued(made.leaf, made.key, made.authority, made.fingerprint, made.refused)
+
+
 def session(launcher: Launcher, authority: Authority, order: Open, gateway: int, terminal: int = -1) -> Session:
     """4: everything that this bottle needs, chosen here and nowhere else."""
     if order.recover:
         recover(Home(order.home, order.runtime), order.recover)
+        end_left(Home(order.home, order.runtime))
     outside = Outside(custody_of(order.home, order.runtime, terminal), open_log, trust, authority)
     return Session(launcher, Loop(), order, socket.socket(fileno=gateway), outside)
 

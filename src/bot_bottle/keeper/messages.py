@@ -11,6 +11,45 @@ from bot_bottle.egress.messages import Counters, Frame, Identity, Limits
 from bot_bottle.policy.effective import Policy
 from bot_bottle.supervise.model import Approver, AskState, Scope
 
+# a person's word, at the control socket or, for what has ended, in a conversation without a bottle
+
+
+class AnswerAsk(Frame, tag="answerask"):
+    """A person's answer to an ask of this bottle, or of one that has ended. Answered by Answered or Refused.
+    id and at of the answer are the keeper's to give; the uid of the peer is recorded beside the approver.
+    shown: for `always`, `leaf.Proposal.before` of the diff that they saw, "" for none."""
+
+    ask: str
+    request: str
+    allow: bool
+    approver: Approver
+    scope: Scope = Scope.ONCE
+    seconds: int = 0
+    reason: str = ""
+    break_glass: bool = False
+    shown: str = ""
+
+
+class RevokeGrant(Frame, tag="revokegrant"):
+    """This grant ends now, and every flow under it. Answered by Done."""
+
+    grant: str
+    approver: Approver
+
+
+class Answered(Frame, tag="answered"):
+    """The answer counts. state: of the ask now (still waiting where a quorum is not reached). grant: its id, "" for
+    once. wrote: the bottle file that got a rule."""
+
+    state: AskState
+    grant: str = ""
+    wrote: str = ""
+
+
+class Done(Frame, tag="done"):
+    """It is done."""
+
+
 # launcher -> keeper
 
 
@@ -83,6 +122,42 @@ class Supply(Frame, tag="supply"):
     names: tuple[str, ...]
 
 
+class AnswerEnded(Frame, tag="answerended"):
+    """A person's answer to an ask whose bottle has ended; answered by Answered. Without an Open, like Recover."""
+
+    home: str
+    runtime: str
+    answer: AnswerAsk
+
+
+class RevokeEnded(Frame, tag="revokeended"):
+    """A grant ends while no bottle runs; answered by Done."""
+
+    home: str
+    runtime: str
+    revoke: RevokeGrant
+
+
+class NoteControl(Frame, tag="notecontrol"):
+    """A CONTROL record of the host log: what a person did to this installation; answered by Done."""
+
+    home: str
+    runtime: str
+    what: str
+    approver: str
+    detail: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class IssueLeaf(Frame, tag="issueleaf"):
+    """A certificate for the dashboard's TLS listener, from the home's own authority; answered by LeafIssued.
+    names: host names and addresses; host: this machine's own name."""
+
+    home: str
+    runtime: str
+    names: tuple[str, ...]
+    host: str
+
+
 class Inspect(Frame, tag="inspect"):
     """Carries read-only descriptors of files, at most 64: which hold a secret? Answered by Inspected (D07)."""
 
@@ -126,6 +201,19 @@ class Supplied(Frame, tag="supplied"):
 
     def __repr__(self) -> str:
         return f"Supplied({sorted(self.values)})"
+
+
+class LeafIssued(Frame, tag="leafissued"):
+    """As keeper.web_authority.WebCertificate."""
+
+    leaf: str
+    key: str
+    authority: str
+    fingerprint: str
+    refused: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"LeafIssued({self.fingerprint})"
 
 
 class Opened(Frame, tag="opened"):
@@ -228,32 +316,23 @@ class RenewSecret(Frame, tag="renewsecret"):
     name: str
 
 
-class AnswerAsk(Frame, tag="answerask"):
-    """A person's answer to an ask of this bottle, or of one that has ended. Answered by Answered or Refused.
-    id and at of the answer are the keeper's to give; the uid of the peer is recorded beside the approver.
-    shown: for `always`, `leaf.Proposal.before` of the diff that they saw, "" for none."""
-
-    ask: str
-    request: str
-    allow: bool
-    approver: Approver
-    scope: Scope = Scope.ONCE
-    seconds: int = 0
-    reason: str = ""
-    break_glass: bool = False
-    shown: str = ""
-
-
 class ShowAsk(Frame, tag="showask"):
     """What exactly is held for this ask? Answered by AskShown."""
 
     ask: str
 
 
-class RevokeGrant(Frame, tag="revokegrant"):
-    """This grant ends now, and every flow under it. Answered by Done."""
+class ProposeLeaf(Frame, tag="proposeleaf"):
+    """Which rule would `always` write for this ask, and where? Answered by LeafProposed or Refused."""
 
-    grant: str
+    ask: str
+
+
+class LearnPolicy(Frame, tag="learnpolicy"):
+    """From now on what no route names is allowed, without a secret, and recorded; after so many seconds the policy is
+    as before, whoever forgot it. seconds 0 ends it now. Answered by Done or Refused (``egress.learn: forbid``)."""
+
+    seconds: int
     approver: Approver
 
 
@@ -262,15 +341,6 @@ class RefreshGrants(Frame, tag="refreshgrants"):
 
 
 # keeper -> command line
-
-
-class Answered(Frame, tag="answered"):
-    """The answer counts. state: of the ask now (still waiting where a quorum is not reached). grant: its id, "" for
-    once. wrote: the bottle file that got a rule."""
-
-    state: AskState
-    grant: str = ""
-    wrote: str = ""
 
 
 class AskShown(Frame, tag="askshown"):
@@ -282,12 +352,17 @@ class AskShown(Frame, tag="askshown"):
     size: int = 0
 
 
-class Done(Frame, tag="done"):
-    """It is done."""
+class LeafProposed(Frame, tag="leafproposed"):
+    """path: of the bottle file; before: for `AnswerAsk.shown`; diff: unified."""
+
+    path: str
+    before: str
+    diff: str
 
 
 class Facts(Frame, tag="facts"):
-    """What the keeper knows of its bottle."""
+    """What the keeper knows of its bottle. project, leaf: as in Open. waiting: asks. learn_until: wall ns, 0 while no
+    learn mode runs."""
 
     identity: Identity
     counters: Counters
@@ -299,15 +374,22 @@ class Facts(Frame, tag="facts"):
     records: int
     checkpoint: str
     started: int
+    project: str = ""
+    leaf: str = ""
+    waiting: int = 0
+    learn_until: int = 0
 
 
-LauncherToKeeper = Survey | Recover | PurgeLogs | HoldLog | Supply | Open | Inspect | FreezeBottle | Close
+LauncherToKeeper = (
+    Survey | Recover | PurgeLogs | HoldLog | Supply | AnswerEnded | RevokeEnded | NoteControl | IssueLeaf
+    | Open | Inspect | FreezeBottle | Close
+)  # fmt: skip
 KeeperToLauncher = (
-    Surveyed | Recovered | LogsPurged | HeldLog | Supplied | Opened | Inspected | Refused | Halt | Hold | Resume
-    | Sealed | AskWaits
+    Surveyed | Recovered | LogsPurged | HeldLog | Supplied | Answered | Done | LeafIssued
+    | Opened | Inspected | Refused | Halt | Hold | Resume | Sealed | AskWaits
 )  # fmt: skip
 ControlToKeeper = (
-    FactsQuery | Stop | FreezeBottle | ThawBottle | ReloadPolicy | RenewSecret
-    | AnswerAsk | ShowAsk | RevokeGrant | RefreshGrants
+    FactsQuery | Stop | FreezeBottle | ThawBottle | ReloadPolicy | RenewSecret | LearnPolicy
+    | AnswerAsk | ShowAsk | ProposeLeaf | RevokeGrant | RefreshGrants
 )  # fmt: skip
-KeeperToControl = Done | Facts | Refused | Answered | AskShown
+KeeperToControl = Done | Facts | Refused | Answered | AskShown | LeafProposed

@@ -5,10 +5,12 @@ person's own commands. Whoever of them ends, the door is closed: the gateway see
 """
 
 import contextlib
+import os
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -19,9 +21,12 @@ from bot_bottle.custody.open import Custody
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.egress.messages import Configure, Freeze, NewLog, Secrets
 from bot_bottle.keeper.answers import Answers
+from bot_bottle.keeper.approval_ports import Archive, Around
+from bot_bottle.keeper.approvals import Approvals
 from bot_bottle.keeper.authority import Authority
 from bot_bottle.keeper.control import ControlServer
 from bot_bottle.keeper.gateway_link import GatewayLink
+from bot_bottle.keeper.learning import Learning
 from bot_bottle.keeper.lifecycle import Lifecycle
 from bot_bottle.keeper.loop import Loop
 from bot_bottle.keeper.messages import (
@@ -39,6 +44,7 @@ from bot_bottle.keeper.messages import (
 )
 from bot_bottle.keeper.ports import SealedLog
 from bot_bottle.keeper.sieve import Sieve
+from bot_bottle.keeper.spool import unlinked
 from bot_bottle.keeper.supply import environment, values, wanted
 from bot_bottle.policy.effective import Policy
 
@@ -77,6 +83,9 @@ class Session:
         self._life: Lifecycle | None = None
         self._values: dict[str, bytes] = {}
         self._sieve = Sieve(self._kept_from_the_bottle)
+        self._home = Home(order.home, order.runtime)
+        self._approvals = Approvals(loop, order, self._around(), Archive(self._home))
+        self._learning = Learning(loop, lambda: self._policy, self._write, self._reload, self._approvals.now)
 
     def serve(self) -> None:
         """Steps 1 to 6, then the loop; raises BottleError where one of the first steps refuses."""
@@ -119,6 +128,7 @@ class Session:
         link = GatewayLink(self._loop, self._gateway_socket, lambda host: authority.mint(host, time.monotonic()))
         link.on_frozen = self._frozen
         link.on_end = self._gateway_ended
+        link.on_ask = self._approvals.heard
         self._link = link
         configure = Configure(
             identity=self._order.identity,
@@ -129,8 +139,11 @@ class Session:
             leaf_key=authority.leaf_key,
             leaves=self._ahead(),
             upstream_proxy=self._order.upstream_proxy,
+            grants=self._approvals.initial(),
         )
-        link.tell(configure, (self._life.log.descriptor(),))
+        spool = unlinked(self._home)
+        link.tell(configure, (self._life.log.descriptor(), spool))
+        os.close(spool)
         link.tell(Secrets(now, {name: self._order.placeholders.get(name, "") for name in now}))
 
     def _ahead(self) -> dict[str, str]:
@@ -152,10 +165,10 @@ class Session:
 
     def _listen(self) -> None:
         """5: the control socket, and the launcher's words from now on through the loop."""
-        home = Home(self._order.home, self._order.runtime)
         assert self._link is not None and self._life is not None
         self._answers = Answers(self._order, self._outside.custody, self._link, self._life, self._say, self._note)
-        place = home.sockets(self._order.identity.label)
+        self._answers.approvals, self._answers.learning = self._approvals, self._learning
+        place = self._home.sockets(self._order.identity.label)
         self._control = ControlServer(self._loop, place, self._answers.answer)
         self._loop.read(self._launcher.fileno(), self._launcher_spoke)
         self._loop.later(_CHECKPOINT_SECONDS, self._tick)
@@ -180,6 +193,8 @@ class Session:
             return
         if descriptor >= 0 and self._link:
             self._link.tell(NewLog(), (descriptor,))
+        self._approvals.tick()
+        self._learning.tick()
         self._loop.later(_CHECKPOINT_SECONDS, self._tick)
 
     def _launcher_spoke(self) -> None:
@@ -199,6 +214,7 @@ class Session:
             self._close({"reason": "launcher ended"})
 
     def _gateway_ended(self) -> None:
+        self._approvals.end()
         if self._closing is not None:
             self._finish()
             return
@@ -227,6 +243,7 @@ class Session:
         if self._over or self._life is None or self._link is None:
             return
         self._over = True
+        self._approvals.end()
         self._link.close()
         fault = ""
         try:
@@ -247,6 +264,42 @@ class Session:
             self._life.note(kind, detail, self._policy.digest)
         except AuditFault as fault:
             self._halt(fault.slug, fault.what)
+
+    def _around(self) -> Around:
+        """What asks need of the rest of us."""
+        return Around(
+            tell=lambda message: self._link.tell(message) if self._link else None,
+            say=self._say,
+            write=self._write,
+            sign=self._sign,
+            policy=lambda: self._policy,
+            barrier=lambda then: self._link.status(then) if self._link else None,
+            reload=self._reload,
+        )
+
+    def _write(self, fields: dict[str, Any]) -> None:
+        """One record; where the log refuses it the bottle ends, and whoever wanted it must not go on."""
+        assert self._life is not None
+        try:
+            self._life.write(self._policy.digest, fields)
+        except AuditFault as fault:
+            self._halt(fault.slug, fault.what)
+            raise
+
+    def _sign(self) -> None:
+        assert self._life is not None
+        try:
+            self._life.log.checkpoint()
+        except AuditFault as fault:
+            self._halt(fault.slug, fault.what)
+            raise
+
+    def _reload(self, policy: Policy) -> None:
+        """A policy that came from within: a learned one, or one with a new rule."""
+        if self._answers is None or self._over:
+            return
+        with contextlib.suppress(BottleError):  # it names no secret that the one before did not
+            self._answers.reload(policy)
 
     def _say(self, message: KeeperToLauncher) -> None:
         if not self._launcher_lives:

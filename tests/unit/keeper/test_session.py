@@ -88,7 +88,8 @@ class Stand:
         configure, fds = self.gateway.receive()
         secrets, _ = self.gateway.receive()
         assert isinstance(configure, g.Configure) and isinstance(secrets, g.Secrets)
-        (self.log,) = fds
+        self.log, spool = fds
+        os.close(spool)
         self.gateway.send(g.Configured("test"))
         return configure, secrets
 

@@ -1,0 +1,157 @@
+"""Which grants hold for one bottle: read from the store, told to its gateway, used up, revoked, seen to expire (D25).
+
+The store is shared by all keepers of a home: each looks once a second whether anybody wrote, and at once when it is
+told to. A store that cannot be read gives no grant: the gateway keeps none that we cannot see.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from bot_bottle.base.errors import BottleError, HostFault, UsageFault
+from bot_bottle.egress import messages as gateway
+from bot_bottle.keeper import approval_records as records
+from bot_bottle.keeper.approval_ports import Archive
+from bot_bottle.keeper.judging import is_themselves
+from bot_bottle.keeper.messages import RevokeGrant
+from bot_bottle.policy.grants import Grant
+from bot_bottle.policy.verdict import Request
+from bot_bottle.supervise.charter import title
+from bot_bottle.supervise.granting import Holder, as_grant, for_gateway, holds, is_access, match_once
+from bot_bottle.supervise.model import Ask, Scope, StoredGrant
+from bot_bottle.supervise.ports import ApprovalStore
+
+_MOST = 5000
+
+
+class Grants:
+    """on_change: called when other grants hold than before."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        holder: Callable[[], Holder],
+        now: Callable[[], int],
+        tell: Callable[[gateway.KeeperToGateway], None],
+        write: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._archive = archive
+        self._holder = holder
+        self._now = now
+        self._tell = tell
+        self._write = write
+        self._changes = -1
+        self._told: dict[str, Grant] = {}
+        self._known: dict[str, StoredGrant] = {}
+        self.on_change: Callable[[], None] = lambda: None
+
+    def initial(self) -> tuple[Grant, ...]:
+        """For Configure."""
+        self._read()
+        self._told = {one.id: one for one in self._for_gateway()}
+        return tuple(self._told.values())
+
+    def refresh(self) -> None:
+        """Reads again; the gateway is told where it makes a difference."""
+        self._read()
+        found = {one.id: one for one in self._for_gateway()}
+        if found == self._told:
+            return
+        gone = [ident for ident in self._told if ident not in found]
+        self._told = found
+        self._tell(gateway.Grants(tuple(found.values())))
+        self._note_expired(gone)
+        self.on_change()
+
+    def look(self) -> None:
+        """Once a second: whether anybody wrote, or time ended one."""
+        now = self._now()
+        try:
+            store = self._archive.peek()
+            moved = store is not None and store.changes() != self._changes
+        except HostFault:
+            moved = True
+        if moved or any(one.expires <= now for one in self._told.values()):
+            self.refresh()
+
+    def forget(self) -> None:
+        """The gateway dropped all of them: it has another policy."""
+        self._told = {}
+
+    def take(self, ask: Ask) -> StoredGrant | None:
+        """A yes for one use that this ask may have at once: counted in the store first, then recorded."""
+        store = self._archive.peek()
+        if store is None:
+            return None
+        now = self._now()
+        found = match_once(store.grants(live_at=now, limit=_MOST), ask, self._holder(), now)
+        if found is None or not store.use(found.id, now):
+            return None
+        detail = {"number": str(ask.number), "scope": ask.scope, "request": ask.request}
+        self._write(records.grant_event("used", found, title(found.approver), detail))
+        return found
+
+    def covering(self, ask: Ask) -> StoredGrant | None:
+        """A grant for any number of uses that covers a held request; never one that carries a secret."""
+        wanted = ask.wanted
+        if is_access(wanted) or wanted.secrets or wanted.findings:
+            return None
+        now, holder = self._now(), self._holder()
+        request = Request(wanted.target, wanted.method, wanted.path, protocol=wanted.protocol)
+        held = (one for one in self._known.values() if not one.uses and holds(one, holder, now))
+        return next((one for one in held if as_grant(one).covers(ask.rule, request)), None)
+
+    def revoke(self, said: RevokeGrant, peer: int) -> None:
+        """Raises UsageFault where there is no such grant, or it has ended before."""
+        store = self._archive.peek()
+        found = revocable(store, said, peer)
+        assert store is not None
+        self._write(records.grant_event("revoked", found, title(said.approver), {"peer": str(peer)}))
+        if not store.revoke(found.id, self._now()):
+            raise over(found)
+        self._told.pop(found.id, None)
+        self._known.pop(found.id, None)
+        self._tell(gateway.Grants(tuple(self._told.values())))
+        self.refresh()
+
+    def _read(self) -> None:
+        try:
+            store = self._archive.peek()
+            if store is None:
+                return
+            self._changes = store.changes()
+            self._known = {one.id: one for one in store.grants(live_at=self._now(), limit=_MOST)}
+        except HostFault as fault:
+            if fault.slug != "approvals.busy":
+                self._known = {}
+
+    def _for_gateway(self) -> tuple[Grant, ...]:
+        return for_gateway(self._known.values(), self._holder(), self._now())
+
+    def _note_expired(self, gone: list[str]) -> None:
+        now = self._now()
+        for ident in gone:
+            try:
+                store = self._archive.peek()
+                found = store.grant(ident) if store is not None else None
+                if found is not None and not found.revoked and found.expires <= now:
+                    self._write(records.grant_event("expired", found, title(found.approver)))
+            except BottleError:
+                return
+
+
+def revocable(store: ApprovalStore | None, said: RevokeGrant, peer: int) -> StoredGrant:
+    """The grant that is to end. Raises UsageFault."""
+    found = store.grant(said.grant) if store is not None else None
+    if found is None:
+        raise UsageFault("grant.unknown", "There is no such grant.", "bot-bottle grants lists them.")
+    is_themselves(said.approver, peer)
+    if found.scope is Scope.ALWAYS:
+        what = f"This yes is a rule in {found.write} by now."
+        raise UsageFault("grant.in-file", what, "Take the rule out, then bot-bottle policy reload LABEL.")
+    if found.revoked:
+        raise over(found)
+    return found
+
+
+def over(grant: StoredGrant) -> UsageFault:
+    return UsageFault("grant.over", f"The grant {grant.id} has ended before.", "bot-bottle grants lists what holds.")

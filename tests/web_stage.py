@@ -361,6 +361,12 @@ class Inside:
         self.thread.join(10)
         assert not self.thread.is_alive()
 
+    @property
+    def reports(self) -> list[str]:
+        """What browsers reported against the Content-Security-Policy."""
+        app: Any = self.web.front._gate.app
+        return list(app.state.reports)
+
     def session(self, kind: str = "local") -> dict[str, str]:
         """Headers of a signed-in person's browser, without the CSRF token."""
         sessions = Sessions(self.web.office.store)

@@ -29,6 +29,7 @@ from typing import Any
 import msgspec
 
 from bot_bottle.audit.record import VERSION, Record
+from bot_bottle.base.errors import BottleError, BusyFault
 from bot_bottle.base.home import Home
 from bot_bottle.base.ids import run_id
 from bot_bottle.bottles import lease as leases
@@ -36,16 +37,19 @@ from bot_bottle.egress.channel import Channel
 from bot_bottle.egress.messages import Counters, Identity, Limits
 from bot_bottle.keeper import messages as keeper
 from bot_bottle.keeper.control import ControlServer
+from bot_bottle.keeper.judging import propose
 from bot_bottle.keeper.logs import HostedLog, open_log
 from bot_bottle.keeper.loop import Loop
 from bot_bottle.policy.effective import Policy, Route
 from bot_bottle.policy.grants import DEFAULT
 from bot_bottle.policy.verdict import Target
+from bot_bottle.supervise import leaf as leaf_file
 from bot_bottle.supervise import rules
 from bot_bottle.supervise.charter import LOCAL
 from bot_bottle.supervise.digest import request_digest, scope_digest
 from bot_bottle.supervise.granting import grant_for
 from bot_bottle.supervise.model import Answer, Approver, Ask, AskKind, AskState, Scope, StoredGrant, Wanted
+from bot_bottle.supervise.ports import AskQuery
 from bot_bottle.supervise.store import SqliteStore
 from bot_bottle.web import messages
 from bot_bottle.web.main import prepare
@@ -60,6 +64,16 @@ POLICY = Policy(
     "web", (Route("web/docs", "docs.example.org"), Route("web/hooks", "hooks.example.net", action="ask")),
     digest="d" * 64, default="ask",
 )  # fmt: skip
+LEAF = """---
+# what the site may reach
+version: 1
+egress:
+  default: ask
+  routes:
+    - {name: docs, host: docs.example.org}
+    - {name: hooks, host: hooks.example.net, action: ask}
+---
+"""
 DIALOGUE: tuple[dict[str, Any], ...] = (
     {"kind": "intent", "target": "https://docs.example.org:443", "method": "GET", "path": "/guide", "verdict": "allow", "rule": "web/docs", "reason": "route"},
     {"kind": "outcome", "target": "https://docs.example.org:443", "method": "GET", "path": "/guide", "verdict": "allow", "rule": "web/docs", "status": 200, "up": 120, "down": 5300, "ms": 41.5, "address": "203.0.113.7:443"},
@@ -101,6 +115,7 @@ class Bottle:
     said: list[Any] = field(default_factory=list)
     held: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
     delay: float = 0.0
+    learn_until: int = 0
 
     def __post_init__(self) -> None:
         self._over = threading.Event()
@@ -113,6 +128,20 @@ class Bottle:
     @property
     def label(self) -> str:
         return self.identity.label
+
+    @property
+    def leaf(self) -> str:
+        return f"{self.stage.home.bottles}/{self.identity.bottle}.md"
+
+    def _proposed(self, store: SqliteStore, name: str) -> keeper.KeeperToControl:
+        ask = store.ask(name)
+        if ask is None:
+            return keeper.Refused("UsageFault", "ask.unknown", "There is no such ask.")
+        try:
+            found = propose(self.leaf, POLICY, ask)
+        except BottleError as error:
+            return keeper.Refused(type(error).__name__, error.slug, error.what, error.hint)
+        return keeper.LeafProposed(self.leaf, found.before, found.diff)
 
     def record(self, **fields: Any) -> None:
         """One record in its live log, under a checkpoint at once."""
@@ -154,7 +183,8 @@ class Bottle:
                 held = self.lease.held
                 return keeper.Facts(
                     self.identity, self.counters, POLICY.digest, 1, self.frozen, "landlock-7 seccomp",
-                    self.log.directory, self.log.records, self.log.newest, held.started,
+                    self.log.directory, self.log.records, self.log.newest, held.started, self.project,
+                    self.leaf, store.count(AskQuery((AskState.WAITING,), run=self.identity.run)), self.learn_until,
                 )  # fmt: skip
             case keeper.FreezeBottle(reason=reason):
                 self.frozen = reason
@@ -173,35 +203,47 @@ class Bottle:
                 if not store.revoke(name, time.time_ns()):
                     return keeper.Refused("UsageFault", "grant.over", "This grant has ended before.")
             case keeper.AnswerAsk():
-                return settle(store, message, POLICY.digest)
+                return settle(store, message, POLICY, self.leaf)
+            case keeper.ProposeLeaf(ask=name):
+                return self._proposed(store, name)
+            case keeper.LearnPolicy(seconds=seconds):
+                self.learn_until = time.time_ns() + seconds * SECOND if seconds else 0
             case _:
                 pass
         return keeper.Done()
 
 
-def settle(
-    store: SqliteStore, order: keeper.AnswerAsk, policy: str, leaf: str = "/tmp/web.md"
-) -> keeper.KeeperToControl:
-    """What a keeper does with an answer, by the same rules, without a gateway."""
+def settle(store: SqliteStore, order: keeper.AnswerAsk, policy: Policy, leaf: str = "") -> keeper.KeeperToControl:
+    """What a keeper does with an answer, by the same rules and the same writer of bottle files, without a gateway."""
     ask = store.ask(order.ask)
     if ask is None:
-        return keeper.Refused("UsageFault", "ask.unknown", f"There is no ask {order.ask}.")
+        return keeper.Refused("UsageFault", "ask.unknown", "There is no such ask.")
     now = time.time_ns()
     name = f"n-{secrets.token_hex(6)}"
     answer = Answer(
         name, ask.id, order.request, order.allow, order.scope, order.approver, now, order.seconds, order.reason,
         order.break_glass,
     )  # fmt: skip
-    case = rules.Case(ask, now, tuple(store.answers(ask.id)), policy, ask.revision, "", leaf)
+    case = rules.Case(ask, now, tuple(store.answers(ask.id)), policy.digest, ask.revision, "", leaf)
     ruling = rules.may_answer(LOCAL, case, answer)
     if isinstance(ruling, rules.Refused):
         return keeper.Refused("UsageFault", ruling.slug, ruling.what, ruling.hint)
     assert isinstance(ruling, rules.Settles)
     grant = grant_for(ask, answer, ruling, f"g-{secrets.token_hex(6)}", leaf)
+    wrote = ""
+    try:
+        if grant is not None and grant.scope is Scope.ALWAYS:
+            proposal = propose(leaf, policy, ask)
+            if order.shown and order.shown != proposal.before:
+                raise BusyFault("leaf.changed", "The bottle file changed since the rule was shown.")
+            leaf_file.write(proposal)
+            wrote = leaf
+    except BottleError as error:
+        return keeper.Refused(type(error).__name__, error.slug, error.what, error.hint)
     state = AskState.ALLOWED if ruling.allow else AskState.DENIED
     if not store.settle(ask.id, ask.version, state, now, answer, grant):
-        return keeper.Refused("UsageFault", "ask.faster", "Somebody else was faster.")
-    return keeper.Answered(state, grant.id if grant else "")
+        return keeper.Refused("BusyFault", "ask.faster", "Somebody else was faster.")
+    return keeper.Answered(state, grant.id if grant else "", wrote)
 
 
 class Stage:
@@ -212,6 +254,8 @@ class Stage:
         self.home = Home(str(directory / "home"), str(directory / "home" / "run"))
         os.makedirs(self.home.root, 0o700, exist_ok=True)
         self.store = SqliteStore(self.home.approvals)
+        os.makedirs(self.home.bottles, 0o700, exist_ok=True)
+        Path(self.home.bottles, "web.md").write_text(LEAF)
         self._numbers = itertools.count(1)
         self._runs = itertools.count()
         self._open = contextlib.ExitStack()
@@ -325,7 +369,7 @@ class Stage:
         """A yes that outlives its request."""
         ask = self.ask(bottle)
         order = keeper.AnswerAsk(ask.id, ask.request, True, PERSON, scope)
-        reply = settle(self.store, order, POLICY.digest)
+        reply = settle(self.store, order, POLICY, f"{self.home.bottles}/{ask.bottle}.md")
         assert isinstance(reply, keeper.Answered), reply
         found = self.store.grant(reply.grant)
         assert found is not None
@@ -531,7 +575,7 @@ class Web:
                 self.channel.send(messages.Reply(message.number))
             case messages.AnswerEnded():
                 store = SqliteStore(self.stage.home.approvals)
-                reply = settle(store, message.answer, POLICY.digest)
+                reply = settle(store, message.answer, POLICY)
                 store.close()
                 if isinstance(reply, keeper.Answered):
                     self.channel.send(messages.Reply(message.number, answered=reply))

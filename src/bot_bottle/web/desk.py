@@ -14,13 +14,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bot_bottle.api.request import Request as StartWish
 from bot_bottle.audit.index import Index
 from bot_bottle.base.clock import Clock
-from bot_bottle.base.errors import BottleError, HostFault, OurFault, UsageFault
+from bot_bottle.base.errors import BottleError, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.bottles import control
 from bot_bottle.bottles import lease as leases
 from bot_bottle.bottles.lease import Held
-from bot_bottle.keeper.messages import AnswerAsk, Answered, AskShown, Facts, RefreshGrants, RevokeGrant, ShowAsk, Stop
-from bot_bottle.supervise.model import Approver, Scope
+from bot_bottle.keeper.messages import (
+    AnswerAsk,
+    Answered,
+    AskShown,
+    Facts,
+    LeafProposed,
+    LearnPolicy,
+    RevokeGrant,
+    Stop,
+)
+from bot_bottle.supervise.model import Approver, Ask, Scope
 from bot_bottle.supervise.ports import ApprovalReader
 from bot_bottle.web.pairing import Codes, Keys
 from bot_bottle.web.readers import open_approvals
@@ -131,45 +140,52 @@ class Desk:
 
     def answer(
         self, ask: str, request: str, allow: bool, scope: Scope = Scope.ONCE, seconds: int = 0, reason: str = "",
-        break_glass: bool = False,
+        break_glass: bool = False, shown: str = "",
     ) -> Answered:  # fmt: skip
-        """A person's answer: to the keeper of the ask's bottle, or to the warm one. request: the digest they saw."""
+        """A person's answer: to the keeper of the ask's bottle, or to the warm one. request: the digest they saw.
+        shown: for `always`, `before` of the diff that they saw."""
+        found = self.ask(ask)
+        order = AnswerAsk(ask, request, allow, self.person, scope, seconds, reason, break_glass, shown)
+        if self._lives(found):
+            return control.answer_ask(self.home, found.label, order)
+        given = self.starter.answer_ended(order)
+        if given.grant:
+            control.refresh_others(self.home)
+        return given
+
+    def ask(self, ask: str) -> Ask:
+        """The ask of this id. Raises UsageFault where there is none."""
         found = self.approvals().ask(ask)
         if found is None:
-            raise UsageFault("ask.unknown", f"There is no ask {ask}.")
-        order = AnswerAsk(ask, request, allow, self.person, scope, seconds, reason, break_glass)
-        if not self._lives(found.label, found.run):
-            return self.starter.answer_ended(order)
-        reply = control.exchange(self.home, found.label, order)
-        if not isinstance(reply, Answered):
-            raise OurFault("keeper.protocol", "The keeper answered out of turn.")
-        self._tell_others(found.label)
-        return reply
+            raise UsageFault("ask.unknown", "There is no such ask.")
+        return found
 
     def show(self, ask: str) -> AskShown:
         """What exactly is held; held: False where the bottle no longer runs."""
-        found = self.approvals().ask(ask)
-        if found is None:
-            raise UsageFault("ask.unknown", f"There is no ask {ask}.")
-        if not self._lives(found.label, found.run):
-            return AskShown(False)
-        reply = control.exchange(self.home, found.label, ShowAsk(ask))
-        return reply if isinstance(reply, AskShown) else AskShown(False)
+        found = self.ask(ask)
+        return control.show_ask(self.home, found.label, ask) if self._lives(found) else AskShown(False)
+
+    def propose(self, ask: str) -> LeafProposed:
+        """The diff that `always` would make. Raises where the bottle has ended, or nothing may be written."""
+        found = self.ask(ask)
+        if not self._lives(found):
+            raise UsageFault("ask.late-once", "Its bottle has ended: a yes permits one more request.")
+        return control.propose_leaf(self.home, found.label, ask)
 
     def revoke(self, grant: str) -> None:
         """The grant ends now, with every flow under it, in every running bottle."""
-        found = self.approvals().grant(grant)
-        if found is None:
-            raise UsageFault("grant.unknown", f"There is no grant {grant}.")
+        if self.approvals().grant(grant) is None:
+            raise UsageFault("grant.unknown", "There is no such grant.")
         order = RevokeGrant(grant, self.person)
-        label = next(
-            (held.label for held, lives in leases.leases(self.home) if lives and held.state == "running"), ""
-        )
-        if label:
-            control.exchange(self.home, label, order)
-            self._tell_others(label)
+        running = [held.label for held, lives in leases.leases(self.home) if lives and held.state == "running"]
+        if running:
+            control.revoke(self.home, running[0], order)
         else:
             self.starter.revoke_ended(order)
+
+    def learn(self, label: str, seconds: int) -> None:
+        """Begins a timed learn mode, or with 0 ends it."""
+        control.learn(self.home, label, LearnPolicy(seconds, self.person))
 
     def freeze(self, label: str) -> None:
         control.freeze(self.home, label, f"asked by {self.person.name}")
@@ -222,15 +238,6 @@ class Desk:
         except BottleError as error:
             results[label] = error.what
 
-    def _lives(self, label: str, run: str) -> bool:
-        held = leases.read(self.home, label)
-        return held is not None and held.run == run and leases.alive(self.home, label)
-
-    def _tell_others(self, label: str) -> None:
-        """The other keepers read the grants again now, and not only at their next tick."""
-        for held, lives in leases.leases(self.home):
-            if lives and held.label != label and held.state == "running":
-                try:
-                    control.exchange(self.home, held.label, RefreshGrants())
-                except (HostFault, UsageFault):
-                    continue
+    def _lives(self, ask: Ask) -> bool:
+        held = leases.read(self.home, ask.label)
+        return held is not None and held.run == ask.run and leases.alive(self.home, ask.label)

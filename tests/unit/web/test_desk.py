@@ -9,7 +9,7 @@ from bot_bottle.base.errors import BottleError, UsageFault
 from bot_bottle.keeper.messages import AnswerAsk, FreezeBottle, RefreshGrants, RevokeGrant
 from bot_bottle.supervise.model import Approver, AskState, Scope
 from bot_bottle.web.desk import Desk
-from web_stage import Inside, Stage
+from web_stage import Inside, Stage, wanted
 
 PHONE = Approver("device", "d1", "phone", "web")
 
@@ -40,7 +40,7 @@ def test_what_a_keeper_refuses_is_raised(stage: Stage, desk: Desk) -> None:
     desk.answer(ask.id, ask.request, False)
     with pytest.raises(UsageFault):
         desk.answer(ask.id, ask.request, True)
-    with pytest.raises(UsageFault, match="no ask"):
+    with pytest.raises(UsageFault, match="no such ask"):
         desk.answer("nothing", "0" * 64, True)
 
 
@@ -70,7 +70,7 @@ def test_revoking_tells_every_keeper(stage: Stage, desk: Desk) -> None:
     assert sorted(kind.__name__ for kind in said) == ["RefreshGrants", "RevokeGrant"]
     found = desk.approvals().grant(grant.id)
     assert found is not None and found.revoked and RevokeGrant in said
-    with pytest.raises(UsageFault, match="no grant"):
+    with pytest.raises(UsageFault, match="no such grant"):
         desk.revoke("nothing")
 
 
@@ -151,3 +151,26 @@ def test_settings_with_problems_say_all_of_them(inside: Inside, desk: Desk, monk
     with pytest.raises(SettingsFault) as found:
         desk.settings()
     assert len(found.value.problems) == 2
+
+
+def test_always_writes_the_rule_that_was_shown_into_the_bottle_file(stage: Stage, desk: Desk) -> None:
+    from pathlib import Path
+
+    bottle = stage.running("one")
+    ask = stage.ask(bottle, what=wanted("api.example.com", "/v1"))
+    shown = desk.propose(ask.id)
+    assert "+" in shown.diff and "api.example.com" in shown.diff and shown.path == bottle.leaf
+    before = Path(bottle.leaf).read_text()
+    with pytest.raises(BottleError, match="changed"):
+        desk.answer(ask.id, ask.request, True, Scope.ALWAYS, shown="0" * 64)
+    given = desk.answer(ask.id, ask.request, True, Scope.ALWAYS, shown=shown.before)
+    assert given.wrote == bottle.leaf
+    after = Path(bottle.leaf).read_text()
+    assert after != before and "# what the site may reach" in after and "api.example.com" in after
+
+
+def test_a_learn_mode_is_the_keepers_to_begin(stage: Stage, desk: Desk) -> None:
+    bottle = stage.running("one")
+    desk.learn("one", 60)
+    ((_, facts),) = desk.running()
+    assert facts is not None and facts.learn_until == bottle.learn_until > time.time_ns()

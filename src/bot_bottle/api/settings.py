@@ -86,7 +86,7 @@ def parse(data: bytes, file: str = "settings.toml") -> Settings:
         text = data.decode()
         tree = tomllib.loads(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsFault([_syntax(error, file)]) from None
+        raise SettingsFault([_syntax(error, file, data.count(b"\n") + 1)]) from None
     check = Check(file, text)
     settings = _settings(check, tree)
     if check.problems:
@@ -117,9 +117,9 @@ def _ranges(check: Check, serve: Serve, retention: Retention) -> None:
         check.add("bad-value", ("serve", "public"), "is no https URL")
 
 
-def _syntax(error: Exception, file: str) -> Problem:
-    text = str(error)
-    line = 0
+def _syntax(error: Exception, file: str, last: int) -> Problem:
+    text = str(error).removesuffix(" (at end of document)")
+    line = last if text != str(error) else 0
     if isinstance(error, tomllib.TOMLDecodeError) and "(at line " in text:
         text, _, place = text.partition(" (at line ")
         line = int(place.partition(",")[0]) if place.partition(",")[0].isdigit() else 0

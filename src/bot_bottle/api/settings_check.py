@@ -55,7 +55,8 @@ class Check:
             here = (*path, name)
             if not is_name(name):
                 self.add("bad-name", here, "is no name", "lower case letters, digits and hyphens")
-            config = self._kind(self._table(value, here), known, here)
+            table = self._table(value, here)
+            config = self._kind(table, known, here) if isinstance(value, dict) else None
             if config is not None:
                 found[name] = config
         return found

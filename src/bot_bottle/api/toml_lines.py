@@ -22,7 +22,8 @@ def lines(text: str) -> dict[Path, int]:
     for number, line in _outside(text):
         if header := _HEADER.match(line):
             table = _path(header[1])
-            found.setdefault(table, number)
+            for end in range(1, len(table) + 1):
+                found.setdefault(table[:end], number)
         elif key := _KEY.match(line):
             path = table + _path(key[1])
             for end in range(len(table) + 1, len(path) + 1):
@@ -41,7 +42,7 @@ def line_of(found: dict[Path, int], path: Path) -> int:
 def _outside(text: str) -> Iterator[tuple[int, str]]:
     """The numbered lines that begin outside multi-line strings and arrays."""
     closer, depth = "", 0
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if closer:
             end = line.find(closer)
             closer = "" if end >= 0 else closer

@@ -21,7 +21,9 @@ def learning(policy: Policy, now: int, seconds: float) -> Policy:
     found = msgspec.structs.replace(found, digest=merge.digest(found))
     wrong = refusal(policy, found, now)
     if wrong:
-        raise UsageFault("policy.learn-refused", wrong, "Write the routes, or let the bottle ask: egress.default: ask.")
+        raise UsageFault(
+            "policy.learn-refused", wrong, "Write the routes, or let the bottle ask: egress.default: ask."
+        )
     return found
 
 

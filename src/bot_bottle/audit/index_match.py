@@ -1,4 +1,4 @@
-"""A filter as sets of the index: which runs, which shapes, which kinds; and what only the line itself can say."""
+"""A filter as sets of the index: which runs, which groups, which kinds; and what only the line itself can say."""
 
 # ruff: noqa: S608 - statements are fixed texts and numbers of ours; every value is bound
 
@@ -18,8 +18,8 @@ _MANY = 400
 
 @dataclass(slots=True)
 class Plan:
-    """where, values: conditions on shapes ``s``, "" for all. kinds: numbers that may be, None for any. status: terms
-    to check on the row. line: a filter that only lines answer. shapes: to check on the row, None for any. since,
+    """where, values: conditions on groups ``s``, "" for all. kinds: numbers that may be, None for any. status: terms
+    to check on the row. line: a filter that only lines answer. groups: to check on the row, None for any. since,
     until: wall ns, until exclusive."""
 
     where: str = ""
@@ -27,7 +27,7 @@ class Plan:
     kinds: frozenset[int] | None = None
     status: tuple[Term, ...] = ()
     line: Filter = field(default_factory=Filter)
-    shapes: set[int] | None = None
+    groups: set[int] | None = None
     since: int = 0
     until: int = MOST
 
@@ -83,16 +83,19 @@ def _hosts(database: sqlite3.Connection, term: Term) -> list[int]:
 
 
 def _names(database: sqlite3.Connection, column: str, fits: Callable[[str], bool]) -> list[int]:
-    query = f"SELECT id, text FROM names WHERE id IN (SELECT DISTINCT {column} FROM shapes)"
+    query = f"SELECT id, text FROM names WHERE id IN (SELECT DISTINCT {column} FROM groups)"
     return [number for number, text in database.execute(query) if fits(text)]
 
 
 def _path(database: sqlite3.Connection, term: Term, made: Plan) -> str:
-    """The pattern of a whole path narrows the shapes; the path itself is on the line."""
+    """The pattern of a whole path narrows the groups; the path itself is on the line."""
     if term.negated or any("*" in value for value in term.values):
         return ""
     wanted = {pattern(value).lower() for value in term.values} | {"/**"}
-    return _in(made, "path", _names(database, "path", lambda text: text.lower() in wanted), False)
+    rows = database.execute("SELECT id, text FROM names WHERE id IN (SELECT DISTINCT path FROM paths)")
+    found = [str(number) for number, text in rows if text.lower() in wanted]
+    made.values.append(f"[{','.join(found)}]")
+    return "s.id IN (SELECT grp FROM paths WHERE path IN (SELECT value FROM json_each(?)))"
 
 
 def _in(made: Plan, column: str, numbers: Iterable[int], negated: bool) -> str:

@@ -1,4 +1,4 @@
-"""What was reached: sums over shapes and hours, by host, path, rule and time. All counts, no lines."""
+"""What was reached: sums over groups and hours, by host, path, rule and time. All counts, no lines."""
 
 # ruff: noqa: S608 - statements are fixed texts and numbers of ours; every value is bound
 
@@ -15,7 +15,8 @@ from bot_bottle.audit.record import Kind
 
 _REQUESTS = (KIND_NUMBERS[Kind.INTENT], KIND_NUMBERS[Kind.DENIED])
 _ASK = KIND_NUMBERS[Kind.ASK]
-_FINE = 200_000
+_WITHIN = (f"max(s.first, h.hour * {HOUR})", f"min(s.last, (h.hour + 1) * {HOUR} - 1)")
+_FINE = 100_000
 """Records up to which a timeline is counted one by one; beyond, by the hour."""
 
 
@@ -99,12 +100,9 @@ class Reach:
 
     def _grouped(self, wanted: Filter, now: int, by: str) -> list[Reached]:
         made = plan(self._database, wanted, now)
-        table, where, values = _source(made)
-        groups = f"{by}, method, verdict, secrets, rule"
-        query = (
-            f"SELECT {groups}, sum(requests), sum(asks), total(up), total(down), min(first), max(last)"
-            f" FROM ({table}) s WHERE {where} AND (requests OR asks OR up OR down) GROUP BY {groups}"
-        )
+        source, columns, values = _source(made, by)
+        groups = f"{'s.host' if by == 'host' else 'p.path'}, s.method, s.verdict, s.secrets, s.rule"
+        query = f"SELECT {groups}, {columns} FROM {source} GROUP BY {groups}"
         rows = self._database.execute(query, values).fetchall()
         names = self._names({number for row in rows for number in row[1:5]})
         firsts = self._hosts({row[0] for row in rows}) if by == "host" else self._names({row[0] for row in rows})
@@ -134,17 +132,17 @@ class Reach:
     def _spans(self, made: Plan, start: int, end: int, step: int) -> Iterable[tuple[int, int, int, int]]:
         where = f"{made.where or '1'} AND s.last >= ? AND s.first <= ? AND (s.requests OR s.asks)"
         values = [*made.values, start, end]
-        (total,) = self._database.execute(f"SELECT sum(records) FROM shapes s WHERE {where}", values).fetchone()
+        (total,) = self._database.execute(f"SELECT sum(records) FROM groups s WHERE {where}", values).fetchone()
         if (total or 0) > _FINE or step >= HOUR:
             query = (
-                "SELECT h.hour, s.verdict, sum(h.requests), sum(h.asks) FROM shapes s JOIN hours h ON h.shape = s.id"
+                "SELECT h.hour, s.verdict, sum(h.requests), sum(h.asks) FROM groups s JOIN hours h ON h.grp = s.id"
                 f" WHERE {where} AND h.hour >= ? AND h.hour <= ? GROUP BY h.hour, s.verdict"
             )
             rows = self._database.execute(query, [*values, start // HOUR, end // HOUR])
             return [(hour * HOUR, verdict, requests, asks) for hour, verdict, requests, asks in rows]
         query = (
             f"SELECT (r.time - ?) / ?, s.verdict, sum(r.kind IN {_REQUESTS}), sum(r.kind = {_ASK})"
-            " FROM shapes s JOIN records r INDEXED BY records_shape ON r.shape = s.id"
+            " FROM groups s JOIN records r INDEXED BY records_grp ON r.grp = s.id"
             f" WHERE {where} AND r.time >= ? AND r.time <= ? GROUP BY 1, 2"
         )
         rows = self._database.execute(query, [start, step, *values, start, end])
@@ -156,7 +154,7 @@ class Reach:
         at, name = before or (MOST, "")
         query = (
             "SELECT h.host, h.first, h.last, r.run, r.label, sum(s.requests), sum(s.verdict = ? AND s.requests > 0)"
-            " FROM hosts h JOIN runs r ON r.id = h.run JOIN shapes s ON s.host = h.id"
+            " FROM hosts h JOIN runs r ON r.id = h.run JOIN groups s ON s.host = h.id"
             " WHERE h.host != '' AND h.first >= ? AND (h.first, h.host) < (?, ?)"
             " GROUP BY h.id ORDER BY h.first DESC, h.host DESC LIMIT ?"
         )
@@ -177,12 +175,12 @@ class Reach:
         made = plan(self._database, wanted, now)
         where = made.where or "1"
         query = (
-            f"SELECT rule, sum(requests + asks), max(last) FROM shapes s WHERE {where}"
+            f"SELECT rule, sum(requests + asks), max(last) FROM groups s WHERE {where}"
             " AND (requests OR asks) GROUP BY rule"
         )
         ever = self._database.execute(query, made.values).fetchall()
         query = (
-            "SELECT s.rule, sum(h.requests + h.asks) FROM shapes s JOIN hours h ON h.shape = s.id"
+            "SELECT s.rule, sum(h.requests + h.asks) FROM groups s JOIN hours h ON h.grp = s.id"
             f" WHERE {where} AND s.last >= ? AND h.hour >= ? GROUP BY s.rule"
         )
         lately = dict(self._database.execute(query, [*made.values, since, since // HOUR]).fetchall())
@@ -195,7 +193,7 @@ class Reach:
         where, values = "run != 'host'", list[object]()
         made = plan(self._database, Filter(wanted.of(*DIMENSIONS)), now)
         if made.where:
-            where += f" AND id IN (SELECT run FROM shapes s WHERE {made.where})"
+            where += f" AND id IN (SELECT run FROM groups s WHERE {made.where})"
             values += made.values
         rows = self._database.execute(
             "SELECT run, bottle, agent, harness, label, project, person, first, last, records, ended"
@@ -234,18 +232,23 @@ class Reach:
         return dict(rows.fetchall())
 
 
-def _source(made: Plan) -> tuple[str, str, list[object]]:
-    """(table, conditions, values): all time from the shapes, a span from the hours (full hours at its ends)."""
-    where = made.where or "1"
-    if made.since == 0 and made.until == MOST:
-        return "SELECT * FROM shapes", where, list(made.values)
-    table = (
-        "SELECT s.run, s.host, s.scheme, s.method, s.path, s.verdict, s.reason, s.rule, s.secrets, s.kinds, s.first,"
-        " s.last, h.requests, h.asks, h.up, h.down FROM shapes s JOIN hours h ON h.shape = s.id WHERE s.last >= ?"
-        " AND s.first < ? AND h.hour >= ? AND h.hour <= ?"
-    )
-    span: list[object] = [made.since, made.until, made.since // HOUR, (made.until - 1) // HOUR]
-    return table, where, [*span, *made.values]
+def _source(made: Plan, by: str) -> tuple[str, str, list[object]]:
+    """(tables with conditions, sums, values): all time from the groups, a span from the hours (full hours at its
+    ends), paths from their own sums."""
+    where, values = made.where or "1", list(made.values)
+    always = made.since == 0 and made.until == MOST
+    if by == "path" or not always:
+        table, one = ("paths", "p") if by == "path" else ("hours", "h")
+        source = f"groups s JOIN {table} {one} ON {one}.grp = s.id WHERE {where}"
+        if not always:
+            source += f" AND s.last >= ? AND s.first < ? AND {one}.hour >= ? AND {one}.hour <= ?"
+            values += [made.since, made.until, made.since // HOUR, (made.until - 1) // HOUR]
+        first, last = ("p.first", "p.last") if by == "path" else _WITHIN
+    else:
+        one, source, first, last = "s", f"groups s WHERE {where}", "s.first", "s.last"
+    some = f" AND ({one}.requests OR {one}.asks OR {one}.up OR {one}.down)"
+    sums = f"sum({one}.requests), sum({one}.asks), total({one}.up), total({one}.down), min({first}), max({last})"
+    return source + some, sums, values
 
 
 def _add(one: Reached, row: tuple[int, ...], names: dict[int, str]) -> None:

@@ -12,7 +12,7 @@ KINDS = tuple(Kind)
 UNKNOWN_KIND = len(KINDS)
 KIND_NUMBERS = {kind.value: number for number, kind in enumerate(KINDS)}
 PERSONAL_BIT = 1 << 40
-"""In `shapes.kinds`: some record of the shape names an ask, a grant or an approver."""
+"""In `groups.kinds`: some record of the group names an ask, a grant or an approver."""
 MOST_PATTERNS = 2000
 """Path patterns of one run; what comes later counts as ``/**``: a bottle cannot make the index grow without end."""
 MOST_BYTES = 2**60
@@ -20,13 +20,15 @@ MOST_BYTES = 2**60
 _MOST_KNOWN = 20_000
 _DEPTH = 4
 _LONG = 40
-_VARIES = re.compile(
-    r"\d+\Z|[0-9a-fA-F]{7,}\Z|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}\Z|(?=[^/]*\d)[A-Za-z0-9_=-]{20,}\Z", re.ASCII
-)
+_VARIES = re.compile(r"\d+\Z|[0-9a-fA-F]{7,}\Z|(?=[^\d]*\d).{12,}\Z", re.ASCII | re.DOTALL)
 _REQUESTS = frozenset((Kind.INTENT.value, Kind.DENIED.value))
 
-ShapeKey = tuple[str, str, str, str, str, str, str, str]
-"""host, scheme, method, path pattern, verdict, rule, reason, secrets (sorted, comma)."""
+ShapeKey = tuple[str, str, str, str, str, str, str, str, int]
+"""host, scheme, method, path pattern, verdict, rule, reason, secrets (sorted, comma), solo: the kind of what has no
+target, so that the few that say what people did do not lie among the many."""
+
+
+_Known = tuple[str | int, str, str, str, str, str, tuple[str, ...]]
 
 
 class Line(msgspec.Struct, gc=False):
@@ -68,7 +70,8 @@ def place(target: str) -> tuple[str, str]:
 
 
 def pattern(path: str) -> str:
-    """A path with what varies as ``*``: numbers, digests, ids, what is long; the fifth segment and on as ``**``."""
+    """A path with what varies as ``*``: numbers, digests, ids, long segments, those from twelve characters on that hold a
+    digit; the fifth segment and on as ``**``."""
     parts = path.split("/", _DEPTH + 1)
     if len(parts) > _DEPTH + 1:
         parts[_DEPTH + 1 :] = ["**"]
@@ -83,6 +86,12 @@ class Sum:
     def __init__(self) -> None:
         self.records = self.requests = self.asks = self.up = self.down = self.kinds = self.last = 0
         self.first = MOST
+
+    def add(self, other: "Sum") -> None:
+        self.records, self.requests = self.records + other.records, self.requests + other.requests
+        self.asks, self.kinds = self.asks + other.asks, self.kinds | other.kinds
+        self.up, self.down = min(MOST_BYTES, self.up + other.up), min(MOST_BYTES, self.down + other.down)
+        self.first, self.last = min(self.first, other.first), max(self.last, other.last)
 
 
 @dataclass(slots=True)
@@ -131,7 +140,7 @@ class Taker:
         self.who = who
         self.patterns = patterns
         self.batch = Batch()
-        self._known: dict[tuple[str, str, str, str, str, str, tuple[str, ...]], int] = {}
+        self._known: dict[_Known, int] = {}
 
     def fresh(self) -> Batch:
         """What was taken since the last call."""
@@ -154,10 +163,10 @@ class Taker:
             who.last = moment
         if kind in _ENDS:
             who.ended = 1
-        known = (line.target, line.method, line.path, line.verdict, line.rule, line.reason, line.secrets)
+        known = (line.target or kind, line.method, line.path, line.verdict, line.rule, line.reason, line.secrets)
         slot = self._known.get(known, -1)
         if slot < 0:
-            slot = self._slot(line, known)
+            slot = self._slot(line, kind, known)
         batch.rows.append((moment, number, kind, slot, min(max(line.status, 0), MOST)))
         hour = (slot, moment // HOUR)
         total = batch.sums.get(hour)
@@ -165,15 +174,15 @@ class Taker:
             total = batch.sums[hour] = Sum()
         _add(total, line, kind, moment)
 
-    def _slot(self, line: Line, known: tuple[str, str, str, str, str, str, tuple[str, ...]]) -> int:
+    def _slot(self, line: Line, kind: int, known: _Known) -> int:
         scheme, host = place(line.target)
         path = pattern(line.path)
         if path not in self.patterns:
             if len(self.patterns) >= MOST_PATTERNS:
                 path = "/**"
             self.patterns.add(path)
-        secrets = ",".join(sorted(line.secrets))
-        key = (host.lower(), scheme, line.method, path, line.verdict, line.rule, line.reason, secrets)
+        secrets, solo = ",".join(sorted(line.secrets)), -1 if line.target else kind
+        key = (host.lower(), scheme, line.method, path, line.verdict, line.rule, line.reason, secrets, solo)
         slot = self.batch.shapes.setdefault(key, len(self.batch.shapes))
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()

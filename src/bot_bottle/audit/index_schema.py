@@ -1,8 +1,8 @@
 """The tables of the index, and how they are opened: one writer, any number of readers (WAL).
 
-A record is a narrow row that names its *shape*: all that repeats, said once per run. So every question about what was
-reached is a question to shapes and their sums by the hour, a small fraction of the records, and a filter is a set of
-shapes. Lines are not here: they are read from the logs, which alone say what is true.
+A record is a narrow row that names its *group*: all that repeats, said once per run. So every question about what was
+reached is a question to groups and their sums by the hour, a small fraction of the records, and a filter is a set of
+groups. Lines are not here: they are read from the logs, which alone say what is true.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import sqlite3
 
 from bot_bottle.base.errors import AuditFault
 
-VERSION = 3
+VERSION = 4
 HOUR = 3_600_000_000_000
 MOST = 2**63 - 1
 
@@ -29,27 +29,31 @@ CREATE TABLE hosts (
     run INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX hosts_first ON hosts (first);
-CREATE TABLE shapes (
+CREATE TABLE groups (
     id INTEGER PRIMARY KEY, run INTEGER NOT NULL, host INTEGER NOT NULL, scheme INTEGER NOT NULL,
-    method INTEGER NOT NULL, path INTEGER NOT NULL, verdict INTEGER NOT NULL, rule INTEGER NOT NULL,
-    reason INTEGER NOT NULL, secrets INTEGER NOT NULL, kinds INTEGER NOT NULL DEFAULT 0,
+    method INTEGER NOT NULL, verdict INTEGER NOT NULL, rule INTEGER NOT NULL, reason INTEGER NOT NULL,
+    secrets INTEGER NOT NULL, solo INTEGER NOT NULL, kinds INTEGER NOT NULL DEFAULT 0,
     records INTEGER NOT NULL DEFAULT 0, requests INTEGER NOT NULL DEFAULT 0, asks INTEGER NOT NULL DEFAULT 0,
     up INTEGER NOT NULL DEFAULT 0, down INTEGER NOT NULL DEFAULT 0,
     first INTEGER NOT NULL DEFAULT 9223372036854775807, last INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX shapes_run ON shapes (run);
-CREATE INDEX shapes_host ON shapes (host, run);
-CREATE INDEX shapes_rule ON shapes (rule, run);
+CREATE INDEX groups_run ON groups (run);
+CREATE INDEX groups_host ON groups (host, run);
+CREATE INDEX groups_rule ON groups (rule, run);
 CREATE TABLE hours (
-    hour INTEGER NOT NULL, shape INTEGER NOT NULL, records INTEGER NOT NULL, requests INTEGER NOT NULL,
-    asks INTEGER NOT NULL, up INTEGER NOT NULL, down INTEGER NOT NULL, PRIMARY KEY (shape, hour)
+    grp INTEGER NOT NULL, hour INTEGER NOT NULL, records INTEGER NOT NULL, requests INTEGER NOT NULL,
+    asks INTEGER NOT NULL, up INTEGER NOT NULL, down INTEGER NOT NULL, PRIMARY KEY (grp, hour)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX hours_hour ON hours (hour, shape, records, requests, asks, up, down);
+CREATE TABLE paths (
+    grp INTEGER NOT NULL, path INTEGER NOT NULL, hour INTEGER NOT NULL, requests INTEGER NOT NULL,
+    asks INTEGER NOT NULL, up INTEGER NOT NULL, down INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    PRIMARY KEY (grp, path, hour)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE records (
     time INTEGER NOT NULL, run INTEGER NOT NULL, number INTEGER NOT NULL, kind INTEGER NOT NULL,
-    shape INTEGER NOT NULL, status INTEGER NOT NULL, PRIMARY KEY (time, run, number)
+    grp INTEGER NOT NULL, status INTEGER NOT NULL, PRIMARY KEY (time, run, number)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX records_shape ON records (shape, time, run, number, kind, status);
+CREATE INDEX records_grp ON records (grp, time, run, number, kind, status);
 CREATE TABLE places (
     run INTEGER NOT NULL, number INTEGER NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (run, number)
 ) STRICT, WITHOUT ROWID;

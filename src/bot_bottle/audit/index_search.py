@@ -1,6 +1,6 @@
 """Searches the index: newest first, page by page, in bounded time; how far it got is part of the answer.
 
-Few matching shapes are read each by its own index and merged; many are found on the way through the records. What
+Few matching groups are read each by its own index and merged; many are found on the way through the records. What
 only a line can say (a part of it, a path) is looked up in the logs, for so long as the caller gives.
 """
 
@@ -22,7 +22,7 @@ from bot_bottle.audit.index_schema import HOUR, MOST
 from bot_bottle.base.errors import AuditFault
 
 _CHUNK = 4096
-_FEW_SHAPES = 300
+_FEW_GROUPS = 300
 _FEW_RECORDS = 60_000
 _TOUCHED = 512
 Key = tuple[int, int, int]
@@ -94,10 +94,10 @@ class Search:
             return None
         where = made.where or "1"
         if made.since == 0 and made.until == MOST:
-            query, values = f"SELECT sum(records) FROM shapes s WHERE {where}", made.values
+            query, values = f"SELECT sum(records) FROM groups s WHERE {where}", made.values
         else:
             query = (
-                "SELECT sum(h.records) FROM hours h JOIN shapes s ON s.id = h.shape"
+                "SELECT sum(h.records) FROM hours h JOIN groups s ON s.id = h.grp"
                 f" WHERE h.hour >= ? AND h.hour <= ? AND {where}"
             )
             values = [made.since // HOUR, made.until // HOUR, *made.values]
@@ -126,35 +126,35 @@ class Search:
         if not made.where:
             yield from self._scan(made.since, top)
             return
-        query = f"SELECT id, records, last FROM shapes s WHERE {made.where} AND last >= ?"
-        shapes = self._database.execute(query, [*made.values, made.since]).fetchall()
-        if not shapes:
+        query = f"SELECT id, records, last FROM groups s WHERE {made.where} AND last >= ?"
+        groups = self._database.execute(query, [*made.values, made.since]).fetchall()
+        if not groups:
             return
-        total, newest = sum(one[1] for one in shapes), max(one[2] for one in shapes)
-        numbers = [one[0] for one in shapes]
+        total, newest = sum(one[1] for one in groups), max(one[2] for one in groups)
+        numbers = [one[0] for one in groups]
         if total <= _FEW_RECORDS:
             yield from self._sorted(numbers, made.since, top)
-        elif len(numbers) <= _FEW_SHAPES:
+        elif len(numbers) <= _FEW_GROUPS:
             yield from self._merged(numbers, made.since, top, limit)
         else:
-            made.shapes = set(numbers)
+            made.groups = set(numbers)
             yield from self._scan(made.since, min(top, (newest, MOST, MOST)))
 
     def _sorted(self, numbers: list[int], since: int, top: Key) -> Iterator[_Row]:
         query = (
-            "SELECT time, run, number, kind, shape, status FROM records INDEXED BY records_shape"
-            " WHERE shape IN (SELECT value FROM json_each(?)) AND time >= ? AND (time, run, number) < (?, ?, ?)"
+            "SELECT time, run, number, kind, grp, status FROM records INDEXED BY records_grp"
+            " WHERE grp IN (SELECT value FROM json_each(?)) AND time >= ? AND (time, run, number) < (?, ?, ?)"
             " ORDER BY time DESC, run DESC, number DESC"
         )
         yield from self._database.execute(query, (f"[{','.join(map(str, numbers))}]", since, *top))
 
     def _merged(self, numbers: list[int], since: int, top: Key, limit: int) -> Iterator[_Row]:
-        streams = [self._of_shape(number, since, top, limit) for number in numbers]
+        streams = [self._of_group(number, since, top, limit) for number in numbers]
         yield from heapq.merge(*streams, reverse=True)
 
-    def _of_shape(self, number: int, since: int, top: Key, limit: int) -> Iterator[_Row]:
+    def _of_group(self, number: int, since: int, top: Key, limit: int) -> Iterator[_Row]:
         query = (
-            "SELECT time, run, number, kind, shape, status FROM records INDEXED BY records_shape WHERE shape = ?"
+            "SELECT time, run, number, kind, grp, status FROM records INDEXED BY records_grp WHERE grp = ?"
             " AND time >= ? AND (time, run, number) < (?, ?, ?) ORDER BY time DESC, run DESC, number DESC LIMIT ?"
         )
         size = min(_TOUCHED, limit)
@@ -166,7 +166,7 @@ class Search:
 
     def _scan(self, since: int, top: Key) -> Iterator[_Row]:
         query = (
-            "SELECT time, run, number, kind, shape, status FROM records WHERE time >= ?"
+            "SELECT time, run, number, kind, grp, status FROM records WHERE time >= ?"
             " AND (time, run, number) < (?, ?, ?) ORDER BY time DESC, run DESC, number DESC LIMIT ?"
         )
         while rows := self._database.execute(query, (since, *top, _CHUNK)).fetchall():
@@ -176,7 +176,7 @@ class Search:
 
 def _on_row(made: Plan, row: _Row) -> bool:
     """Whether a row is wanted, as far as the row says."""
-    if made.shapes is not None and row[4] not in made.shapes:
+    if made.groups is not None and row[4] not in made.groups:
         return False
     if made.kinds is not None and row[3] not in made.kinds:
         return False

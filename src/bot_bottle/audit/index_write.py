@@ -25,6 +25,10 @@ _CHANGING = (
     "bottle", "agent", "harness", "label", "project", "person", "policy", "first", "last", "ended", "next", "leaf",
     "purged", "seen",
 )  # fmt: skip
+_ADDED = (
+    "requests = requests + excluded.requests, asks = asks + excluded.asks,"
+    f" up = min({MOST_BYTES}, up + excluded.up), down = min({MOST_BYTES}, down + excluded.down)"
+)
 _CHECKPOINT = b'"kind":"checkpoint"'
 _MOST_CACHED = 100_000
 
@@ -96,12 +100,12 @@ class Writer:
         batch = taker.fresh()
         with self._write():
             number = self._run_number(run, taker.who, position, leaf, purged, seen, len(batch.rows))
-            shapes = self._shapes(number, batch)
+            groups = self._groups(number, batch)
             self._database.executemany(
                 "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?)",
-                [(t, number, n, kind, shapes[slot], status) for t, n, kind, slot, status in batch.rows],
+                [(t, number, n, kind, groups[slot], status) for t, n, kind, slot, status in batch.rows],
             )
-            self._hours(batch, shapes)
+            self._sums(number, batch, groups)
             self._database.executemany(
                 "INSERT OR REPLACE INTO places VALUES (?, ?, ?)", [(number, at, offset) for at, offset in places]
             )
@@ -125,53 +129,66 @@ class Writer:
         ).fetchone()
         return number
 
-    def _shapes(self, run: int, batch: Batch) -> list[int]:
-        """The numbers of a batch's shapes, by slot; new ones are made."""
+    def _groups(self, run: int, batch: Batch) -> list[int]:
+        """The numbers of the groups of a batch's shapes, by slot; new ones are made."""
         numbers: list[int] = []
-        known = self._known_shapes(run) if batch.shapes else {}
+        known = self._known_groups(run) if batch.shapes else {}
         for key in batch.shapes:
-            host = self._host(key[0], run)
-            parts = (host, *(self._name(text) for text in key[1:]))
+            host, scheme, method, _, *rest, solo = key
+            parts = (self._host(host, run), *map(self._name, (scheme, method, *map(str, rest))), solo)
             number = known.get(parts)
             if number is None:
                 number = self._database.execute(
-                    "INSERT INTO shapes (run, host, scheme, method, path, verdict, rule, reason, secrets)"
+                    "INSERT INTO groups (run, host, scheme, method, verdict, rule, reason, secrets, solo)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (run, *parts),
                 ).lastrowid
                 assert number is not None
                 known[parts] = number
             numbers.append(number)
-        self._host_times(batch, run)
         return numbers
 
-    def _known_shapes(self, run: int) -> dict[tuple[int, ...], int]:
+    def _known_groups(self, run: int) -> dict[tuple[int, ...], int]:
         rows = self._database.execute(
-            "SELECT host, scheme, method, path, verdict, rule, reason, secrets, id FROM shapes WHERE run = ?", (run,)
+            "SELECT host, scheme, method, verdict, rule, reason, secrets, solo, id FROM groups WHERE run = ?", (run,)
         )
         return {row[:8]: row[8] for row in rows}
 
-    def _hours(self, batch: Batch, shapes: list[int]) -> None:
-        rows = [
-            (hour, shapes[slot], one.records, one.requests, one.asks, one.up, one.down)
-            for (slot, hour), one in batch.sums.items()
-        ]
+    def _sums(self, run: int, batch: Batch, groups: list[int]) -> None:
+        """Adds a batch to the sums of its groups, by the hour and by path, and to the times of its hosts."""
+        paths = [self._name(key[3]) if key[3] else 0 for key in batch.shapes]
+        hosts = [key[0] for key in batch.shapes]
+        hours: dict[tuple[int, int], Sum] = {}
+        wholes: dict[int, Sum] = {}
+        times: dict[str, Sum] = {}
+        for (slot, hour), one in batch.sums.items():
+            hours.setdefault((groups[slot], hour), Sum()).add(one)
+            wholes.setdefault(groups[slot], Sum()).add(one)
+            times.setdefault(hosts[slot], Sum()).add(one)
         self._database.executemany(
-            "INSERT INTO hours VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (shape, hour) DO UPDATE SET"
-            " records = records + excluded.records, requests = requests + excluded.requests,"
-            f" asks = asks + excluded.asks, up = min({MOST_BYTES}, up + excluded.up),"
-            f" down = min({MOST_BYTES}, down + excluded.down)",
-            rows,
+            "INSERT INTO hours VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (grp, hour) DO UPDATE SET"
+            f" records = records + excluded.records, {_ADDED}",
+            [(*key, one.records, one.requests, one.asks, one.up, one.down) for key, one in hours.items()],
         )
         self._database.executemany(
-            "UPDATE shapes SET kinds = kinds | ?, records = records + ?, requests = requests + ?, asks = asks + ?,"
+            f"INSERT INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (grp, path, hour) DO UPDATE SET {_ADDED},"
+            " first = min(first, excluded.first), last = max(last, excluded.last)",
+            [
+                (groups[slot], paths[slot], hour, one.requests, one.asks, one.up, one.down, one.first, one.last)
+                for (slot, hour), one in batch.sums.items()
+                if one.requests or one.asks or one.up or one.down
+            ],
+        )
+        self._database.executemany(
+            "UPDATE groups SET kinds = kinds | ?, records = records + ?, requests = requests + ?, asks = asks + ?,"
             f" up = min({MOST_BYTES}, up + ?), down = min({MOST_BYTES}, down + ?), first = min(first, ?),"
             " last = max(last, ?) WHERE id = ?",
             [
-                (one.kinds, one.records, one.requests, one.asks, one.up, one.down, one.first, one.last, shapes[slot])
-                for (slot, _), one in batch.sums.items()
+                (one.kinds, one.records, one.requests, one.asks, one.up, one.down, one.first, one.last, number)
+                for number, one in wholes.items()
             ],
         )
+        self._host_times(times, run)
 
     def _host(self, host: str, run: int) -> int:
         number = self._hosts.get(host)
@@ -186,21 +203,12 @@ class Writer:
             self._hosts[host] = number
         return number
 
-    def _host_times(self, batch: Batch, run: int) -> None:
+    def _host_times(self, times: dict[str, Sum], run: int) -> None:
         """First and last seen of the hosts of a batch, and in which run first."""
-        times: dict[str, tuple[int, int]] = {}
-        by_slot: dict[int, list[Sum]] = {}
-        for (slot, _), one in batch.sums.items():
-            by_slot.setdefault(slot, []).append(one)
-        for key, slot in batch.shapes.items():
-            first, last = times.get(key[0], (MOST, 0))
-            for one in by_slot.get(slot, ()):
-                first, last = min(first, one.first), max(last, one.last)
-            times[key[0]] = first, last
         self._database.executemany(
             "UPDATE hosts SET run = CASE WHEN ?1 < first OR (?1 = first AND ?3 < run) THEN ?3 ELSE run END,"
             " first = min(first, ?1), last = max(last, ?2) WHERE host = ?4",
-            [(first, last, run, host) for host, (first, last) in times.items()],
+            [(one.first, one.last, run, host) for host, one in times.items()],
         )
 
     def _name(self, text: str) -> int:
@@ -223,7 +231,7 @@ class Writer:
         return who
 
     def _patterns(self, run: int) -> set[str]:
-        query = "SELECT DISTINCT text FROM shapes JOIN names ON names.id = path WHERE run = ?"
+        query = "SELECT DISTINCT text FROM groups g JOIN paths p ON p.grp = g.id JOIN names ON names.id = p.path WHERE run = ?"
         return {text for (text,) in self._database.execute(query, (run,))}
 
     def _forget(self, run: str) -> None:
@@ -232,27 +240,28 @@ class Writer:
         if row is None:
             return
         (number,) = row
-        hosts = self._database.execute("SELECT DISTINCT host FROM shapes WHERE run = ?", (number,)).fetchall()
-        mine = "SELECT id FROM shapes WHERE run = ?"
+        hosts = self._database.execute("SELECT DISTINCT host FROM groups WHERE run = ?", (number,)).fetchall()
+        mine = "SELECT id FROM groups WHERE run = ?"
         self._database.execute(
             "DELETE FROM records WHERE (time, run, number) IN"
-            f" (SELECT time, run, number FROM records WHERE shape IN ({mine}))",
+            f" (SELECT time, run, number FROM records WHERE grp IN ({mine}))",
             (number,),
         )
-        self._database.execute(f"DELETE FROM hours WHERE shape IN ({mine})", (number,))
-        for table, column in (("shapes", "run"), ("places", "run"), ("runs", "id")):
+        for table in ("hours", "paths"):
+            self._database.execute(f"DELETE FROM {table} WHERE grp IN ({mine})", (number,))
+        for table, column in (("groups", "run"), ("places", "run"), ("runs", "id")):
             self._database.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))
         for (host,) in hosts:
             self._recount(host)
         self._hosts.clear()
 
     def _recount(self, host: int) -> None:
-        query = "SELECT first, last, run FROM shapes WHERE host = ? ORDER BY first, run LIMIT 1"
+        query = "SELECT first, last, run FROM groups WHERE host = ? ORDER BY first, run LIMIT 1"
         row = self._database.execute(query, (host,)).fetchone()
         if row is None:
             self._database.execute("DELETE FROM hosts WHERE id = ?", (host,))
             return
-        (last,) = self._database.execute("SELECT max(last) FROM shapes WHERE host = ?", (host,)).fetchone()
+        (last,) = self._database.execute("SELECT max(last) FROM groups WHERE host = ?", (host,)).fetchone()
         self._database.execute(
             "UPDATE hosts SET first = ?, last = ?, run = ? WHERE id = ?", (row[0], last, row[2], host)
         )

@@ -1,5 +1,6 @@
 """Runs the notifiers of the settings: one thread each, in the starter of `serve`; and sends a test notice."""
 
+import os
 import random
 import threading
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from bot_bottle.base.text import visible
 from bot_bottle.supervise.notify.engine import Around, Opened, Watcher, test_notice
 from bot_bottle.supervise.notify.model import Common
 from bot_bottle.supervise.notify.registry import open_notifier
+from bot_bottle.supervise.store import SqliteReader
 
 Say = Callable[[str], None]
 _AGAIN = 30.0
@@ -24,13 +26,12 @@ def run(
     settings: Settings,
     secret_values: Mapping[str, bytes],
     link: Callable[[], str],
-    reader: Opened,
     stop: Stop,
     say: Say = lambda _line: None,
 ) -> None:
-    """Tells every notifier what waits, until `stop` is set. link: address of the page. reader: opens the approvals
-    for the calling thread, None while there are none."""
-    around = Around(HostClock(), _RANDOM.random, reader, link, say)
+    """Tells every notifier what waits, until `stop` is set; returns when all threads have ended. link: address of the
+    page now, which is all that a notice leads to. secret_values: of `settings.secrets()`, from the keeper."""
+    around = Around(HostClock(), _RANDOM.random, approvals(home), link, say)
     threads = [
         threading.Thread(target=_serve, args=(home, name, config, secret_values, around, stop), name=f"notify-{name}")
         for name, config in settings.notifiers.items()
@@ -40,6 +41,11 @@ def run(
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def approvals(home: Home) -> Opened:
+    """Opens the approvals of a home for the calling thread; None while no keeper has made them."""
+    return lambda: SqliteReader(home.approvals) if os.path.exists(home.approvals) else None
 
 
 def _serve(

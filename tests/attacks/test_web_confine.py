@@ -82,7 +82,7 @@ def test_d17_code_in_the_web_process_reaches_no_key_log_file_or_process(
     memory, no program, no network."""
     confined = attempts(stage, keeper, confined=True)
     own = {name: done for name, done in confined.items() if name.startswith("its own")}
-    assert all(own.values()) and len(own) == 5, own
+    assert all(own.values()) and len(own) == 6, own
     assert [name for name, done in confined.items() if done and not name.startswith("its own")] == []
     assert not (Path(stage.home.root) / "web/keys").exists()
     (tmp_path / "free").mkdir()

@@ -119,4 +119,17 @@ attempt(
     ),
 )
 attempt("its own: list the leases", lambda: os.listdir(f"{home}/leases"))
+
+
+def sorted_much() -> None:
+    """More than its cache holds: SQLite spills into a temporary file."""
+    database = sqlite3.connect(f"{home}/index/sorting")
+    database.execute("PRAGMA cache_size = -200")
+    database.execute("PRAGMA temp_store = FILE")
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)"
+    found = database.execute(f"{numbers} SELECT hex(randomblob(200)) FROM n ORDER BY 1").fetchall()
+    assert len(found) == 60000
+
+
+attempt("its own: sort much", sorted_much)
 print(json.dumps(worked))

@@ -1,9 +1,11 @@
 """What the web process gives up before it parses the first byte (D17): writing anywhere but its own places, reading
 keys and secrets, starting programs, dialling, signalling, and being traced or tracing others."""
 
+import contextlib
 import ctypes
 import os
 import resource
+import sqlite3
 
 from bot_bottle.base import landlock, seccomp
 from bot_bottle.base.errors import HostFault
@@ -25,6 +27,7 @@ _REFUSED = frozenset((
 
 def confine(home: Home) -> str:
     """What holds afterwards, for `serve`. Raises HostFault where Landlock is missing."""
+    spill_to(f"{home.web}/spill")
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -59,6 +62,16 @@ def _block(name: str) -> list[seccomp.Instruction]:
             return seccomp.never(0, (_PR_SET_DUMPABLE, _PR_SET_PTRACER))
         case _:
             return [seccomp.fail(seccomp.EPERM)]
+
+
+def spill_to(directory: str) -> None:
+    """Where a sort goes that its memory does not hold. SQLite looked at the environment when it was loaded, so it is
+    told by its pragma, which holds for the whole process."""
+    os.makedirs(directory, 0o700, exist_ok=True)
+    os.environ["TMPDIR"] = directory
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        quoted = directory.replace("'", "''")
+        database.execute(f"PRAGMA temp_store_directory = '{quoted}'")
 
 
 def readable(home: Home) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bot_bottle.base.errors import ManifestFault, UsageFault
-from bot_bottle.policy import assertions, learn, learning, shapes
+from bot_bottle.base.errors import ManifestFault
+from bot_bottle.policy import assertions, learn, shapes
 from bot_bottle.policy.check import check_bottle
 from bot_bottle.policy.decide import compile, decide, matched_headers
 from bot_bottle.policy.difference import Difference, difference
@@ -192,27 +192,6 @@ def test_a_target_that_was_not_recorded(text: str) -> None:
 def test_targets_of_records() -> None:
     assert learn.target_of("https://h.example:443") == Target("https", "h.example", 443)
     assert learn.target_of("http://[2001:db8::1]:80") == Target("http", "2001:db8::1", 80)
-
-
-# ---- a timed learn mode
-
-
-def test_a_learn_mode_is_short_and_changes_nothing_else() -> None:
-    before, now = policy("- {name: a, host: a.example}"), 10**18
-    after = learning.learning(before, now, 60)
-    assert after.default == "learn" and after.learn_until == now + 60 * 10**9 and after.digest != before.digest
-    assert learning.refusal(before, after, now) == ""
-    for seconds in (0, -1, 24 * 3600 + 1):
-        with pytest.raises(UsageFault):
-            learning.learning(before, now, seconds)
-    forbidden = msgspec.structs.replace(before, learn="forbid")
-    with pytest.raises(UsageFault, match="forbids"):
-        learning.learning(forbidden, now, 60)
-    more = msgspec.structs.replace(after, routes=(*after.routes, Route("b/x", "evil.example")))
-    assert "changes nothing" in learning.refusal(before, more, now)
-    assert "changes nothing" in learning.refusal(before, msgspec.structs.replace(after, default="ask"), now)
-    assert "already" in learning.refusal(after, after, now)
-    assert "forbids" in learning.refusal(forbidden, after, now)
 
 
 # ---- diff

@@ -71,6 +71,21 @@ class Prepared:
         )
         return Run(self.plan, self.host.home, wishes).go()
 
+    def detach(self, result: str = "") -> str:
+        """Hands the plan to a session process of its own; its label once it runs. result: path of a result file."""
+        import os
+
+        from bot_bottle.bottles.hatch import session_environment
+        from bot_bottle.bottles.session import begin
+        from bot_bottle.bottles.session_messages import Begin
+
+        self.close()
+        at_end = "keep" if self.request.at_end == "ask" else self.request.at_end
+        home = self.host.home
+        path = os.path.abspath(result) if result else ""
+        order = Begin(self.plan, home.root, home.runtime, new_run(), at_end, path, self.base)
+        return begin(order, session_environment(self.host.environ), self.host.terminal)
+
 
 def prepare(
     request: Request, host: Host | None = None, survey: bool = False, hatched: Hatched | None = None

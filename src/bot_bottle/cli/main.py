@@ -23,6 +23,7 @@ VERBS = {
     "freeze": "Stop all traffic and processes of a bottle.",
     "thaw": "Let a frozen bottle go on.",
     "cleanup": "Seal and remove what killed bottles left behind.",
+    "serve": "The dashboard, for this machine and for a phone.",
     "supervise": "Answer what bottles ask: a live list with keys.",
     "approve": "Let a held request go.",
     "deny": "Refuse a held request.",

@@ -108,19 +108,6 @@ def run_headless(prepared: "Prepared", as_json: bool) -> "Outcome":
 
 def detached(prepared: "Prepared", result: str, as_json: bool) -> int:
     """Hands the plan to a session process and goes."""
-    import os
-
-    from bot_bottle.api.wiring import new_run
-    from bot_bottle.bottles.hatch import session_environment
-    from bot_bottle.bottles.session import begin
-    from bot_bottle.bottles.session_messages import Begin
-
-    prepared.close()
-    path = os.path.abspath(result) if result else ""
-    environ = session_environment(prepared.host.environ)
-    at_end = "keep" if prepared.request.at_end == "ask" else prepared.request.at_end
-    home = prepared.host.home
-    order = Begin(prepared.plan, home.root, home.runtime, new_run(), at_end, path, prepared.base)
-    label = begin(order, environ, prepared.host.terminal)
+    label = prepared.detach(result)
     print(f'{{"label": "{label}"}}' if as_json else label)
     return 0

@@ -22,8 +22,8 @@ def command(once: bool, missed: bool, as_json: bool) -> None:
     if as_json or once or missed or not is_terminal(0, 1):
         listed(missed, as_json)
         return
-    from bot_bottle.cli.supervise_live import live
     from bot_bottle.cli.show import host
+    from bot_bottle.cli.supervise_live import live
 
     live(host(True).home)
 

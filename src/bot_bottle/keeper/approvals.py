@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from bot_bottle.base.errors import AuditFault, BottleError, HostFault, UsageFault
-from bot_bottle.egress.limits import Bucket
 from bot_bottle.egress.messages import Asked, AskOpened, HeldBytes, Settled, ShowHeld, Withdrawn
 from bot_bottle.keeper import approval_records as records
 from bot_bottle.keeper.approval_ports import Archive, Around
@@ -30,7 +29,7 @@ from bot_bottle.keeper.messages import (
     Open,
     RevokeGrant,
 )
-from bot_bottle.keeper.waiting import Waiting
+from bot_bottle.keeper.waiting import Rate, Waiting
 from bot_bottle.policy.decide import compile, decide
 from bot_bottle.policy.effective import Policy
 from bot_bottle.policy.verdict import Kind, Request
@@ -60,7 +59,7 @@ class Approvals:
         self._grants = Grants(archive, self.holder, self._waiting.now, around.tell, around.write)
         self._grants.on_change = self._covered
         self._showing: dict[int, list[Reply]] = {}
-        self._bucket = Bucket(order.limits.asks * 2, order.limits.held * 2)  # twice what an honest gateway lets by
+        self._rate = Rate(order.limits.asks * 2, order.limits.held * 2)  # twice what an honest gateway lets by
 
     def __len__(self) -> int:
         """How many wait."""
@@ -109,7 +108,7 @@ class Approvals:
         """A gateway may be taken over: what it asks is bounded here once more (D18, B74)."""
         if self._waiting.of(message.number) is not None or message.number <= 0:
             return "ask.number", "This number waits already."
-        if len(self._waiting) >= self._order.limits.held or not self._bucket.take(self._waiting.now() / SECOND):
+        if len(self._waiting) >= self._order.limits.held or not self._rate.take():
             return "ask.too-many", "This bottle asks too often."
         if len(msgspec.msgpack.encode(message.wanted)) > _LARGEST:
             return "ask.too-large", "The request is too large to be shown."

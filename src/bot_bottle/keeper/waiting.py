@@ -12,6 +12,26 @@ from bot_bottle.supervise.expiry import SECOND, Steady, overdue
 from bot_bottle.supervise.model import Ask
 
 
+class Rate:
+    """So many a second, with a burst: a gateway that was taken over fills neither store nor log (D18, B74)."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._left = burst
+        self._at = time.monotonic()
+
+    def take(self) -> bool:
+        """Whether one more is let by."""
+        now = time.monotonic()
+        self._left = min(self._burst, self._left + (now - self._at) * self._rate)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 class Waiting:
     """expire(ask): called once for each ask that nobody answered in time."""
 

@@ -2,12 +2,9 @@
 
 import os
 
-import pytest
-
-from bot_bottle.egress import messages as g
 from bot_bottle.keeper import messages as m
 from bot_bottle.policy.verdict import Target
-from bot_bottle.supervise.model import Approver, AskKind, AskState, Scope, Wanted
+from bot_bottle.supervise.model import Approver, AskKind, AskState, Wanted
 from unit.keeper.stand import Stand
 
 ME = Approver("os", str(os.getuid()), "me", "terminal")

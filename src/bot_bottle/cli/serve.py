@@ -1,0 +1,146 @@
+"""`bot-bottle serve`: the dashboard, the API and a keeper that stays warm. Three processes, one command.
+
+Exit status: 0 ended by Ctrl-C or SIGTERM, 3 settings.toml is wrong, 4 a port cannot be used, 6 it runs already.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bot_bottle.cli.options import AS_JSON
+
+if TYPE_CHECKING:
+    from bot_bottle.api.wiring import Host
+    from bot_bottle.cli.serve_starter import Starter
+    from bot_bottle.web.messages import CodeIssued
+
+
+@click.command(name="serve")
+@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Of the page on this machine; 0 is any.")
+@click.option(
+    "--phone", is_flag=True, help="Also over TLS in the local network, for paired devices; shows a QR code."
+)
+@click.option("--no-open", is_flag=True, help="Open no browser.")
+@click.option("--link", "relink", is_flag=True, help="Print a new link to the serve that runs here, and end.")
+@click.option("--pair", "repair", is_flag=True, help="Show a new code for a phone, from the serve that runs here.")
+@AS_JSON
+def command(port: int | None, phone: bool, no_open: bool, relink: bool, repair: bool, as_json: bool) -> None:
+    """Serve the dashboard: http://127.0.0.1 only, unless --phone or a reverse proxy is stated in settings.toml."""
+    from bot_bottle.cli.show import host
+
+    here = host(False)
+    if relink or repair:
+        again(here, repair, as_json)
+        return
+    raise click.exceptions.Exit(serve(here, port, phone, no_open or as_json, as_json))
+
+
+def serve(here: "Host", port: int | None, phone: bool, no_open: bool, as_json: bool) -> int:
+    """Until Ctrl-C or SIGTERM."""
+    from bot_bottle.api.settings import load
+    from bot_bottle.cli import serve_places, serve_socket
+    from bot_bottle.cli.serve_starter import Starter
+
+    settings = load(here.home)
+    only = serve_socket.Only(here.home)
+    starter = Starter(here, settings, serve_places.choose(settings.serve, port, phone), say)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda _number, _frame: starter.stop.set())
+    desk: serve_socket.Desk | None = None
+    try:
+        web = starter.begin()
+        desk = serve_socket.Desk(here.home, lambda wish: given(starter, wish))
+        tell(starter, f"{web.serving.url}/?key={web.serving.key}", phone, as_json)
+        if not no_open:
+            browse(f"{web.serving.url}/?key={web.serving.key}")
+        starter.serve()
+    finally:
+        if desk is not None:
+            desk.close()
+        starter.close()
+        only.close()
+    return 0
+
+
+def given(starter: "Starter", wish: Any) -> Any:
+    """A new link, or a new code for a phone."""
+    from bot_bottle.base.errors import HostFault
+    from bot_bottle.web.messages import IssueCode, KeyIssued
+
+    if starter.web is None:
+        raise HostFault("web.ended", "The web process is being started again.", "Try again in a moment.")
+    if isinstance(wish, IssueCode):
+        return starter.web.code()
+    return KeyIssued(starter.web.link())
+
+
+def tell(starter: "Starter", link: str, phone: bool, as_json: bool) -> None:
+    """One line for a program; for a person the link, and the phone's QR code."""
+    web = starter.web
+    assert web is not None
+    code = web.code() if phone else None
+    if as_json:
+        facts: dict[str, Any] = {"url": link, "pid": os.getpid(), "confinement": web.serving.confinement}
+        facts |= {"urls": list(web.serving.urls), "web": web.pid, "keeper": starter.warm.pid}
+        if code is not None:
+            facts["phone"] = phone_facts(code)
+        print(json.dumps(facts), flush=True)
+        return
+    click.echo(f"The dashboard: {link}")
+    click.echo("The link works once, within ten minutes. A new one: bot-bottle serve --link", err=True)
+    if code is not None:
+        show_code(code)
+    click.echo("Ctrl-C ends it; bottles go on.", err=True)
+
+
+def again(here: "Host", repair: bool, as_json: bool) -> None:
+    """Asks the serve that runs."""
+    from bot_bottle.cli.serve_socket import ask
+    from bot_bottle.web.messages import CodeIssued, IssueCode, IssueKey
+
+    found = ask(here.home, IssueCode() if repair else IssueKey())
+    if isinstance(found, CodeIssued):
+        click.echo(json.dumps(phone_facts(found)) if as_json else "", nl=as_json)
+        if not as_json:
+            show_code(found)
+        return
+    click.echo(json.dumps({"url": found.link}) if as_json else found.link)
+
+
+def phone_facts(code: "CodeIssued") -> dict[str, Any]:
+    """What a program needs to pair a device."""
+    return {"code": code.code, "link": code.link, "seconds": code.seconds}
+
+
+def show_code(code: "CodeIssued") -> None:
+    """The QR code and the same in letters."""
+    from bot_bottle.web.phone import qr_text
+
+    click.echo(qr_text(code.link), nl=False)
+    page = code.link.partition("#")[0]
+    click.echo(f"Scan it, or open {page} and type {code.code} (within {code.seconds // 60} minutes).")
+
+
+def browse(link: str) -> None:
+    """Opens the person's browser where there is a desktop; a browser that is missing is no error."""
+    program = shutil.which("xdg-open")
+    if program is None or not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return
+    subprocess.Popen(
+        [program, link], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def say(line: str) -> None:
+    """A line for the person, on standard error, which may be gone."""
+    try:
+        print(f"bot-bottle: {line}", file=sys.stderr, flush=True)
+    except OSError:
+        return

@@ -1,0 +1,243 @@
+"""The starter of `serve`: holds no key and parses nothing that a browser sent. It starts web and the warm keeper,
+again where one of them dies; does what web may not do itself; hosts notifiers, forwarders and retention.
+
+Its own end is theirs: both see the end of their socket (D08).
+"""
+
+import concurrent.futures
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from bot_bottle.api import forwarding, notifying, records
+from bot_bottle.api.bottles import prepare
+from bot_bottle.api.request import Request
+from bot_bottle.api.settings import Settings
+from bot_bottle.api.warm import WarmKeeper
+from bot_bottle.api.wiring import Host
+from bot_bottle.base.errors import BottleError, UsageFault
+from bot_bottle.bottles import control
+from bot_bottle.bottles.reap import reap, settle
+from bot_bottle.cli import serve_places
+from bot_bottle.cli.serve_places import Places
+from bot_bottle.cli.serve_web import Question, WebProcess, failed
+from bot_bottle.supervise.ports import ApprovalReader
+from bot_bottle.web import messages
+from bot_bottle.web.messages import Reply
+
+_BACKOFF = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
+_STEADY = 60.0
+_DAY = 86400.0
+_RENEW = 10 * _DAY
+_WORKERS = 8
+
+
+class Starter:
+    """`begin`, then `serve` until `stop` is set, then `close`. say: one line for the person."""
+
+    def __init__(self, host: Host, settings: Settings, places: Places, say: Callable[[str], None]) -> None:
+        self._host = host
+        self._settings = settings
+        self._places = places
+        self._say = say
+        self._pool = concurrent.futures.ThreadPoolExecutor(_WORKERS, "web-wish")
+        self._threads: list[threading.Thread] = []
+        self._values: dict[str, bytes] = {}
+        self._push_key = ""
+        self.stop = threading.Event()
+        self.warm = WarmKeeper(host)
+        self.web: WebProcess | None = None
+
+    def begin(self) -> WebProcess:
+        """All three processes are up when this returns. Raises BottleError where one is not."""
+        names = self._settings.secrets()
+        home = self._host.home
+        self._seal()
+        if names:
+            self._values = self.warm.ask(lambda crew: crew.supply(home, names))
+        self._push_key = push_key(self._host, self._settings)
+        self._start_web()
+        self._hosted("notifiers", self._notify)
+        self._hosted("forwarders", self._forward)
+        self._hosted("retention", self._retain)
+        assert self.web is not None
+        return self.web
+
+    def serve(self) -> None:
+        """Until `stop` is set: what dies is started again; logs of dead runs are sealed."""
+        turn, failures, since = 0, 0, time.monotonic()
+        while not self.stop.wait(0.2):
+            turn += 1
+            if turn % 5 == 0:
+                with contextlib.suppress(BottleError, OSError):
+                    self.warm.watch()
+            if turn % 300 == 0:
+                self._seal()
+            if self.web is not None and not self.web.ended(0):
+                failures = 0 if time.monotonic() - since > _STEADY else failures
+                continue
+            wait = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
+            failures += 1
+            self._say(f"The web process ended; it is started again in {wait:g} s.")
+            if self.stop.wait(wait):
+                return
+            since = time.monotonic()
+            self._again()
+
+    def close(self) -> None:
+        """All ends, in the order of dependence."""
+        self.stop.set()
+        if self.web is not None:
+            self.web.close()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for thread in self._threads:
+            thread.join(5)
+        self.warm.close()
+        self._places.close()
+
+    @property
+    def link(self) -> str:
+        """Address of the page for notices, without a key: what a phone reaches, where it does."""
+        serving = self.web.serving if self.web is not None else None
+        away = self._settings.serve.public or next(
+            (url for url in (serving.urls if serving else ()) if url.startswith("https://")), ""
+        )
+        return f"{away or (serving.url if serving else '')}/inbox"
+
+    # ---- web
+
+    def _start_web(self) -> None:
+        certificate = serve_places.certificate(self.warm, self._host.home, self._places)
+        begin = self._places.begin(self._host.home, certificate, self._push_key)
+        self.web = WebProcess(begin, self._places.sockets, self._wish)
+
+    def _again(self) -> None:
+        try:
+            if self.web is not None:
+                self.web.close()
+            self._start_web()
+        except BottleError as error:
+            self.web = None
+            self._say(f"The web process cannot be started: {error}")
+
+    def _wish(self, question: Question, reply: Callable[[Reply], None]) -> None:
+        """Each in a thread of its own: a slow start holds up no answer."""
+
+        def do() -> None:
+            try:
+                reply(self._done(question))
+            except Exception as error:  # whatever it is, the page that waits is told
+                reply(failed(question.number, error))
+
+        with contextlib.suppress(RuntimeError):  # we are closing
+            self._pool.submit(do)
+
+    def _done(self, question: Question) -> Reply:
+        home, number = self._host.home, question.number
+        match question:
+            case messages.StartBottle(request=request):
+                return Reply(number, start(self._host, request))
+            case messages.AnswerEnded(answer=answer):
+                answered = self.warm.ask(lambda crew: crew.answer_ended(home, answer))
+                control.refresh_others(home)
+                return Reply(number, answered=answered)
+            case messages.RevokeEnded(revoke=revoke):
+                self.warm.ask(lambda crew: crew.revoke_ended(home, revoke))
+                control.refresh_others(home)
+            case messages.Control(what=what, approver=approver, detail=detail):
+                self.warm.ask(lambda crew: crew.note(home, what, approver, detail))
+            case messages.KillBottle(label=label):
+                control.kill(home, label)
+            case messages.TestNotice(notifier=notifier):
+                return Reply(number, notifying.test(home, self._settings, self._values, notifier, self.link))
+            case messages.ReadSettings():
+                return Reply(number, settings_text(home.settings))
+        return Reply(number)
+
+    # ---- what is hosted here
+
+    def _hosted(self, name: str, work: Callable[[], None]) -> None:
+        def guarded() -> None:
+            try:
+                work()
+            except BottleError as error:
+                self._say(f"The {name} ended: {error}")
+
+        thread = threading.Thread(target=guarded, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _notify(self) -> None:
+        if self._settings.notifiers:
+            home = self._host.home
+            notifying.run(home, self._settings, self._values, lambda: self.link, self._reader, self.stop, self._say)
+
+    def _reader(self) -> ApprovalReader | None:
+        from bot_bottle.supervise.store import SqliteReader
+
+        path = self._host.home.approvals
+        return SqliteReader(path) if os.path.exists(path) else None
+
+    def _forward(self) -> None:
+        if self._settings.sinks:
+            forwarding.run(self._host.home, self._settings, self._values, self.stop, self._say)
+
+    def _retain(self) -> None:
+        """Once a day what may go is purged; every ten days the certificate is a new one."""
+        renewed, purged = time.monotonic(), -_DAY
+        while not self.stop.wait(1):
+            now = time.monotonic()
+            if now - purged >= _DAY:
+                purged = now
+                with contextlib.suppress(BottleError):
+                    records.retain(self._host, self._settings)
+            if now - renewed >= _RENEW and self._places.tls:
+                renewed = now
+                self._renew()
+
+    def _renew(self) -> None:
+        try:
+            made = serve_places.certificate(self.warm, self._host.home, self._places)
+        except BottleError as error:
+            self._say(f"The certificate cannot be renewed: {error}")
+            return
+        if made is not None and self.web is not None:
+            self.web.renew(made)
+
+    def _seal(self) -> None:
+        """Logs of runs whose keepers are dead, and the asks that they left."""
+        home = self._host.home
+        with contextlib.suppress(BottleError, OSError):
+            orphans = reap(home)
+            self.warm.ask(lambda crew: crew.recover(home, tuple(one.run for one in orphans)))
+            settle(home, orphans)
+
+
+def start(host: Host, wish: Request) -> str:
+    """Starts a bottle detached, as a page asked for it; its label. Nobody is at a terminal to be asked anything."""
+    if wish.mode == "headless" and not wish.prompt and not wish.argv:
+        raise UsageFault("start.no-prompt", "A headless start needs a task.", "Give it one.")
+    if wish.workspace and not os.path.isdir(wish.workspace):
+        raise UsageFault("workspace.missing", f"There is no directory {wish.workspace}.", "Choose another.")
+    return prepare(wish, Host(host.environ)).detach()
+
+
+def settings_text(path: str) -> str:
+    """settings.toml as it is now; it names secrets, but holds none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(1 << 20)
+    except FileNotFoundError:
+        return ""
+
+
+def push_key(host: Host, settings: Settings) -> str:
+    """The key that browsers need for Web Push; "" where no notifier is of that kind."""
+    from bot_bottle.supervise.notify import push
+    from bot_bottle.supervise.notify.registry import kind_of
+
+    if not any(kind_of(one).name == push.KIND.name for one in settings.notifiers.values()):
+        return ""
+    return push.public_key(host.home.root)

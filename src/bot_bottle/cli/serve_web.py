@@ -1,0 +1,125 @@
+"""The web process as the starter holds it: spawned with listening sockets that we keep, so that its ports stay when
+it is started again; one link, on which it asks and we answer. It holds no key (D17).
+"""
+
+import contextlib
+import os
+import queue
+import socket
+import threading
+from collections.abc import Callable
+
+import msgspec
+
+from bot_bottle.base.errors import BottleError, HostFault
+from bot_bottle.bottles.spawn import Child, listed, spawn
+from bot_bottle.egress.channel import Channel, ChannelClosed
+from bot_bottle.web import messages
+from bot_bottle.web.messages import Begin, Reply, StarterToWeb, WebToStarter
+
+_START_SECONDS = 30.0
+_ANSWER_SECONDS = 10.0
+Issued = messages.KeyIssued | messages.CodeIssued
+Question = (
+    messages.StartBottle | messages.AnswerEnded | messages.RevokeEnded | messages.Control | messages.KillBottle
+    | messages.TestNotice | messages.ReadSettings
+)  # fmt: skip
+Handler = Callable[[Question, Callable[[Reply], None]], None]
+
+
+class WebProcess:
+    """One web process, from its start to its end. handle(question, reply): called in the reading thread."""
+
+    def __init__(self, begin: Begin, sockets: list[socket.socket], handle: Handler) -> None:
+        """Returns once it serves. Raises BottleError where it does not."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._child: Child = spawn("bot_bottle.web.main", [theirs.fileno()], listed(os.environ))
+        self._channel: Channel[StarterToWeb, WebToStarter] = Channel(ours, WebToStarter)  # pyright: ignore[reportArgumentType]
+        self._lock = threading.Lock()
+        self._asking = threading.Lock()
+        self._issued: queue.SimpleQueue[Issued] = queue.SimpleQueue()
+        self._handle = handle
+        self.serving = self._begun(begin, tuple(sock.fileno() for sock in sockets))
+        threading.Thread(target=self._listen, name="web-link", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def ended(self, seconds: float) -> bool:
+        """Whether it ended within so many seconds."""
+        return self._child.ended(seconds)
+
+    def link(self) -> str:
+        """A one-time link for the person at this machine. Raises HostFault."""
+        issued = self._issue(messages.IssueKey())
+        assert isinstance(issued, messages.KeyIssued)
+        return issued.link
+
+    def code(self) -> messages.CodeIssued:
+        """A one-time code for a phone. Raises HostFault."""
+        issued = self._issue(messages.IssueCode())
+        assert isinstance(issued, messages.CodeIssued)
+        return issued
+
+    def renew(self, certificate: messages.Certificate) -> None:
+        self._say(messages.Renew(certificate))
+
+    def close(self) -> None:
+        """It ends with our socket; killed where it does not. Idempotent."""
+        with contextlib.suppress(OSError):
+            self._channel.sock.shutdown(socket.SHUT_RDWR)
+        self._child.reap(3)
+        self._channel.close()
+
+    def _begun(self, begin: Begin, fds: tuple[int, ...]) -> messages.Serving:
+        self._channel.sock.settimeout(_START_SECONDS)
+        try:
+            self._channel.send(begin, fds)
+            message, _ = self._channel.receive()
+        except (ChannelClosed, TimeoutError, msgspec.MsgspecError):
+            self.close()
+            raise HostFault("web.ended", "The web process did not come up.", "Run bot-bottle doctor.") from None
+        self._channel.sock.settimeout(None)
+        if isinstance(message, messages.Serving):
+            return message
+        self.close()
+        if isinstance(message, messages.Refused):
+            raise HostFault(message.slug, message.what, message.hint)
+        raise HostFault("web.ended", "The web process did not come up.", "Run bot-bottle doctor.")
+
+    def _issue(self, wish: messages.IssueKey | messages.IssueCode) -> Issued:
+        with self._asking:
+            self._say(wish)
+            try:
+                return self._issued.get(timeout=_ANSWER_SECONDS)
+            except queue.Empty:
+                raise HostFault("web.silent", "The web process does not answer.", "Try again.") from None
+
+    def _say(self, message: StarterToWeb) -> None:
+        with self._lock, contextlib.suppress(ChannelClosed):
+            self._channel.send(message)
+
+    def _listen(self) -> None:
+        with contextlib.suppress(ChannelClosed, msgspec.MsgspecError, ValueError, OSError):
+            while True:
+                message, _ = self._channel.receive()
+                match message:
+                    case messages.KeyIssued() | messages.CodeIssued():
+                        self._issued.put(message)
+                    case messages.Serving() | messages.Refused():
+                        pass
+                    case _:
+                        self._handle(message, self._say)
+
+
+def failed(number: int, error: Exception) -> Reply:
+    """What went wrong, for the page; a bug of ours by its class alone."""
+    if isinstance(error, BottleError):
+        return Reply(number, error=(error.slug, error.what, error.hint))
+    if isinstance(error, OSError):
+        return Reply(number, error=("host.refused", f"{error.strerror or 'The system refused'}.", ""))
+    return Reply(
+        number, error=("serve.bug", f"The serve process failed: {type(error).__name__}.", "Please report it.")
+    )

@@ -35,6 +35,7 @@ from bot_bottle.web.pairing import Codes, Keys
 from bot_bottle.web.readers import open_approvals
 from bot_bottle.web.starter import Starter
 from bot_bottle.web.store import Store
+from bot_bottle.web.watch import Watch
 
 if TYPE_CHECKING:
     from bot_bottle.api.settings import Settings
@@ -68,6 +69,10 @@ class Office:
     _own: threading.local = field(default_factory=threading.local)
     _remembered: dict[str, tuple[float, Any]] = field(default_factory=dict[str, tuple[float, Any]])
     _making: threading.Lock = field(default_factory=threading.Lock)
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.home)
 
     def approvals(self) -> ApprovalReader:
         reader: ApprovalReader | None = getattr(self._own, "approvals", None)

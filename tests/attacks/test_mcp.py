@@ -291,7 +291,7 @@ def test_s12_a_long_message_is_refused(stand: Stand, chunked: bool) -> None:
     head = f"POST {URL} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
     if chunked:
         agent.client.send(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
-        agent.client.send(b"10001\r\n" + b" " * 0x10001 + b"\r\n")
+        agent.client.send(b"10001\r\n" + b" " * 0x10001 + b"\r\n0\r\n\r\n")
     else:
         agent.client.send(f"{head}Content-Length: 100000000\r\n\r\n".encode())
     assert agent.client.reply().status == 413
@@ -453,3 +453,55 @@ def test_b45_access_that_a_rule_denies_is_asked_of_nobody_and_granted_by_nothing
     for url in ("https://shut.test/", "http://shut.test:8080/x", "https://SHUT.test./"):
         assert agent.call("request_access", url=url, justification="x")["state"] == "refused"
     assert stand.messages.empty()
+
+
+# Each defence that has no control above, taken away: the attack is then noticed
+
+_PLAIN = (
+    "from bot_bottle.egress.mcp import server\n"
+    "serve = server.Inside.serve\n"
+    "def plain(self, session, prepared):\n"
+    "    target = type(prepared.place.target)('http', prepared.place.target.host, 80)\n"
+    "    serve(self, session, prepared._replace(place=prepared.place._replace(target=target)))\n"
+    "server.Inside.serve = plain\n"
+)
+_ASKED = (
+    "from bot_bottle.egress.mcp import access, ledger\n"
+    "class Everything: __contains__ = lambda self, reason: True\n"
+    "access.LIFTED, ledger._UNOPENED = Everything(), 0.1\n"
+)
+CONTROLS: dict[str, tuple[str, Callable[[Stand, Upstream], None]]] = {
+    "length": (
+        "from bot_bottle.egress.mcp import jsonrpc\njsonrpc.MAX_BODY = 1 << 30",
+        lambda stand, _: test_s12_a_long_message_is_refused(stand, True),
+    ),
+    "depth": (
+        "from bot_bottle.egress.mcp import jsonrpc\njsonrpc.MAX_DEPTH = 1 << 30",
+        lambda stand, _: test_s12_deep_json_is_refused_before_it_is_built(stand, "["),
+    ),
+    "ids": (
+        "from bot_bottle.egress.mcp import ledger\nledger.Ledger.find = lambda self, ask: self._newest",
+        lambda stand, _: test_b44_asks_of_other_runs_are_unknown(stand),
+    ),
+    "http only": (_PLAIN, test_b59_https_and_other_ports_of_the_name_are_refused),
+    "agreement": (
+        "from bot_bottle.egress import target\ntarget._agree = lambda *_: None",
+        lambda stand, upstream: test_p02_host_and_absolute_form_must_name_the_same(
+            stand, upstream, f"POST {URL}", "api.test"
+        ),
+    ),
+    "refused at once": (_ASKED, lambda stand, _: _denied_by_a_rule(stand)),
+}
+
+
+def _denied_by_a_rule(stand: Stand) -> None:
+    assert Agent(stand).call("request_access", url="https://shut.test/", justification="x")["state"] == "refused"
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_s12_b44_b59_b45_each_defence_taken_away_is_noticed(start: Start, upstream: Upstream, name: str) -> None:
+    weaken, attack = CONTROLS[name]
+    shut = Route("dev/no", "shut.test", scheme="", ports=(), action="deny")
+    with pytest.raises(AssertionError):
+        attack(start(routes=(route(upstream), shut), weaken=weaken), upstream)
+    attack(start(routes=(route(upstream), shut)), upstream)

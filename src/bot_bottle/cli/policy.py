@@ -97,11 +97,13 @@ def explain_(request: tuple[str, ...], bottles: tuple[str, ...], agent: str, as_
 
 @command.command()
 @click.argument("label")
+@click.option("--untested", is_flag=True, help="Also where an assertion beside a bottle file does not hold.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def reload(label: str, as_json: bool) -> None:
+def reload(label: str, untested: bool, as_json: bool) -> None:
     """Give the running bottle LABEL its bottle files as they are now; flows that they no longer allow end.
 
-    Only routes change: a port that no route named at the start stays closed, mounts and limits stay as they are.
+    The assertions beside the files (see `policy test`) must hold. Only routes change: a port that no route named at
+    the start stays closed, mounts and limits stay as they are.
     """
     from bot_bottle.bottles import control
 
@@ -109,7 +111,10 @@ def reload(label: str, as_json: bool) -> None:
     held = control.held(home, label)
     shelf, catalogue = library(home, os.environ, held.workspace)
     harness = catalogue.get(held.harness).harness
-    policy = policy_again(shelf, harness, tuple(held.bottle.split("+")), os.environ, held.env)
+    names = tuple(held.bottle.split("+"))
+    policy = policy_again(shelf, harness, names, os.environ, held.env)
+    if not untested:
+        policy_compare.require_tested(home, names, policy)
     control.reload(home, label, policy)
     if as_json:
         click.echo(json.dumps({"label": label, "policy": policy.digest}))

@@ -2,13 +2,13 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
 import msgspec
 
 from bot_bottle.base.errors import UsageFault
-from bot_bottle.base.home import locate
+from bot_bottle.base.home import Home, locate
 from bot_bottle.base.text import many, visible
 from bot_bottle.bottles import past
 from bot_bottle.bottles.manifest_files import read_home
@@ -135,6 +135,18 @@ def replay_lines(tally: Tally, most: int = 50) -> list[str]:
         )
     more = len(tally.groups) - most
     return [*lines, f"and {many(more, 'more group')}"] if more > 0 else lines
+
+
+def require_tested(home: Home, names: Iterable[str], policy: Policy) -> None:
+    """Raises UsageFault where an assertion beside one of these bottles does not hold under a policy."""
+    for name in names:
+        file = f"{home.bottles}/{name}.test.yaml"
+        raw = read_home(file)
+        failed = assertions.failures(compile(policy), assertions.read(raw, file)) if raw is not None else ()
+        if failed:
+            one, more = failed[0], len(failed) - 1
+            what = f"{file}:{one.line}: {one.text}: {one.got}{f' (and {more} more)' if more else ''}."
+            raise UsageFault("policy.test-failed", visible(what, 1000), "Mend the bottle file, or use --untested.")
 
 
 def _tested(name: str, file: str, agent: str) -> tuple[int, tuple[assertions.Failure, ...]]:

@@ -100,3 +100,16 @@ def test_a_policy_can_forbid_it(home: Path, tmp_path: Path, started: list[Runnin
     done = live.learns("1m")
     assert done.returncode == 3 and "forbid" in done.stderr, done.stderr
     assert live.learns("100d").returncode == 2
+
+
+@pytest.mark.bottle
+def test_a_policy_that_fails_its_assertions_is_not_loaded(home: Path, tmp_path: Path, started: list[Running]) -> None:
+    live = Running(home, tmp_path, "{learn: forbid}")
+    started.append(live)
+    live.learns("1m")
+    (home / "bottles/live.test.yaml").write_text("deny: [https://evil.example/]\n")
+    assert live.says("policy", "reload", "live").returncode == 0
+    (home / "bottles/live.md").write_text("---\negress: {routes: [{host: evil.example}]}\n---\n")
+    refused = live.says("policy", "reload", "live")
+    assert refused.returncode == 2 and "wanted deny, got allow" in refused.stderr
+    assert live.says("policy", "reload", "live", "--untested").returncode == 0

@@ -16,6 +16,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from bot_bottle.base.errors import BottleError, HostFault, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.supervise.model import Approver
@@ -25,7 +27,7 @@ from bot_bottle.web.desk import Door, Office
 from bot_bottle.web.forwarded import LOOPBACK_NAMES, Origins, is_loopback
 from bot_bottle.web.messages import Begin, Listen, StarterToWeb
 from bot_bottle.web.pairing import CODE_SECONDS, spoken
-from bot_bottle.web.security import Defences
+from bot_bottle.web.security import Defences, Gate
 from bot_bottle.web.serving import Front, Listener, context, load, quiet
 from bot_bottle.web.starter import ChannelStarter, NoStarter, Starter
 from bot_bottle.web.store import Store
@@ -45,7 +47,9 @@ class System:
 class Web:
     """A web process that is about to serve. urls: in the order of the listeners."""
 
+    begin: Begin
     office: Office
+    gate: Gate
     front: Front
     listeners: list[Listener]
     urls: tuple[str, ...]
@@ -59,10 +63,16 @@ class Web:
     def link(self) -> str:
         return f"{self.local}/?key={self.office.door.keys.issue()}"
 
-    def renew(self, certificate: messages.Certificate) -> None:
+    def renew(self, order: messages.Renew) -> None:
+        """From the next connection and request on."""
         for listener in self.listeners:
             if listener.context is not None:
-                load(listener.context, certificate)
+                load(listener.context, order.certificate)
+        if order.names:
+            self.begin = msgspec.structs.replace(self.begin, names=order.names)
+            self.gate.origins = origins(self.begin)
+            self.urls = addresses(self.begin, self.listeners)
+            self.office.door.pairs = pairs(self.begin, self.urls)
 
 
 def main() -> int:
@@ -91,17 +101,30 @@ def prepare(begin: Begin, fds: list[int], starter: Starter, defences: Defences |
     home = Home(begin.home, begin.runtime)
     passed = iter(fds)
     listeners = [listener(place, begin, passed) for place in begin.listen]
-    urls = tuple(url(place, found, begin) for place, found in zip(begin.listen, listeners, strict=True))
-    away = begin.public or next((u for u in urls if u.startswith("https://")), "")
-    door = Door(pairs=f"{away}/pair" if away else "", push_key=begin.push_key)
+    urls = addresses(begin, listeners)
+    door = Door(pairs=pairs(begin, urls), push_key=begin.push_key)
     if begin.certificate:
         door.fingerprint, door.authority = begin.certificate.fingerprint, begin.certificate.authority
     local = Approver("os", str(begin.uid), begin.user or str(begin.uid), "web")
     office = Office(home, System(), starter, Store(home), local, door)
-    origins = Origins(frozenset(begin.names), frozenset(begin.proxies), begin.public)
-    front = Front(build(office, origins, defences), listeners)
+    gate = build(office, origins(begin), defences)
     os.makedirs(os.path.dirname(home.index), 0o700, exist_ok=True)
-    return Web(office, front, listeners, urls)
+    return Web(begin, office, gate, Front(gate, listeners), listeners, urls)
+
+
+def origins(begin: Begin) -> Origins:
+    return Origins(frozenset(begin.names), frozenset(begin.proxies), begin.public)
+
+
+def addresses(begin: Begin, listeners: list[Listener]) -> tuple[str, ...]:
+    """URL of each listener, in order."""
+    return tuple(url(place, found, begin) for place, found in zip(begin.listen, listeners, strict=True))
+
+
+def pairs(begin: Begin, urls: tuple[str, ...]) -> str:
+    """Where another device types its code; "" where none can reach us."""
+    away = begin.public or next((one for one in urls if one.startswith("https://")), "")
+    return f"{away}/pair" if away else ""
 
 
 def allowed(begin: Begin) -> None:
@@ -170,8 +193,8 @@ def hear(web: Web, starter: ChannelStarter) -> None:
 
     def heard(message: StarterToWeb) -> None:
         match message:
-            case messages.Renew(certificate=certificate):
-                web.renew(certificate)
+            case messages.Renew():
+                web.renew(message)
             case messages.IssueKey():
                 starter.say(messages.KeyIssued(web.link()))
             case messages.IssueCode():

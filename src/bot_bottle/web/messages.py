@@ -59,9 +59,11 @@ class Begin(Frame, tag="begin"):
 
 
 class Renew(Frame, tag="renew"):
-    """A newer certificate for the TLS listeners; open connections stay."""
+    """A newer certificate for the TLS listeners; open connections stay. names: replaces those of Begin, since the
+    addresses of a host change (() keeps them)."""
 
     certificate: Certificate
+    names: tuple[str, ...] = ()
 
 
 class IssueKey(Frame, tag="issuekey"):

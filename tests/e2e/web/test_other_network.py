@@ -238,3 +238,32 @@ def test_the_authority_can_be_taken_along_and_speaks_for_private_names_only(
         )
         assert (done.returncode == 0) is good, done.stderr
     assert os.stat(f"{stage.home.keys}/web-authority.pem").st_mode & 0o777 == 0o600
+
+
+def test_a_host_whose_address_changed_is_known_by_the_new_one(stage: Stage, network: str) -> None:
+    from bot_bottle.web import messages
+
+    moved = "10.77.5.5"
+    web = stage.web(
+        listen=(Listen(), Listen("0.0.0.0", tls=True)), names=(network,), certificate=certificate(stage, network)
+    )
+    port = int(web.serving.urls[1].rpartition(":")[2])
+    made = certificate(stage, network, moved)
+    ip("addr", "add", f"{moved}/32", "dev", "bb-here")
+    ip("-n", SPACE, "route", "add", f"{moved}/32", "via", network)
+
+    def status() -> int:
+        context = tls(made.authority)
+        context.check_hostname = False
+        return there(
+            lambda: (
+                fetch(
+                    http.client.HTTPSConnection(moved, port, timeout=15, context=context), "GET", "/pair", {}
+                ).status
+            )
+        )
+
+    assert status() == 421
+    web.channel.send(messages.Renew(made, (moved, network)))
+    assert web.code().link.startswith(f"https://{moved}:{port}/pair#")
+    assert status() == 200

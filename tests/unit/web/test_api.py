@@ -139,3 +139,55 @@ def test_what_needs_serve_says_so_where_web_runs_alone(stage: Stage, inside: Ins
     desk = Desk(inside.web.office, Approver("os", "1", "ann"))
     with pytest.raises(UsageFault, match="without bot-bottle serve"):
         desk.starter.kill("x")
+
+
+def test_two_at_once_under_one_key_are_done_once(
+    inside: Inside, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+    import time
+
+    from bot_bottle.web.sessions import Sessions
+
+    inside.session("device")
+    device = Sessions(inside.web.office.store).devices()[0].id
+    done: list[str] = []
+    right = Sessions.rename
+
+    def slow(self: Sessions, which: str, name: str) -> bool:
+        done.append(name)
+        time.sleep(0.3)
+        return right(self, which, name)
+
+    monkeypatch.setattr(Sessions, "rename", slow)
+    statuses: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: statuses.append(rename(inside, admin, "one", "k", device).status))
+        for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert done == ["one"] and statuses.count(204) >= 1 and set(statuses) <= {204, 409}
+
+
+def test_keys_of_two_people_do_not_meet(inside: Inside, admin: dict[str, str]) -> None:
+    from bot_bottle.web.sessions import Sessions
+    from bot_bottle.web.tokens import Tokens
+
+    inside.session("device")
+    device = Sessions(inside.web.office.store).devices()[0].id
+    assert rename(inside, admin, "one", "k", device).status == 204
+    _, text = Tokens(inside.web.office.store).issue("other", ["admin"], 1)
+    assert rename(inside, admin | {"authorization": f"Bearer {text}"}, "two", "k", device).status == 204
+    assert Sessions(inside.web.office.store).devices()[0].name == "two"
+
+
+def test_a_mime_type_or_a_list_where_none_is_meant(inside: Inside, admin: dict[str, str]) -> None:
+    for body in (b"[]", b"1", b"null", b'"a"'):
+        assert inside.raw("POST", "/api/v1/tokens", admin, body).status == 422
+    assert inside.raw("POST", "/api/v1/tokens", admin | {"content-type": "text/plain"}, b"{}").status == 415
+    assert inside.raw("POST", "/api/v1/tokens", admin, b'{"name": "a", "name": "b", "days": 1e9}').status == 422
+    assert inside.raw("GET", "/api/v1/tokens?x=1", admin).status == 422
+    assert inside.raw("POST", "/api/v1/tokens", admin, b"[" * 100_000).status in (400, 422)

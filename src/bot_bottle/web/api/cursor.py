@@ -21,5 +21,5 @@ def decode(cursor: str, kind: type[T]) -> T:
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
         return msgspec.msgpack.decode(raw, type=kind)
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
+    except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError):
         raise WebFault(422, "web.cursor", "This cursor is not one of ours.", "Start without a cursor.") from None

@@ -79,7 +79,7 @@ def inputs(request: Request, operation: Any_, body: bytes) -> Any:
             raise WebFault(415, "web.json", "The body must be JSON.", "Send Content-Type: application/json.")
         try:
             values: Any = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise WebFault(400, "web.json", "The body is no JSON.") from None
         if not isinstance(values, dict):
             raise WebFault(422, "web.field", "Expected an object.")

@@ -493,7 +493,7 @@ def remember(self, session, raw, prepared):
     kept.append(prepared)
     hold(self, session, raw, prepared)
 a.Asking.hold = remember
-a.Asking.prepared_again = lambda self, held: kept[0]
+a.Asking.prepared_again = lambda self, held, used=None: kept[0]
 """
 
 

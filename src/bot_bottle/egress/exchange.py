@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bot_bottle.egress.outcome import Ending
 from bot_bottle.egress.reply import KEPT, Body, Plan, Refused, plan
-from bot_bottle.egress.session import HIGH, Session
+from bot_bottle.egress.session import HIGH
 from bot_bottle.egress.spool import Tampered
 from bot_bottle.egress.tunnel import Tunnel, proof
 from bot_bottle.egress.wire.chunks import LAST, chunk
@@ -17,8 +17,6 @@ from bot_bottle.egress.wire.http1 import CHUNKED, Head, Malformed, head_end, par
 from bot_bottle.inspect.scrub import ScrubStream
 
 if TYPE_CHECKING:
-    from bot_bottle.egress.flow import Flow
-    from bot_bottle.egress.prepare import Prepared
     from bot_bottle.egress.upstream import Link
 
 _MEMO = 64
@@ -39,12 +37,10 @@ class Exchange(Ending):
     _retried = False
     _interims = 0
 
-    def __init__(self, flow: "Flow", session: Session, prepared: "Prepared", number: int) -> None:
-        super().__init__(flow, session, prepared, number)
-        if prepared.head.framing:
-            self._uploaded = False
-            self._chunked_up = prepared.head.framing == CHUNKED
-            self._stream = self.rules.scrubber.stream() if self.rules.guarded else None
+    def _begin_upload(self, framing: int) -> None:
+        self._uploaded = False
+        self._chunked_up = framing == CHUNKED
+        self._stream = self.rules.scrubber.stream() if self.rules.guarded else None
 
     # the agent's side
 

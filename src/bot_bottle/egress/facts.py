@@ -26,8 +26,7 @@ def facts_of(
     """Record members that tell what was asked: names of query keys and headers, never their values."""
     coding = head.get("content-encoding")
     query = found.query
-    grant = rules.grants.get(verdict.grant)
-    return {
+    facts: dict[str, object] = {
         "entry": site.entry,
         "protocol": protocol,
         "target": target_text(found.target),
@@ -41,10 +40,11 @@ def facts_of(
         "rule": verdict.rule,
         "reason": verdict.reason,
         "findings": ("inspect.unseen-coding",) if coding not in (None, "identity") else (),
-        "ask": grant.ask if grant else "",
-        "grant": verdict.grant,
-        "approver": grant.approver if grant else "",
     }
+    if verdict.grant:
+        grant = rules.grants[verdict.grant]
+        facts |= {"ask": grant.ask, "grant": grant.id, "approver": grant.approver}
+    return facts
 
 
 def outcome_facts(facts: Mapping[str, object]) -> dict[str, object]:

@@ -63,7 +63,7 @@ class Flow(Asking):
                 gateway.inside.serve(session, prepared)
                 return
             self._remember(session, raw, prepared)
-        over = self.excess(prepared)
+        over = self.excess(prepared) if prepared.limited else None
         if over is not None:
             self.over(session, prepared, over)
             return
@@ -189,7 +189,7 @@ class Flow(Asking):
             counters.failed += 1
             counters.failures[reason] = counters.failures.get(reason, 0) + 1
         route = exchange.prepared.route
-        if route is not None and (route.limits.bottle_bytes or route.limits.requests_per_minute):
+        if exchange.prepared.metered and route is not None:
             self.gateway.rules.usage(route).bytes += exchange.up + exchange.down
 
     def _remember(self, session: Session, raw: bytes, prepared: Prepared) -> None:

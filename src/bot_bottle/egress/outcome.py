@@ -63,6 +63,11 @@ class Ending:
         self.number = number
         self.rules = flow.gateway.rules
         self.started = time.monotonic()
+        if prepared.head.framing:
+            self._begin_upload(prepared.head.framing)
+
+    def _begin_upload(self, framing: int) -> None:
+        """A body follows."""
 
     def fail(self, status: int, slug: str, what: str, verdict: Verdict | None = None) -> None:
         """Ends with an answer of ours, or with a cut where the upstream's has begun."""

@@ -75,7 +75,14 @@ _OVERRIDES = frozenset(
 )
 _OPTIONS = frozenset(("close", "keep-alive", "upgrade"))
 _UNREADABLE = frozenset(("accept-encoding", "range", "if-range", "te", "a-im"))
-_SOCKET = frozenset(("sec-websocket-extensions",))
+_EXPECT = frozenset[str](("expect",))
+_SOCKET = frozenset[str](("sec-websocket-extensions",))
+_NAMES, _NAME = 500, 64
+_NONE: frozenset[str] = frozenset()
+_MET: dict[tuple[bool, bool], frozenset[str]] = {
+    (False, False): _NONE, (False, True): _SOCKET, (True, False): _EXPECT, (True, True): _EXPECT | _SOCKET
+}  # fmt: skip
+"""Fields that are met here, by (it was held, it opens a WebSocket)."""
 
 
 class Prepared(NamedTuple):
@@ -83,7 +90,8 @@ class Prepared(NamedTuple):
 
     error: (status, slug, sentence) of an answer of ours instead. intent, outcome: templates, None where too long.
     facts: record members, for the records that no template fits. leaked: a secret that the agent itself sent.
-    route: None where nothing leaves: denied, or for the service inside.
+    route: None where nothing leaves: denied, or for the service inside. limited: whether any limit is to be looked
+    at; metered: whether the route counts what it used.
     """
 
     head: Head
@@ -99,6 +107,8 @@ class Prepared(NamedTuple):
     outcome: Template | None = None
     facts: Mapping[str, object] = MappingProxyType({})
     leaked: str = ""
+    limited: bool = True
+    metered: bool = True
 
     def request(self) -> Request:
         """What the policy decides about. Only where there is a place."""
@@ -190,7 +200,11 @@ def _sendable(
     if asks:
         return Prepared(head, found, verdict, protocol, route, wire, key, secret, facts=facts)
     intent, outcome = templates(rules, journal, facts)
-    return Prepared(head, found, verdict, protocol, route, wire, key, secret, None, intent, outcome, facts)
+    metered = route.limits.requests_per_minute > 0 or route.limits.bottle_bytes > 0
+    limited = metered or head.framing != 0 or route.host[0] == "*"
+    return Prepared(
+        head, found, verdict, protocol, route, wire, key, secret, None, intent, outcome, facts, "", limited, metered
+    )
 
 
 def unreachable(route: Route, target: Target, rule: str) -> Verdict | None:
@@ -221,21 +235,29 @@ def _wire(
 
     Raises OperatorFault when the secret cannot be injected.
     """
-    named = rules.named_headers
-    guarded = rules.guarded
+    met, known = _MET[asks, protocol == "websocket"], rules.stays
     kept: list[tuple[bytes, bytes]] = []
     for (name, text), written in zip(head.fields, head.names, strict=True):
-        if name.replace("_", "-") in _HOP or name in head.dropped or (guarded and name in _UNREADABLE):
-            continue
-        if name not in named and _is_override(name):
-            continue
-        if (protocol == "websocket" and name in _SOCKET) or (asks and name == "expect"):
-            continue
-        kept.append((written.encode("latin-1"), text.encode("latin-1")))
+        stays = known.get(name)
+        if stays is None:
+            stays = _stays(rules, name)
+        if not (stays or name in met or name in head.dropped):
+            kept.append((written.encode("latin-1"), text.encode("latin-1")))
     fields, query = prepare_headers(
         kept, found.query, route.auth, value, route.agent_credentials, scheme=found.target.scheme
     )
-    return _assemble(head, found, fields, query, protocol, guarded)
+    return _assemble(head, found, fields, query, protocol, rules.guarded)
+
+
+def _stays(rules: Rules, name: str) -> bool:
+    """Whether a field never leaves under these rules, whatever else the head says; remembered by its name."""
+    stays = name.replace("_", "-") in _HOP or (rules.guarded and name in _UNREADABLE)
+    stays = stays or (name not in rules.named_headers and _is_override(name))
+    if len(name) <= _NAME:
+        if len(rules.stays) >= _NAMES:
+            rules.stays.clear()
+        rules.stays[name] = stays
+    return stays
 
 
 def _assemble(

@@ -64,12 +64,13 @@ class Refusals:
         """Limits of the route, before any record; an excess is a denial with its own reason."""
         gateway, route = self.gateway, prepared.route
         assert route is not None
-        limits, over = route.limits, None
-        if limits.requests_per_minute or limits.bottle_bytes:
-            over = gateway.rules.usage(route).refuses(limits, route.rule, gateway.loop.now)
-        over = self.excess_bytes(prepared, prepared.head.framing) or over
-        if route.host[0] == "*":
-            over = over or gateway.wildcards.refuses(prepared.key[1], whole=route.host == "*")
+        over = None
+        if prepared.metered:
+            over = gateway.rules.usage(route).refuses(route.limits, route.rule, gateway.loop.now)
+        if prepared.head.framing > 0:
+            over = self.excess_bytes(prepared, prepared.head.framing) or over
+        if over is None and route.host[0] == "*":
+            over = gateway.wildcards.refuses(prepared.key[1], whole=route.host == "*")
         return over
 
     def excess_bytes(self, prepared: Prepared, size: int) -> Over | None:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 class Rules:
     """One revision. replies: answer heads decided already, by their bytes; templates: intent and outcome by all that
-    they say; grants: by id, those that hold now. Nothing prepared outlives its rules, or a change of grants."""
+    they say; stays: header names, and whether they never leave; grants: by id, those that hold now. Nothing prepared
+    outlives its rules, or a change of grants."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Rules:
         self.secrets = {name: Secret(name, value) for name, value in secrets.values.items() if value}
         self.scrubber = Scrubber(_needles(secrets))
         self.replies: dict[bytes, Plan] = {}
+        self.stays: dict[str, bool] = {}
         self.templates: dict[tuple[object, ...], tuple[Template | None, Template | None]] = {}
         self.spent: dict[str, Spent] = {} if spent is None else spent
         self.named_headers = frozenset(

@@ -75,22 +75,35 @@ def _addresses() -> list[str]:
 def test_b59_the_agent_reaches_no_control_approval_or_dashboard_of_its_sandbox(
     world: World, dashboard: Dashboard
 ) -> None:
-    for path in world.home.rglob("*"):
-        assert not path.is_socket()
+    """With `serve` running: its page, its own socket and the bottle's control socket are there, and not for it."""
+    served = world.begin("serve", "--json", "--port", "0")
+    assert served.stdout is not None
+    page = int(json.loads(served.stdout.readline())["url"].partition("/?")[0].rpartition(":")[2])
     (world.project / "inside.py").write_text(INSIDE.read_text())
     places = [str(world.home), str(world.home / "run"), "/run", "/run/user/0/bot-bottle"]
-    argument = json.dumps({"port": dashboard.port, "addresses": _addresses(), "places": places})
-    done = world.run("python3", "inside.py", argument, timeout=110)
-    found = json.loads(done.stdout)
-    assert found["reached"] == [], "sockets, ports and doors that answered"
-    assert found["own"] == "ok", "its own name answers, so the attempts were made by something that works"
+    sockets: list[str] = []
+    for port in (dashboard.port, page):
+        argument = json.dumps({"port": port, "addresses": _addresses(), "places": places})
+        running = world.begin("run", "--bottle", "b", "--", "python3", "inside.py", argument)
+        while running.poll() is None:
+            sockets += [str(path) for path in (world.home / "run").glob("*/control") if path.is_socket()]
+        out, errors = running.communicate(timeout=100)
+        found = json.loads(out)
+        assert found["reached"] == [], "sockets, ports and doors that answered"
+        assert found["own"] == "ok", (
+            f"its own name answers, so the attempts were made by something that works {errors}"
+        )
+    assert any(path.endswith("/control") for path in sockets), "there was something to reach"
     assert dashboard.came == 0
-    with socket.create_connection(("127.0.0.1", dashboard.port)):
-        pass
+    for port in (dashboard.port, page):
+        with socket.create_connection(("127.0.0.1", port)):
+            pass
     kinds = {str(one["kind"]) for one in world.records()}
     assert "intent" not in kinds and "ask" not in kinds, "nobody was asked about an address of this host"
     denied = [one for one in world.records() if one["kind"] == "denied"]
-    assert len(denied) >= 8
+    assert len(denied) >= 16
+    served.terminate()
+    served.wait(20)
 
 
 def test_b59_without_the_seal_the_same_attempts_arrive(tmp_path: Path, dashboard: Dashboard) -> None:

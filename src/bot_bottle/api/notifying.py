@@ -11,7 +11,7 @@ from bot_bottle.audit.forward import Stop
 from bot_bottle.base.errors import BottleError, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.base.text import visible
-from bot_bottle.supervise.notify.engine import Around, Opened, Watcher, test_notice
+from bot_bottle.supervise.notify.engine import Around, Opened, Watcher, trial_notice
 from bot_bottle.supervise.notify.model import Common
 from bot_bottle.supervise.notify.registry import open_notifier
 from bot_bottle.supervise.store import SqliteReader
@@ -71,7 +71,7 @@ def test(home: Home, settings: Settings, secret_values: Mapping[str, bytes], nam
         raise UsageFault("notify.unknown", f"There is no notifier {visible(name, 64)}.", f"Known: {known}.")
     notifier = open_notifier(settings.notifiers[name], secret_values, home.root)
     try:
-        notifier.send(test_notice(link, HostClock().wall()))
+        notifier.send(trial_notice(link, HostClock().wall()))
     finally:
         notifier.close()
     return f"The notifier {name} took a test notice."

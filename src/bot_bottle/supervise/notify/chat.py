@@ -77,7 +77,7 @@ def matrix(notice: Notice) -> dict[str, Any]:
     """Text, and the same as HTML."""
     link = f'<br><a href="{html.escape(notice.link)}">Look</a>' if notice.link else ""
     shown = f"<strong>{html.escape(notice.title)}</strong><br><code>{html.escape(notice.sentence)}</code>{link}"
-    return {"text": f"{notice.title}\n{notice.sentence}\n{notice.link}".strip(), "html": shown}
+    return {"text": f"{notice.title}\n{notice.inert}\n{notice.link}".strip(), "html": shown}
 
 
 _SHAPES = {"slack": slack, "mattermost": mattermost, "matrix": matrix}

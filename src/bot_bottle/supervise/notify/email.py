@@ -60,7 +60,7 @@ class EmailNotifier:
         message["Message-ID"] = f"<{notice.ident}@bot-bottle.invalid>"
         message["Auto-Submitted"] = "auto-generated"
         look = f"\n\nLook: {notice.link}" if notice.link else ""
-        message.set_content(f"{notice.sentence}{look}\n\nA mail decides nothing: answer on the page.\n")
+        message.set_content(f"{notice.inert}{look}\n\nA mail decides nothing: answer on the page.\n")
         return message
 
     def _connected(self) -> smtplib.SMTP:

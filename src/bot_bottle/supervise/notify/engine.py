@@ -166,7 +166,7 @@ def notice_of(due: Sequence[Ask], waiting: int, link: str, wall: int, after: int
     return Notice(ident, labels, hosts, len(due), waiting, link, wall, late=after > 0)
 
 
-def test_notice(link: str, wall: int) -> Notice:
+def trial_notice(link: str, wall: int) -> Notice:
     """What `notify test` and the settings page send."""
     ident = hashlib.sha256(f"test {wall}".encode()).hexdigest()[:32]
     return Notice(ident, (), (), 0, 0, link, wall, test=True)

@@ -57,6 +57,13 @@ class Notice(msgspec.Struct, frozen=True):
             return "This notifier works."
         return f"{_list(self.labels)} asks for {_list(self.hosts)}."
 
+    @property
+    def inert(self) -> str:
+        """The sentence for places that make a link of everything that looks like a host: an agent chose it."""
+        if self.test:
+            return self.sentence
+        return f"{_list(self.labels)} asks for {_list(self.hosts)}.".replace(".", "[.]").removesuffix("[.]") + "."
+
 
 class Notifier(Protocol):
     """One open notifier, used by one thread. `send` raises SinkFault (audit.sinks.model) when it did not work."""

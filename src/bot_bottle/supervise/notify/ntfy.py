@@ -37,7 +37,7 @@ class NtfyNotifier:
         message: dict[str, Any] = {
             "topic": self._topic,
             "title": notice.title,
-            "message": notice.sentence,
+            "message": notice.inert,
             "priority": 5 if notice.late else 4,
             "tags": ["raised_hand"],
         }

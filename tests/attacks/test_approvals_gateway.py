@@ -487,7 +487,7 @@ def test_d25_a_late_yes_is_bound_to_the_scope_and_used_once(start: Start, upstre
 
 DECIDES_ONCE = """
 import bot_bottle.egress.asking as a, bot_bottle.egress.gateway as g
-g.Gateway._decide_again = lambda *args: None
+g.Gateway._decide_again = lambda *args, **more: None
 hold, kept = a.Asking.hold, []
 def remember(self, session, raw, prepared):
     kept.append(prepared)

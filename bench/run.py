@@ -1,6 +1,6 @@
 """Runs the benchmarks and, with --write, keeps their output in docs/performance.md.
 
-usage: scripts/bench [NAME ...] [--write]     NAME: scrub, log, bottle, gateway, hold (default: all)
+usage: scripts/bench [NAME ...] [--write]     NAME: scrub, log, bottle, gateway, hold, learning (default: all)
 Each benchmark is a module bench/NAME.py that prints its own tables: ratios against a named peer of the same run.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs/performance.md"
-NAMES = ("scrub", "log", "bottle", "gateway", "hold")
+NAMES = ("scrub", "log", "bottle", "gateway", "hold", "learning")
 INTRO = """# Performance
 
 The latest tables, with the command that made each. Ratios against a named peer in the same run are the facts; absolute

@@ -61,6 +61,36 @@ def folds(past: list[Past], number: Callable[[str, str], int]) -> dict[str, obje
     }
 
 
+def peers() -> dict[str, dict[str, float]]:
+    """What is usually made of a recording, over the same five folds: its very requests, and its hosts."""
+    past = corpus()
+    tasks = sorted({one.run.split("/")[1] for one in past})
+    bad = must_deny()
+    rows: dict[str, dict[str, float]] = {}
+    for name, key in (("peer: its exact requests", _exact), ("peer: its hosts", _host)):
+        covered, allowed, rules = 0, 0, 0
+        for fold in range(5):
+            out = [one for one in past if _mixed(tasks, one) == fold]
+            known = {key(one.request) for one in past if _mixed(tasks, one) != fold}
+            covered += sum(key(one.request) in known for one in out)
+            allowed, rules = max(allowed, sum(key(one) in known for one in bad)), len(known)
+        rows[name] = {"covered": covered / len(past), "allowed": allowed, "rules": rules}
+    return rows
+
+
+def _mixed(tasks: list[str], one: Past) -> int:
+    harness, task = one.run.split("/")
+    return (HARNESSES.index(harness) + tasks.index(task)) % 5
+
+
+def _exact(request: Request) -> tuple[object, ...]:
+    return (request.target, request.method, request.path)
+
+
+def _host(request: Request) -> tuple[object, ...]:
+    return (request.target,)
+
+
 def measure() -> dict[str, dict[str, object]]:
     past = corpus()
     tasks = sorted({one.run.split("/")[1] for one in past})

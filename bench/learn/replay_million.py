@@ -87,8 +87,7 @@ def candidate() -> Policy:
     return Policy("b", (*learned, asks, *more))
 
 
-def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+def run(count: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         home = Home(str(Path(folder) / "home"), str(Path(folder) / "run"))
         started = time.perf_counter()
@@ -98,11 +97,14 @@ def main() -> None:
         replay = Replay(compile(candidate()))
         replay.take_all(past.lines(home, past.runs_of(home)))
         wall, spent = time.perf_counter() - started, time.process_time() - cpu
-        found = {
+        return {
             "requests": count, "log lines": 2 * count + 2, "writing the log, s": round(written, 1),
             "replay, wall s": round(wall, 1), "replay, CPU s": round(spent, 1), "counts": replay.tally().counts,
         }  # fmt: skip
-        print(json.dumps(found))
+
+
+def main() -> None:
+    print(json.dumps(run(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)))
 
 
 if __name__ == "__main__":

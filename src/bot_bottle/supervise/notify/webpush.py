@@ -4,7 +4,9 @@ Pure but for the randomness that callers pass in; checked against the vector of 
 """
 
 import base64
+import contextlib
 import os
+import threading
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -96,17 +98,24 @@ def padded(text: str) -> bytes:
 
 def own_key(path: str) -> ec.EllipticCurvePrivateKey:
     """The key that names this installation to push services, made at the first use (0600). It opens nothing here."""
-    data = files.read(path)
-    if data is None:
-        made = ec.generate_private_key(_CURVE)
-        form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        with files.writing("The key for Web Push"):
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            files.replace(path, made.private_bytes(serialization.Encoding.PEM, form, plain), sync=True)
-        return made
-    key = serialization.load_pem_private_key(data, None)
+    if not os.path.lexists(path):
+        _make_key(path)
+    key = serialization.load_pem_private_key(files.read(path) or b"", None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise OperatorFault(
             "notify.push-key", f"{path} is no P-256 key.", "Move it away; devices then subscribe again."
         )
     return key
+
+
+def _make_key(path: str) -> None:
+    """Of two that make one at once, the first stays."""
+    form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    pem = ec.generate_private_key(_CURVE).private_bytes(serialization.Encoding.PEM, form, plain)
+    made = f"{path}.new-{os.getpid()}-{threading.get_ident()}"
+    with files.writing("The key for Web Push"):
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        files.replace(made, pem, sync=True)
+        with contextlib.suppress(FileExistsError):
+            os.link(made, path)
+        os.unlink(made)

@@ -260,6 +260,17 @@ def test_d25_a_grant_for_one_use_opens_one_request_where_the_default_is_deny(
     assert ended(client, 3)
 
 
+def test_what_got_a_yes_goes_on_under_the_rule_that_always_writes(start: Start, upstream: Upstream) -> None:
+    stand = start(routes=(asking(upstream, auth=None),))
+    client = _answered(stand, upstream, stream)
+    allow = route(upstream, rule="dev/written", auth=None)
+    stand.tell(m.Reload(Policy(bottle="dev", routes=(allow,), digest="sha256:other")))
+    assert not ended(client, 1)
+    other = route(upstream, rule="dev/secret")
+    stand.tell(m.Reload(Policy(bottle="dev", routes=(other,), digest="sha256:third")))
+    assert ended(client, 3), "another secret is other power"
+
+
 def test_d25_a_decided_head_does_not_outlive_its_grant(start: Start, upstream: Upstream) -> None:
     """A kept connection repeats a head that is remembered as allowed."""
 

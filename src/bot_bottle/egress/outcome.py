@@ -141,12 +141,14 @@ class Ending:
                 journal.write_body(journal.record(RecordKind.BODY, request=self.number, reason=reason), body)
 
     def allowed_still(self, verdict: Verdict, gone: Set[str]) -> bool:
-        """Whether another policy, or other grants, still give this exchange its power. gone: grants that ended."""
-        if verdict.rule != self.prepared.verdict.rule:
-            return False
+        """Whether another policy, or other grants, still give this exchange its power. gone: grants that ended.
+
+        What a person said yes to goes on where it is allowed by now: `always` writes a rule of its own for it.
+        """
+        same, yes = verdict.rule == self.prepared.verdict.rule, self.yes
         if verdict.kind is Kind.ALLOW:
-            return True
-        return verdict.kind is Kind.ASK and self.yes is not None and self.yes.grant not in gone
+            return same or yes is not None
+        return verdict.kind is Kind.ASK and same and yes is not None and yes.grant not in gone
 
     def sweep(self, now: float) -> None:
         """Once a second: the end of a yes, idle and total time."""

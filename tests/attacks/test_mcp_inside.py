@@ -88,6 +88,7 @@ def test_b59_the_agent_reaches_no_control_approval_or_dashboard_of_its_sandbox(
         while running.poll() is None:
             sockets += [str(path) for path in (world.home / "run").glob("*/control") if path.is_socket()]
         out, errors = running.communicate(timeout=100)
+        assert out, errors
         found = json.loads(out)
         assert found["reached"] == [], "sockets, ports and doors that answered"
         assert found["own"] == "ok", (

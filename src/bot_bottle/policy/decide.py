@@ -8,9 +8,9 @@ an agent says of itself.
 port, protocol, method, path or headers that none of them covers. Such an ask keeps the reason of the denial that it
 replaces, has the rule `grants.DEFAULT`, and whatever is sent after a yes carries no secret and goes to a public
 address. It is never asked about what a deny route covers, about two routes that are ambiguous, nor about an address
-that only ``address:`` reaches. A grant turns an ask into an allow; no rule's denial turns into anything (D25). Under
-``egress.default: deny`` nothing is held, but an agent may ask for a route beforehand (`request_access`); a yes to
-that allows what no route names in the same way, without any secret.
+that only ``address:`` reaches, which is what ``localhost`` means everywhere. A grant turns an ask into an allow; no
+rule's denial turns into anything (D25). Under ``egress.default: deny`` nothing is held, but an agent may ask for a
+route beforehand (`request_access`); a yes to that allows what no route names in the same way, without any secret.
 """
 
 import msgspec
@@ -20,7 +20,7 @@ from bot_bottle.policy.addresses import classify
 from bot_bottle.policy.arms import Arm, Table, arms_of
 from bot_bottle.policy.effective import Policy, Route
 from bot_bottle.policy.grants import DEFAULT, LEARNED, Grant
-from bot_bottle.policy.hosts import is_address, is_inside
+from bot_bottle.policy.hosts import is_address, is_inside, is_loopback_name
 from bot_bottle.policy.paths import loose_views
 from bot_bottle.policy.verdict import Kind, Request, Verdict, deny
 
@@ -154,7 +154,7 @@ def _unnamed(compiled: Compiled, request: Request, denial: Verdict) -> Verdict:
     policy, host = compiled.policy, request.target.host
     if policy.default == "deny" and host not in compiled.grants:
         return denial
-    if is_inside(host) or (is_address(host) and not classify(host).dialable):
+    if is_inside(host) or is_loopback_name(host) or (is_address(host) and not classify(host).dialable):
         return denial
     if policy.default == "learn":
         return Verdict(Kind.ALLOW, LEARNED, route=len(policy.routes))

@@ -51,6 +51,11 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def is_loopback_name(host: str) -> bool:
+    """Whether a canonical name means the machine itself wherever it is asked for (RFC 6761 6.3)."""
+    return host == "localhost" or host.endswith(".localhost")
+
+
 def is_inside(pattern: str) -> bool:
     """Whether a canonical host or pattern is `INSIDE` or lies below it."""
     return pattern.removeprefix("*.") == INSIDE or pattern.endswith("." + INSIDE)

@@ -1,4 +1,4 @@
-"""What an agent is told of its bottle's own name: the MCP server there, and the command for those without MCP. Pure."""
+"""What an agent is told of its bottle's own name: the MCP server there, and the command for all others. Pure."""
 
 from bot_bottle.policy.hosts import INSIDE
 

@@ -75,7 +75,7 @@ def test_what_a_rule_denies_is_never_asked_b74() -> None:
 
 
 def test_an_address_that_no_answer_opens_is_never_asked() -> None:
-    for host in ("127.0.0.1", "169.254.169.254", "10.0.0.1", "::1"):
+    for host in ("127.0.0.1", "169.254.169.254", "10.0.0.1", "::1", "localhost", "x.LOCALHOST."):
         got = result(policy(default="ask"), host=host)
         assert got.state == "refused" and str(got.data["reason"]).startswith("address.")
     assert found(policy(), host="93.184.216.34").rule == DEFAULT

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 from bot_bottle.egress.mcp.answers import Result, refused, url_text
 from bot_bottle.egress.mcp.catalogue import RequestAccess
 from bot_bottle.egress.mcp.words import LIFTED
-from bot_bottle.policy.addresses import classify
+from bot_bottle.policy.addresses import AddressClass, classify
 from bot_bottle.policy.decide import ASK, Compiled, decide
 from bot_bottle.policy.grants import DEFAULT
-from bot_bottle.policy.hosts import INSIDE, canonical_host, is_address, is_inside
+from bot_bottle.policy.hosts import INSIDE, canonical_host, is_address, is_inside, is_loopback_name
 from bot_bottle.policy.paths import canonical_path
 from bot_bottle.policy.verdict import Kind, Request, Target, Verdict
 from bot_bottle.supervise.model import Wanted
@@ -37,10 +37,19 @@ def wanted(compiled: Compiled, arguments: RequestAccess) -> Found | Result:
         return refused(f"{str(fault).capitalize()}.")
     if is_inside(target.host):
         return refused(f"{INSIDE} is this bottle's own name; nothing of it needs a permission.")
-    if is_address(target.host) and not classify(target.host).dialable:
-        what = f"{target.host} is a {classify(target.host).value} address, which no answer can open."
-        return Result("refused", what, {"reason": f"address.{classify(target.host).value}"}, error=True)
+    closed = _closed(target.host)
+    if closed:
+        what = f"{target.host} is a {closed} address, which no answer can open."
+        return Result("refused", what, {"reason": f"address.{closed}"}, error=True)
     return _judged(compiled, target, path, methods)
+
+
+def _closed(host: str) -> str:
+    """The class of an address that only a route with ``address:`` reaches; "" for all else."""
+    if is_loopback_name(host):
+        return AddressClass.LOOPBACK.value
+    kind = classify(host) if is_address(host) else AddressClass.PUBLIC
+    return "" if kind.dialable else kind.value
 
 
 def _judged(compiled: Compiled, target: Target, path: str, methods: tuple[str, ...]) -> Found | Result:

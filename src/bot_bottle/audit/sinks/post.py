@@ -92,7 +92,9 @@ class Poster:
             raise SinkFault(what, "Name its authority with ca.") from None
         except ValueError:  # its words hold the header's value, which may be a secret
             self.close()
-            raise SinkFault(f"{self.host}: a header has characters that none may have.", "Set the secret again.") from None
+            raise SinkFault(
+                f"{self.host}: a header has characters that none may have.", "Set the secret again."
+            ) from None
         except (OSError, http.client.HTTPException) as error:
             self.close()
             why = getattr(error, "strerror", None) or type(error).__name__

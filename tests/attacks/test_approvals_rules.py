@@ -21,7 +21,7 @@ from bot_bottle.supervise.granting import Holder
 from bot_bottle.supervise.model import Approver, AskKind, AskState, Scope
 from bot_bottle.supervise.risk import Risk, risk
 from bot_bottle.supervise.rules import Refused, Settles, may_answer
-from bot_bottle.supervise.sentence import sentence
+from bot_bottle.supervise.sentence import consequences, quoted, request_line, sentence
 from unit.supervise.make import BEN, T0, access, answer, ask, case, changed, wanted
 
 HOST = "api.key-host.dev"
@@ -126,6 +126,33 @@ def test_b74_silence_is_a_no_whatever_the_clock_does() -> None:
     an_hour_back = clock.now(T0 + 600 * SECOND - 3600 * SECOND, 600 * SECOND)
     assert expiry.overdue(of, an_hour_back)
     assert not expiry.overdue(of, T0 + 600 * SECOND - 3600 * SECOND)  # the control: the bare wall clock
+
+
+# ---- B73: text of the agent drives the reader
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "\x1b[2J\x1b[1;1HALLOWED",
+        "safe\u202egnp.exe",
+        "a\u200bb",
+        "\U000e0041tag",
+        "line\nDenied: no",
+        "<b>ok</b>" * 9999,
+    ],
+)
+def test_b73_no_text_of_a_bottle_drives_who_reads_an_ask(evil: str) -> None:
+    of = ask(
+        label=evil,
+        says=evil,
+        wanted=wanted(path=f"/{evil}", method=evil, query=evil, secrets=(evil,), findings=(evil,)),
+    )
+    texts = [sentence(of, True), quoted(of), request_line(of.wanted)]
+    texts += [one.permits + one.until for one in consequences(of, Scope)]
+    for text in texts:
+        assert text.isprintable() and "\n" not in text and len(text) < 2500
+    assert not evil.isprintable() or len(evil) > 2500  # the control: as it came it would
 
 
 # ---- D25: another tail, a short grant for hours, always in a shared base

@@ -1,48 +1,35 @@
-"""Which entries an export holds: one log or all, with the filters of `log search`. A stream: nothing is kept."""
+"""Which entries an export holds: one log or all, with the filters of Live and Log. A stream: nothing is kept."""
 
 import os
 from collections.abc import Iterable, Iterator
 
-import msgspec
-
 from bot_bottle.audit.entries import HOST_NAME, Entry, entries
+from bot_bottle.audit.filter_match import Seen, matcher
+from bot_bottle.audit.filters import Filter
 from bot_bottle.audit.formats.parts import place_of
+from bot_bottle.audit.record import Kind
 from bot_bottle.base.home import Home
 
 
-class Wish(msgspec.Struct, frozen=True):
-    """What is wanted; empty means any. host: exact, or ``*.suffix``. since, until: wall ns, until exclusive.
-    label, bottle, agent: exact."""
+def wanted(found: Iterable[Entry], wish: Filter, now: int) -> Iterator[Entry]:
+    """The entries that a filter asks for, in their order. now: wall ns, for ``since:1h``.
 
-    kinds: tuple[str, ...] = ()
-    host: str = ""
-    verdict: str = ""
-    rule: str = ""
-    bottle: str = ""
-    label: str = ""
-    agent: str = ""
-    since: int = 0
-    until: int = 0
-
-    def takes(self, entry: Entry) -> bool:
-        """Whether an entry is wanted."""
+    Project and person stand in the start record of a run, so they are followed on the way.
+    """
+    if not wish.terms:
+        yield from found
+        return
+    fits = matcher(wish, now)
+    facts: dict[str, dict[str, str]] = {}
+    for entry in found:
         record = entry.record
-        exact = ((self.verdict, record.verdict), (self.rule, record.rule), (self.bottle, record.bottle))
-        exact += ((self.label, record.label), (self.agent, record.agent))
-        if any(wish and wish != found for wish, found in exact) or (self.kinds and record.kind not in self.kinds):
-            return False
-        if record.time < self.since or (self.until and record.time >= self.until):
-            return False
-        return not self.host or _is_host(self.host, place_of(record.target).host)
-
-
-def _is_host(wish: str, host: str) -> bool:
-    return host.endswith(wish[1:]) if wish.startswith("*.") else host == wish
-
-
-def wanted(found: Iterable[Entry], wish: Wish) -> Iterator[Entry]:
-    """The entries that are wanted, in their order."""
-    return (entry for entry in found if wish.takes(entry))
+        if record.kind == Kind.START:
+            facts[record.run] = record.detail
+        known = facts.get(record.run, {})
+        line = entry.line.decode("ascii", "replace").lower()
+        place = place_of(record.target)
+        if fits(Seen(record, record.run, place.host, line, known.get("project", ""), known.get("person", ""))):
+            yield entry
 
 
 def logs(home: Home) -> list[tuple[str, str]]:

@@ -9,12 +9,13 @@ from typing import BinaryIO
 
 import click
 
+from bot_bottle.audit import filters
 from bot_bottle.audit.entries import Entry, entries
-from bot_bottle.audit.export import Wish, all_entries, wanted
+from bot_bottle.audit.export import all_entries, wanted
+from bot_bottle.audit.filters import Filter, Term
 from bot_bottle.audit.formats.registry import FORMATS, format_of
-from bot_bottle.base.errors import HostFault, UsageFault
+from bot_bottle.base.errors import HostFault
 from bot_bottle.base.home import Home, locate
-from bot_bottle.base.sizes import duration
 from bot_bottle.base.text import visible
 from bot_bottle.cli.log_check import directory_of
 
@@ -26,25 +27,33 @@ _EVERY = 20_000
 @click.argument("log", required=False, default="")
 @click.option("--format", "form", default="jsonl", show_default=True, type=click.Choice(list(FORMATS)))
 @click.option("-o", "--output", default="-", type=click.Path(dir_okay=False), help="File instead of standard output.")
-@click.option("--kind", "kinds", multiple=True, help="Only this kind; may be given again.")
+@click.option("--filter", "text", default="", help="As on the Log page: host:*.npmjs.org verdict:deny since:7d ...")
+@click.option("--kind", multiple=True, help="Only this kind; may be given again.")
 @click.option("--host", default="", help="Exact host, or *.suffix.")
 @click.option("--verdict", default="", type=click.Choice(["", "allow", "ask", "deny"]), help="What the policy said.")
-@click.option("--rule", default="", help="Rule id, bottle/name.")
-@click.option("--bottle", default="", help="Name of the bottle file.")
-@click.option("--label", default="", help="Label of the bottle.")
-@click.option("--agent", default="", help="Name of the agent.")
 @click.option("--since", default="", help="How far back, like 2h or 7d.")
-@click.option("--until", default="", help="Up to how long ago.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
-def command(log: str, form: str, output: str, since: str, until: str, as_json: bool, **wishes: object) -> None:
+def command(
+    log: str,
+    form: str,
+    output: str,
+    text: str,
+    kind: tuple[str, ...],
+    host: str,
+    verdict: str,
+    since: str,
+    as_json: bool,
+) -> None:
     """Write the records of LOG (a run id, a label, `host` or `all`) in another format.
 
     ocsf: OCSF 1.9 events tied to the signed log; ocsf18 without that; cef, csv, numbered; parquet needs the extra
     analytics. With --output the file appears whole or not at all.
     """
-    wish = Wish(since=ago(since, "--since"), until=ago(until, "--until"), **wishes)  # pyright: ignore[reportArgumentType]
+    terms = [*filters.parse(text).terms, *(filters.parse(f"since:{since}").terms if since else ())]
+    given = (("kind", kind), ("host", (host,)), ("verdict", (verdict,)))
+    wish = Filter((*terms, *(Term(field, values) for field, values in given if any(values))))
     chosen = format_of("jsonl" if as_json else form)
-    found = wanted(source(locate(os.environ), log), wish)
+    found = wanted(source(locate(os.environ), log), wish, time.time_ns())
     with opened(output) as file:
         chosen.write(_told(found, output), file)
 
@@ -55,17 +64,6 @@ def source(home: Home, log: str) -> Iterable[Entry]:
         return all_entries(home)
     directory, run = directory_of(home, log)
     return entries(directory, run)
-
-
-def ago(text: str, option: str) -> int:
-    """Wall ns that lies a duration back; 0 for "". Raises UsageFault."""
-    if not text:
-        return 0
-    try:
-        return time.time_ns() - int(duration(text) * 1e9)
-    except ValueError as error:
-        what = f"{option}: {visible(text, 80)} is no duration."
-        raise UsageFault("log.since", what, f"{error}.") from None
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """What several formats say of a record in the same words: its place, a sentence, how bad it is."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from bot_bottle.audit.entries import MIRRORED, UNREADABLE
 from bot_bottle.audit.record import Kind, Record
@@ -17,12 +16,14 @@ class Place:
 
 
 def place_of(target: str) -> Place:
-    """``https://host:port`` taken apart; what does not fit is a host as it stands."""
-    try:
-        parts = urlsplit(target)
-        return Place(parts.scheme, parts.hostname or "", parts.port or 0)
-    except ValueError:
-        return Place(host=target)
+    """``scheme://host:port`` taken apart; a name that was asked for has neither scheme nor port."""
+    scheme, found, rest = target.partition("://")
+    if not found:
+        scheme, rest = "", target
+    host, colon, port = rest.rpartition(":")
+    if colon and host and port.isascii() and port.isdigit() and int(port[:6]) <= 65535:
+        return Place(scheme, host.strip("[]"), int(port))
+    return Place(scheme, rest.strip("[]"))
 
 
 def severity(record: Record) -> int:

@@ -9,9 +9,12 @@ import msgspec
 
 from bot_bottle.base.errors import UsageFault
 from bot_bottle.base.home import Home, locate
+from bot_bottle.base.ids import is_name
 from bot_bottle.base.sizes import duration
 from bot_bottle.base.text import many, visible
 from bot_bottle.bottles import past
+from bot_bottle.bottles.manifest_files import read_home
+from bot_bottle.bottles.manifests import SHIPPED
 from bot_bottle.cli.completion import complete_bottle, complete_label
 from bot_bottle.policy import learn
 from bot_bottle.policy.learn import Learned, Past, Suggestion
@@ -134,7 +137,10 @@ def _print_json(suggestion: Suggestion, worth: Worth) -> None:
 def _write(home: Home, name: str, suggestion: Suggestion, yes: bool) -> None:
     """Shows the diff, asks, writes: the same careful way as an answer of scope `always`."""
     comment = f"learned {time.strftime('%Y-%m-%d')}"
-    found = leaf.propose_routes(f"{home.bottles}/{name}.md", suggestion.routes, comment)
+    if not is_name(name):
+        raise UsageFault("manifest.bad-name", f"{name!r} is no name.", "Use lower case letters, digits and hyphens.")
+    shipped = read_home(os.path.join(SHIPPED, f"{name}.md")) or b""
+    found = leaf.propose_routes(f"{home.bottles}/{name}.md", suggestion.routes, comment, shipped)
     click.echo(visible_diff(found.diff), err=True)
     if not yes and not click.confirm(f"Write this to {found.path}?", default=False, err=True):
         raise UsageFault("policy.not-written", "Nothing was written.", "Use --yes to write without being asked.")

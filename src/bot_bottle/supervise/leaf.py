@@ -85,16 +85,17 @@ def propose(path: str, policy: Policy, wanted: Wanted, comment: str = "") -> Pro
     return Proposal(real, before, after, _diff(path, raw or b"", after), route, grown)
 
 
-def propose_routes(path: str, routes: Sequence[model.Route], comment: str = "") -> Change:
+def propose_routes(path: str, routes: Sequence[model.Route], comment: str = "", start: bytes = b"") -> Change:
     """What a bottle file is with these routes at the end of its own: `policy learn --write`. Reads, writes nothing.
 
+    start: what it begins as where there is no file yet, so that it keeps what a shipped bottle of its name gives.
     The same care as for one route; what the whole policy makes of them is for `policy diff` to say.
     """
     real = os.path.realpath(path)
     raw = _read(real)
     name = os.path.basename(path).removesuffix(".md")
-    text = (raw or b"").decode()
-    old = check_bottle(raw or b"", name, path)
+    first = raw if raw is not None else start
+    text, old = first.decode(), check_bottle(first, name, path)
     try:
         for number, route in enumerate(routes):
             text = with_route(text, route, "" if number else comment)

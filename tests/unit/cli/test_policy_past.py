@@ -104,6 +104,13 @@ def test_learn_writes_with_a_diff_and_keeps_the_rest(recorded: Path) -> None:
     )
 
 
+def test_a_shipped_bottle_keeps_what_it_gives(recorded: Path) -> None:
+    assert run(policy.command, "learn", "--write", "github-read", "--yes").exit_code == 0
+    text = (recorded / "bottles/github-read.md").read_text()
+    assert "api.github.com" in text and "packages.example" in text
+    run(policy.command, "learn", "--write", "../evil", "--yes", fails=UsageFault)
+
+
 def test_assertions_beside_a_bottle(recorded: Path) -> None:
     run(policy.command, "test", fails=UsageFault)
     beside = recorded / "bottles/work.test.yaml"

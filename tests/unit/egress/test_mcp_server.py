@@ -320,6 +320,19 @@ def test_asks_of_held_requests_are_known_by_their_id(start: Start, upstream: Ups
     assert agent.call("check_request", ask="ask-7")["state"] == "expired"
 
 
+def test_a_held_request_that_was_refused_is_explained_by_its_number(start: Start, upstream: Upstream) -> None:
+    stand = start(routes=(route(upstream, action="ask", auth=None),))
+    agent, keeper = Agent(stand), Keeper(stand)
+    client = stand.connect("api.test")
+    client.send(get())
+    asked = keeper.open("ask-7")
+    keeper.no(asked, "ask-7", what="Not today.")
+    number = str(client.reply().json["instance"])
+    found = agent.call("explain_denial", request=number)
+    assert (found["state"], found["reason"], found["rule"]) == ("denied", "ask.denied", "dev/api.test")
+    assert "Not today." in str(found["message"])
+
+
 def test_an_ask_that_is_not_of_this_bottle_is_unknown(stand: Stand) -> None:
     agent, keeper = Agent(stand), Keeper(stand)
     assert agent.call("check_request")["state"] == "error"

@@ -130,6 +130,10 @@ class Bottle:
         return self.identity.label
 
     @property
+    def ending(self) -> bool:
+        return self._over.is_set()
+
+    @property
     def leaf(self) -> str:
         return f"{self.stage.home.bottles}/{self.identity.bottle}.md"
 

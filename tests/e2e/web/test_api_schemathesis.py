@@ -5,6 +5,7 @@ that was answered by the request before does not hide what comes after. `streamE
 ends; tests/unit/web/test_sse.py is about it.
 """
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,12 +18,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 
-from bot_bottle.bottles import lease as leases
 from bot_bottle.supervise.model import Scope
 from bot_bottle.web.api import routes as api
 from bot_bottle.web.sessions import Sessions
 from bot_bottle.web.store import Store
-from web_stage import Bottle, Stage, Web
+from web_stage import Bottle, Stage, Web, wanted
 
 EXCLUDED = {"streamEvents"}
 NAMES = [operation.name for operation in api.operations()]
@@ -37,19 +37,24 @@ class Living:
         self.run = stage.ended("first")
         stage.ended("second", ago=7200)
         self._bottle: Bottle | None = None
+        self._numbers = itertools.count()
         self._store = Store(stage.home)
         self._tokens = web.token("admin")
         stage.every_state(self.bottle)
 
     @property
     def bottle(self) -> Bottle:
-        if self._bottle is None or not leases.alive(self.stage.home, self._bottle.label):
+        if self._bottle is None or self._bottle.ending:
             self._bottle = self.stage.running(f"b-{len(self.stage.bottles)}")
         return self._bottle
 
     def device(self) -> str:
         Sessions(self._store).open("phone", "device", "test", self.bottle.lease.held.started)
         return Sessions(self._store).devices(1)[0].id
+
+    def ask(self) -> str:
+        """Of a host that no rule names yet, so that a rule may be proposed."""
+        return self.stage.ask(self.bottle, what=wanted("api.example.com", f"/{next(self._numbers)}")).id
 
     def token(self) -> str:
         return str(self.web.api("POST", "/tokens", {"name": "x"}, self._tokens).json()["id"])
@@ -59,7 +64,7 @@ class Living:
         made: dict[str, Callable[[], str]] = {
             "device": self.device, "token": self.token, "label": lambda: self.bottle.label,
             "bottle": lambda: self.bottle.identity.bottle, "run": lambda: self.run.run,
-            "ask": lambda: self.stage.ask(self.bottle).id,
+            "ask": self.ask,
             "grant": lambda: self.stage.grant(self.bottle, Scope.BOTTLE).id, "record": lambda: "1", "number": lambda: "1",
             "host": lambda: "docs.example.org", "other": lambda: self.run.run,
         }  # fmt: skip
@@ -73,13 +78,12 @@ class Living:
             ask = self.stage.store.ask(path["ask"])
             assert ask is not None
             given = given | {"request": ask.request}
-        for field, value in VALID.get(name, {}).items():
-            if field in given or field not in ("scope", "seconds"):
-                given = given | {field: value}
-        return given
+        return given | VALID.get(name, {})
 
 
 VALID: dict[str, dict[str, Any]] = {
+    "answerAsk": {"scope": "once", "seconds": 0, "shown": "", "reason": "seen", "break_glass": False},
+    "learn": {"seconds": 60},
     "subscribePush": {
         "endpoint": "https://updates.push.services.mozilla.com/wpush/v2/abc",
         "p256dh": "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM",

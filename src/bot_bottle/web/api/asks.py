@@ -1,0 +1,189 @@
+"""Asks, answers and grants: what waits for a person, exactly what would be sent, the answer, taking a yes back."""
+
+import base64
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from bot_bottle.supervise import rules, sentence
+from bot_bottle.supervise.model import Answer, Ask, AskState, Scope, StoredGrant
+from bot_bottle.supervise.ports import AskQuery
+from bot_bottle.web.api import cursor
+from bot_bottle.web.api.operation import Nothing, Operation
+from bot_bottle.web.desk import Desk
+
+Ident = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}$")]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Cursor = Annotated[str, Meta(max_length=400)]
+Filter = Annotated[str, Meta(max_length=253)]
+StateName = Literal["waiting", "allowed", "denied", "expired", "withdrawn", "ended", "refused"]
+ScopeName = Literal["once", "run", "bottle", "project", "always"]
+_MOST = 500
+
+
+class AskFilter(msgspec.Struct, forbid_unknown_fields=True):
+    """state: one or more; none for all. The others: exactly this; empty for any."""
+
+    state: tuple[StateName, ...] = ()
+    run: Filter = ""
+    bottle: Filter = ""
+    label: Filter = ""
+    host: Filter = ""
+    cursor: Cursor = ""
+    limit: Annotated[int, Meta(ge=1, le=_MOST)] = 100
+
+
+class AskItem(msgspec.Struct):
+    """says of the ask is the agent's own, unchecked. sentence: for a person."""
+
+    ask: Ask
+    sentence: str
+    request_line: str
+
+
+class AskPage(msgspec.Struct):
+    """Newest first. next: cursor of the next page, "" at the end."""
+
+    items: list[AskItem]
+    next: str = ""
+
+
+class AskId(msgspec.Struct, forbid_unknown_fields=True):
+    ask: Ident
+
+
+class Consequence(msgspec.Struct):
+    scope: ScopeName
+    permits: str
+    until: str
+
+
+class AskDetail(msgspec.Struct):
+    """answers: that it got so far. scopes: that a yes may have now, narrowest first, with what each means."""
+
+    ask: Ask
+    sentence: str
+    answers: list[Answer]
+    scopes: list[Consequence]
+
+
+class HeldRequest(msgspec.Struct):
+    """Exactly what is held: head as it would leave (placeholders for secrets), first bytes of the body; base64.
+    size: of the whole body. held: False where nothing is any more."""
+
+    held: bool
+    head: str = ""
+    body: str = ""
+    size: int = 0
+
+
+class Proposal(msgspec.Struct):
+    """The change of the bottle file that `always` makes. before: to be sent back as `shown` with the answer."""
+
+    path: str
+    before: str
+    diff: str
+
+
+class Reply(msgspec.Struct, forbid_unknown_fields=True):
+    """request: the digest of the ask that the person saw. seconds: how long a yes lives, 0 for its scope's own."""
+
+    ask: Ident
+    request: Digest
+    allow: bool
+    scope: ScopeName = "once"
+    seconds: Annotated[int, Meta(ge=0, le=366 * 86400)] = 0
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    break_glass: bool = False
+    shown: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
+
+
+class Replied(msgspec.Struct):
+    """state: of the ask now. grant: id, "" for once. wrote: bottle file that got a rule."""
+
+    state: StateName
+    grant: str = ""
+    wrote: str = ""
+
+
+class GrantFilter(msgspec.Struct, forbid_unknown_fields=True):
+    """live: only those that could be used now."""
+
+    live: bool = False
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 200
+
+
+class GrantList(msgspec.Struct):
+    """Newest first."""
+
+    items: list[StoredGrant]
+
+
+class GrantId(msgspec.Struct, forbid_unknown_fields=True):
+    grant: Ident
+
+
+def list_asks(desk: Desk, wish: AskFilter) -> AskPage:
+    before = cursor.decode(wish.cursor, int) if wish.cursor else 0
+    states = tuple(AskState(state) for state in wish.state)
+    query = AskQuery(states, wish.run, wish.bottle, wish.label, host=wish.host, before=before, limit=wish.limit)
+    asks = desk.approvals().asks(query)
+    more = cursor.encode(asks[-1].asked) if len(asks) == wish.limit else ""
+    return AskPage([AskItem(one, sentence.sentence(one), sentence.request_line(one.wanted)) for one in asks], more)
+
+
+def get_ask(desk: Desk, which: AskId) -> AskDetail:
+    ask = desk.ask(which.ask)
+    scopes = rules.scopes(rules.Case(ask, desk.clock(), policy=ask.policy, revision=ask.revision))
+    meant = [Consequence(one.scope.value, one.permits, one.until) for one in sentence.consequences(ask, scopes)]
+    return AskDetail(ask, sentence.sentence(ask), desk.approvals().answers(ask.id), meant)
+
+
+def show_held(desk: Desk, which: AskId) -> HeldRequest:
+    shown = desk.show(which.ask)
+    head, body = (base64.b64encode(part).decode() for part in (shown.head, shown.body))
+    return HeldRequest(shown.held, head, body, shown.size)
+
+
+def propose_rule(desk: Desk, which: AskId) -> Proposal:
+    found = desk.propose(which.ask)
+    return Proposal(found.path, found.before, found.diff)
+
+
+def answer_ask(desk: Desk, reply: Reply) -> Replied:
+    given = desk.answer(
+        reply.ask, reply.request, reply.allow, Scope(reply.scope), reply.seconds, reply.reason, reply.break_glass,
+        reply.shown,
+    )  # fmt: skip
+    return Replied(given.state.value, given.grant, given.wrote)
+
+
+def list_grants(desk: Desk, wish: GrantFilter) -> GrantList:
+    return GrantList(desk.approvals().grants(live_at=desk.clock() if wish.live else 0, limit=wish.limit))
+
+
+def revoke_grant(desk: Desk, which: GrantId) -> Nothing:
+    desk.revoke(which.grant)
+    return Nothing()
+
+
+OPERATIONS = (
+    Operation("listAsks", "GET", "/asks", "Asks, the newest first", "read", AskFilter, AskPage, list_asks),
+    Operation("getAsk", "GET", "/asks/{ask}", "One ask with its answers", "read", AskId, AskDetail, get_ask),
+    Operation(
+        "showHeld", "GET", "/asks/{ask}/held", "Exactly what would be sent", "read", AskId, HeldRequest, show_held,
+    ),
+    Operation(
+        "proposeRule", "GET", "/asks/{ask}/proposal", "The change that `always` would make", "read", AskId, Proposal,
+        propose_rule,
+    ),
+    Operation("answerAsk", "POST", "/asks/{ask}/answer", "Answer an ask", "answer", Reply, Replied, answer_ask),
+    Operation(
+        "listGrants", "GET", "/grants", "Yeses that outlive their request", "read", GrantFilter, GrantList,
+        list_grants,
+    ),
+    Operation(
+        "revokeGrant", "DELETE", "/grants/{grant}", "Take a yes back", "answer", GrantId, Nothing, revoke_grant,
+    ),
+)  # fmt: skip

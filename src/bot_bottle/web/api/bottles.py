@@ -1,0 +1,180 @@
+"""Bottles: what runs, starting, freezing, thawing, stopping, killing, the panic button, a timed learn mode."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from bot_bottle.api.request import Request
+from bot_bottle.base.ids import LABEL
+from bot_bottle.bottles.lease import Held
+from bot_bottle.keeper.messages import Facts
+from bot_bottle.web.api.operation import Empty, Nothing, Operation
+from bot_bottle.web.desk import Desk
+
+Label = Annotated[str, Meta(pattern="^" + LABEL.pattern.replace("\\Z", "$"))]
+Text = Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00]*$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+
+
+class BottleItem(msgspec.Struct):
+    """state: starting | running | frozen | ending. frozen: why. known: False where its keeper does not answer; the
+    numbers are then 0. Times: wall ns. checkpoint: the newest signed one of its log."""
+
+    label: str
+    run: str
+    bottle: str
+    agent: str
+    harness: str
+    workspace: str
+    started: int
+    state: str
+    frozen: str
+    known: bool
+    allowed: int = 0
+    asked: int = 0
+    denied: int = 0
+    bytes_up: int = 0
+    bytes_down: int = 0
+    hosts: dict[str, int] = {}
+    denied_hosts: dict[str, int] = {}
+    waiting: int = 0
+    records: int = 0
+    policy: str = ""
+    learn_until: int = 0
+    checkpoint: str = ""
+
+
+class BottleList(msgspec.Struct):
+    """Oldest first."""
+
+    items: list[BottleItem]
+
+
+class BottleLabel(msgspec.Struct, forbid_unknown_fields=True):
+    label: Label
+
+
+class StartWish(msgspec.Struct, forbid_unknown_fields=True):
+    """agent: an agent or a harness, or ``command`` with argv. It runs headless and detached. workspace: absolute
+    path, "" for none. at_end: what happens to its changes."""
+
+    agent: Name
+    bottles: Annotated[tuple[Name, ...], Meta(max_length=16)] = ()
+    workspace: Annotated[str, Meta(max_length=4096, pattern=r"^(/[^\x00]*)?$")] = ""
+    argv: Annotated[tuple[Text, ...], Meta(max_length=256)] = ()
+    prompt: Annotated[str, Meta(max_length=100_000, pattern=r"^[^\x00]*$")] = ""
+    model: Annotated[str, Meta(max_length=200, pattern=r"^[ -~]*$")] = ""
+    wall_clock: Annotated[int, Meta(ge=0, le=30 * 86400)] = 0
+    label: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9._-]{0,63})?$")] = ""
+    at_end: Literal["keep", "discard"] = "keep"
+
+
+class Started(msgspec.Struct):
+    label: str
+
+
+class LearnWish(msgspec.Struct, forbid_unknown_fields=True):
+    """seconds: how long; 0 ends it."""
+
+    label: Label
+    seconds: Annotated[int, Meta(ge=0, le=86400)]
+
+
+class FrozenAll(msgspec.Struct):
+    """label -> "" where it is frozen, else why not. recorded: whether the host log says so."""
+
+    results: dict[str, str]
+    recorded: bool
+
+
+def list_bottles(desk: Desk, _: Empty) -> BottleList:
+    return BottleList([item(held, facts) for held, facts in desk.running()])
+
+
+def get_bottle(desk: Desk, which: BottleLabel) -> BottleItem:
+    from bot_bottle.bottles import control
+
+    return item(control.held(desk.home, which.label), desk.facts(which.label))
+
+
+def start_bottle(desk: Desk, wish: StartWish) -> Started:
+    request = Request(
+        agent=wish.agent, bottles=wish.bottles, workspace=wish.workspace, argv=wish.argv, prompt=wish.prompt,
+        model=wish.model, wall_clock=wish.wall_clock, label=wish.label, at_end=wish.at_end,
+    )  # fmt: skip
+    return Started(desk.start(request))
+
+
+def freeze_bottle(desk: Desk, which: BottleLabel) -> Nothing:
+    desk.freeze(which.label)
+    return Nothing()
+
+
+def thaw_bottle(desk: Desk, which: BottleLabel) -> Nothing:
+    desk.thaw(which.label)
+    return Nothing()
+
+
+def stop_bottle(desk: Desk, which: BottleLabel) -> Nothing:
+    desk.stop(which.label)
+    return Nothing()
+
+
+def kill_bottle(desk: Desk, which: BottleLabel) -> Nothing:
+    desk.kill(which.label)
+    return Nothing()
+
+
+def learn(desk: Desk, wish: LearnWish) -> Nothing:
+    desk.learn(wish.label, wish.seconds)
+    return Nothing()
+
+
+def freeze_all(desk: Desk, _: Empty) -> FrozenAll:
+    results = desk.freeze_all()
+    return FrozenAll({label: why for label, why in results.items() if label}, "" not in results)
+
+
+def item(held: Held, facts: Facts | None) -> BottleItem:
+    """One bottle from its lease and, where its keeper answers, what that one knows."""
+    frozen = facts.frozen if facts else held.frozen
+    found = BottleItem(
+        held.label, held.run, held.bottle, held.agent, held.harness, held.workspace, held.started,
+        "frozen" if frozen and held.state == "running" else held.state, frozen, facts is not None,
+    )  # fmt: skip
+    if facts is None:
+        return found
+    counters = facts.counters
+    return msgspec.structs.replace(
+        found, allowed=counters.allowed, asked=counters.asked, denied=counters.denied, bytes_up=counters.bytes_up,
+        bytes_down=counters.bytes_down, hosts=counters.hosts, denied_hosts=counters.denied_hosts,
+        waiting=facts.waiting, records=facts.records, policy=facts.policy, learn_until=facts.learn_until,
+        checkpoint=facts.checkpoint,
+    )  # fmt: skip
+
+
+def _act(name: str, verb: str, summary: str, call: object) -> Operation[BottleLabel, Nothing]:
+    path = f"/bottles/{{label}}/{verb}"
+    return Operation(name, "POST", path, summary, "control", BottleLabel, Nothing, call)  # pyright: ignore[reportArgumentType]
+
+
+OPERATIONS = (
+    Operation("listBottles", "GET", "/bottles", "Bottles that run", "read", Empty, BottleList, list_bottles),
+    Operation(
+        "startBottle", "POST", "/bottles", "Start one, detached", "control", StartWish, Started, start_bottle,
+        status=201,
+    ),
+    Operation(
+        "getBottle", "GET", "/bottles/{label}", "One bottle that runs", "read", BottleLabel, BottleItem, get_bottle,
+    ),
+    _act("freezeBottle", "freeze", "No byte moves, no process runs", freeze_bottle),
+    _act("thawBottle", "thaw", "It goes on", thaw_bottle),
+    _act("stopBottle", "stop", "It ends, its log is sealed", stop_bottle),
+    _act("killBottle", "kill", "It ends without being asked", kill_bottle),
+    Operation(
+        "learn", "POST", "/bottles/{label}/learn", "Begin or end a timed learn mode", "control", LearnWish, Nothing,
+        learn,
+    ),
+    Operation("freezeAll", "POST", "/freeze-all", "The panic button", "control", Empty, FrozenAll, freeze_all),
+)  # fmt: skip

@@ -3,6 +3,7 @@
 Claude Code and Codex by MCP tools; pi and mini-swe-agent by the denial's own text and the command in the bottle.
 """
 
+import http.client
 import json
 import subprocess
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bot_bottle.audit.reader import LogReader
+from bot_bottle.web.sessions import csrf
 from e2e.agents.elsewhere import NAME, Elsewhere, Files
 from e2e.agents.person import Person
 
@@ -64,6 +66,60 @@ class Approver(threading.Thread):
     def _cli(self, *words: str) -> subprocess.CompletedProcess[str]:
         argv, env = self.somebody.command(*words), self.somebody.env
         return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+
+
+class WebApprover(Approver):
+    """The same person at the dashboard: `serve`, its local link, the API that its pages use."""
+
+    def __init__(self, somebody: Person, allow: bool) -> None:
+        super().__init__(somebody)
+        self.allow = allow
+        argv = somebody.command("serve", "--json", "--port", "0")
+        self.serve = subprocess.Popen(
+            argv, env=somebody.env, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
+        )
+        assert self.serve.stdout is not None
+        link = json.loads(self.serve.stdout.readline())["url"]
+        self.url, _, key = link.partition("/?")
+        status, headers, _ = self._http("GET", f"/?{key}", {})
+        assert status == 303
+        cookie = headers["set-cookie"].partition(";")[0]
+        self.browser = {
+            "cookie": cookie, "origin": self.url, "sec-fetch-site": "same-origin", "content-type": "application/json",
+            "x-bot-bottle-csrf": csrf(cookie.partition("=")[2]),
+        }  # fmt: skip
+
+    def run(self) -> None:
+        while not self.stop.wait(0.1):
+            status, _, body = self._http("GET", "/api/v1/asks?state=waiting", self.browser)
+            items = json.loads(body)["items"] if status == 200 else []
+            if items:
+                self.ask = items[0]["ask"]
+                answer = {
+                    "request": self.ask["request"],
+                    "allow": self.allow,
+                    "scope": "run" if self.allow else "once",
+                }
+                where = f"/api/v1/asks/{self.ask['id']}/answer"
+                self.said = str(self._http("POST", where, self.browser, json.dumps(answer)))
+                return
+
+    def _http(
+        self, method: str, path: str, headers: dict[str, str], body: str | None = None
+    ) -> tuple[int, dict[str, str], str]:
+        link = http.client.HTTPConnection("127.0.0.1", int(self.url.rpartition(":")[2]), timeout=20)
+        try:
+            link.request(method, path, body, headers)
+            reply = link.getresponse()
+            return reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read().decode()
+        finally:
+            link.close()
+
+    def close(self) -> None:
+        self.serve.terminate()
+        self.serve.wait(30)
+        assert self.serve.stdout is not None
+        self.serve.stdout.close()
 
 
 def by_mcp() -> list[dict[str, object]]:
@@ -139,6 +195,31 @@ def test_denied_asked_approved_retried_succeeded(
     sent = [one for one in records(somebody) if one["kind"] == "intent" and one["target"] == f"http://{NAME}:80"]
     assert len(sent) == 1 and sent[0]["grant"] and sent[0]["ask"] == approver.ask["id"] and sent[0]["approver"]
     assert time.monotonic() - began < 100
+
+
+@pytest.mark.parametrize("name", ["claude", "codex"])
+@pytest.mark.parametrize("allow", [True, False])
+def test_answered_in_the_web(
+    person: Callable[..., Person], elsewhere: Elsewhere, files: Files, name: str, allow: bool
+) -> None:
+    """Acceptance 2: denied, request_access, answered in the web, retried: through, or still denied."""
+    somebody = person(name, by_mcp())
+    approver = WebApprover(somebody, allow)
+    try:
+        approver.start()
+        done = start(somebody, elsewhere)
+        approver.stop.set()
+        approver.join()
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr + approver.said
+        project = somebody.project
+        assert (project / "first.code").read_text() == "403"
+        assert approver.ask["says"] == REASON and approver.ask["kind"] == "access"
+        assert (project / "second.code").read_text() == ("200" if allow else "403"), approver.said
+        assert files.seen == (["/data/one.txt"] if allow else [])
+        (answer,) = [one for one in records(somebody) if one["kind"] == "answer"]
+        assert answer["approver"] and "web" in json.dumps(answer)
+    finally:
+        approver.close()
 
 
 @pytest.mark.parametrize("name", ["claude", "codex"])

@@ -17,6 +17,7 @@ from bot_bottle.base.home import Home
 from bot_bottle.base.text import visible
 
 HOST = "host"
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 _SHORT = re.compile(r"(?:checkpoint )?(\d{1,18})[ :]([A-Za-z0-9+/]{43}=)\Z")
 
 
@@ -72,7 +73,7 @@ def reports_of(home: Home, log: str, fingerprint: str, memory: Memory) -> dict[s
     if not log and memory.notes:
         reports: dict[str, Report] = {}
         for name in dict.fromkeys(_log(one) for one in note.split(memory.notes)):
-            reports |= _report(home, name, fingerprint, memory)
+            reports |= _report(home, name, fingerprint, memory, remembered=True)
         return reports
     if not log and not memory.heads:
         whole = verify_home(home, fingerprint)
@@ -80,15 +81,21 @@ def reports_of(home: Home, log: str, fingerprint: str, memory: Memory) -> dict[s
     return _report(home, log, fingerprint, memory)
 
 
-def _report(home: Home, log: str, fingerprint: str, memory: Memory) -> dict[str, Report]:
+def _report(home: Home, log: str, fingerprint: str, memory: Memory, *, remembered: bool = False) -> dict[str, Report]:
+    """remembered: a checkpoint names the log, so that one that is gone is bad, not unknown."""
     if log == HOST:
         notes = _of(memory.notes, HOST)
         return {HOST: verify(home.host_log, fingerprint, notes, origin=checkpoint.HOST, known=memory.heads)}
     facts = runs.read(home.host_log)
-    run = run_of(home, log, facts) or directory_of(home, log)[1]
+    run = run_of(home, log, facts) or (log if remembered and is_run(log) else directory_of(home, log)[1])
     known = facts.get(run, runs.Facts(run))
     known.heads += memory.heads
     return {run: verify_run(home, run, fingerprint, _of(memory.notes, run), facts=known)}
+
+
+def is_run(log: str) -> bool:
+    """Whether a name could be a run's: a file that somebody gave us says it."""
+    return _RUN.match(log) is not None
 
 
 def _of(notes: bytes | None, log: str) -> bytes | None:

@@ -18,8 +18,9 @@ from bot_bottle.bottles.hatch import Hatched, hatch
 from bot_bottle.bottles.outcome import Outcome
 from bot_bottle.bottles.plan import Plan
 from bot_bottle.bottles.ports import Backend
-from bot_bottle.bottles.run import Run, Step, Wishes
+from bot_bottle.bottles.run import Run
 from bot_bottle.bottles.streams import Pipes, Streams
+from bot_bottle.bottles.wishes import Step, Wishes
 from bot_bottle.keeper.messages import Facts
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.egress.messages import Bye, Doors, GatewayToLauncher, LauncherToGateway, Serving
 from bot_bottle.keeper.loop import Loop
 from bot_bottle.keeper.messages import (
+    AskWaits,
     Close,
     FreezeBottle,
     Halt,
@@ -72,6 +73,7 @@ class Live:
         self.heard = Heard()
         self.ending: Ending | None = None
         self.on_hold: Callable[[str], None] = lambda _: None
+        self.on_ask: Callable[[AskWaits], None] = lambda _: None
         self.watch: Callable[[], str] | None = None
         loop.read(keeper.fileno(), self._keeper_spoke)
         loop.read(gateway.fileno(), self._gateway_spoke)
@@ -198,6 +200,8 @@ class Live:
                 self._freeze(message.reason or "asked")
             case Resume():
                 self._freeze("")
+            case AskWaits():
+                self.on_ask(message)
             case _:
                 pass
 

@@ -11,7 +11,6 @@ bottle goes through 10. `step` is told the name of each step before it is done: 
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -25,12 +24,13 @@ from bot_bottle.bottles.crew import Crew
 from bot_bottle.bottles.furnish import furnish, stock
 from bot_bottle.bottles.hatch import hatch
 from bot_bottle.bottles.live import Ending, Live
+from bot_bottle.bottles.notice import Notices
 from bot_bottle.bottles.order import identity, order
 from bot_bottle.bottles.outcome import Outcome
 from bot_bottle.bottles.plan import Plan
-from bot_bottle.bottles.ports import Backend, Layout, Started
+from bot_bottle.bottles.ports import Layout, Started
 from bot_bottle.bottles.reap import has_work, reap, remove_state, settle
-from bot_bottle.bottles.streams import Streams
+from bot_bottle.bottles.wishes import Wishes
 from bot_bottle.bottles.workspace.exposed import conceal
 from bot_bottle.bottles.workspace.prepare import Prepared, mark_again, prepare
 from bot_bottle.bottles.workspace.sockets import watch
@@ -44,33 +44,6 @@ STEPS = (
 )  # fmt: skip
 LEASED = STEPS[1]
 """The first step of a run that has its label."""
-
-Step = Callable[[str, "Run"], None]
-AtEnd = Callable[[Prepared, Plan, Outcome], None]
-
-
-@dataclass(slots=True)
-class Wishes:
-    """What a run needs besides its plan. run: the run id. at_end: what happens to the changes (step 11).
-
-    environ: this host's variables, of which our processes get a listed few. crew: keeper and gateway, where they
-    were started ahead of the plan. terminal: see Crew. say: one line for the person while it runs.
-    work: whether the changes matter, should we be killed. base: where the person named no label, what it begins with.
-    """
-
-    run: str
-    streams: Streams
-    backend: Backend
-    at_end: AtEnd
-    environ: Mapping[str, str]
-    crew: Crew | None = None
-    terminal: int = -1
-    say: Callable[[str], None] = lambda _line: None
-    detached: bool = False
-    work: bool = False
-    base: str = ""
-    step: Step = lambda _name, _run: None
-    ready: Callable[["Run"], None] = lambda _run: None
 
 
 @dataclass(slots=True)
@@ -168,6 +141,8 @@ class Run:
         assert crew.gateway_link is not None
         self.live = Live(self.loop, crew.keeper_link, crew.gateway_link)
         self.live.on_hold = self._held
+        notices = Notices(self.wishes.environ, self.wishes.streams.ring, self.wishes.say)
+        self.live.on_ask = lambda word: notices.heard(self.plan.label, word)
         recover = tuple(held.run for held in self.orphans)
         crew.open(order(self.plan, self.home, self.wishes.run, self.wishes.environ, recover))
         self._note_processes()

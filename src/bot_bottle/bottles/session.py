@@ -17,9 +17,10 @@ from bot_bottle.bottles.backends.bubblewrap import Bubblewrap
 from bot_bottle.bottles.finish import Finish
 from bot_bottle.bottles.live import as_error
 from bot_bottle.bottles.outcome import Outcome
-from bot_bottle.bottles.run import LEASED, Run, Wishes
+from bot_bottle.bottles.run import LEASED, Run
 from bot_bottle.bottles.session_messages import Begin, Begun, NotBegun
 from bot_bottle.bottles.spawn import spawn
+from bot_bottle.bottles.wishes import Wishes
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.keeper.messages import Refused
 

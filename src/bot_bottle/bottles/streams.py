@@ -33,6 +33,11 @@ class Streams(Protocol):
         """Gives the terminal back and closes all descriptors of `stdio`. Idempotent."""
         ...
 
+    def ring(self, data: bytes) -> bool:
+        """Gives the person's terminal bytes of ours that set no cell of the agent's screen; False where the agent
+        has no terminal, and then nothing was written."""
+        ...
+
 
 class Pipes:
     """The command's own input, output and errors."""
@@ -80,6 +85,9 @@ class Pipes:
     def drained(self) -> bool:
         return all(pump.done for pump in self._pumps)
 
+    def ring(self, data: bytes) -> bool:  # noqa: ARG002  the shape of streams
+        return False
+
     def close(self) -> None:
         for outer, one in self._filters:
             put(outer, one.finish() + (b"\x1b[m" if one.removed else b""))
@@ -125,6 +133,12 @@ class Terminal:
 
     def drained(self) -> bool:
         return self._shown is None or self._shown.done
+
+    def ring(self, data: bytes) -> bool:
+        """Behind what the agent wrote: the filter passes sequences whole, so ours is never inside one of them."""
+        if self._shown is not None and data:
+            self._shown.give(data)
+        return True
 
     def close(self) -> None:
         if self._resized:
@@ -174,6 +188,9 @@ class Recorder:
 
     def drained(self) -> bool:
         return self._open == 0
+
+    def ring(self, data: bytes) -> bool:  # noqa: ARG002  the shape of streams
+        return False
 
     def close(self) -> None:
         for fd in (self._inner or ())[1:]:

@@ -23,7 +23,6 @@ from bot_bottle.bottles.reap import reap, settle
 from bot_bottle.cli import serve_places
 from bot_bottle.cli.serve_places import Places
 from bot_bottle.cli.serve_web import Question, WebProcess, failed
-from bot_bottle.supervise.ports import ApprovalReader
 from bot_bottle.web import messages
 from bot_bottle.web.messages import Reply
 
@@ -172,13 +171,7 @@ class Starter:
     def _notify(self) -> None:
         if self._settings.notifiers:
             home = self._host.home
-            notifying.run(home, self._settings, self._values, lambda: self.link, self._reader, self.stop, self._say)
-
-    def _reader(self) -> ApprovalReader | None:
-        from bot_bottle.supervise.store import SqliteReader
-
-        path = self._host.home.approvals
-        return SqliteReader(path) if os.path.exists(path) else None
+            notifying.run(home, self._settings, self._values, lambda: self.link, self.stop, self._say)
 
     def _forward(self) -> None:
         if self._settings.sinks:

@@ -1,0 +1,103 @@
+"""The terminal of `bot-bottle supervise`: keys in, the view out, the store looked at four times a second."""
+
+import contextlib
+import os
+import select
+import sys
+import termios
+import time
+import tty
+from collections.abc import Generator
+
+from bot_bottle.api import approvals
+from bot_bottle.base.errors import BottleError
+from bot_bottle.base.home import Home
+from bot_bottle.bottles import control
+from bot_bottle.cli.supervise_view import Deeds, Facts, View
+from bot_bottle.supervise.model import Ask, Scope
+from bot_bottle.supervise.ports import ApprovalReader
+from bot_bottle.supervise.rules import Case, scopes
+
+_LOOK = 0.25
+_KEYS = {b"\r": "enter", b"\n": "enter", b"\x1b": "escape", b"\x1b[A": "up", b"\x1b[B": "down"}
+
+
+def live(home: Home) -> None:
+    """Until q or Ctrl-C."""
+    from rich.console import Console
+    from rich.live import Live
+
+    view = View(deeds(home))
+    console = Console(highlight=False, emoji=False, markup=False)
+    with _raw(sys.stdin.fileno()), Live(console=console, screen=True, auto_refresh=False) as screen:
+        store, changes = approvals.reader(home), -1
+        while not view.over:
+            store, changes = look(home, store, changes, view)
+            screen.update(view.render(time.time_ns(), console.height), refresh=True)
+            for key in keys(sys.stdin.fileno(), _LOOK):
+                view.press(key)
+                changes = -1
+
+
+def deeds(home: Home) -> Deeds:
+    """What keys do, in this home."""
+
+    def answer(ask: Ask, allow: bool, scope: Scope, shown: str) -> str:
+        return answered(home, ask, allow, scope, shown)
+
+    return Deeds(answer, lambda ask: facts(home, ask), lambda ask: approvals.propose(home, ask))
+
+
+def look(home: Home, store: ApprovalReader, changes: int, view: View) -> tuple[ApprovalReader, int]:
+    """Reads the list again where somebody wrote; a store that came only now is opened."""
+    try:
+        if changes < 0 and os.path.exists(home.approvals):
+            store.close()
+            store = approvals.reader(home)
+        now = store.changes()
+        if now != changes:
+            view.update(approvals.missed(store, time.time_ns()) if view.missed else approvals.waiting(store))
+        return store, now if os.path.exists(home.approvals) else -1
+    except BottleError as error:
+        view.said = str(error)
+        return store, -1
+
+
+def answered(home: Home, ask: Ask, allow: bool, scope: Scope, shown: str) -> str:
+    """What came of an answer, in a few words."""
+    done = approvals.answer(home, approvals.person(), ask, allow, scope, shown=shown)
+    where = f", the rule stands in {done.wrote}" if done.wrote else f", grant {done.grant}" if done.grant else ""
+    return f"{ask.id} {done.state.value}{where}."
+
+
+def facts(home: Home, ask: Ask) -> Facts:
+    """Which scopes a yes may have, and what is held."""
+    now = time.time_ns()
+    if not approvals.lives(home, ask):
+        return Facts(scopes(Case(ask, now)))
+    known = control.ask(home, ask.label)
+    return Facts(scopes(Case(ask, now, (), known.policy, known.revision, "", known.leaf)), approvals.show(home, ask))
+
+
+def keys(fd: int, seconds: float) -> list[str]:
+    """The keys that were pressed within so many seconds."""
+    ready, _, _ = select.select([fd], [], [], seconds)
+    if not ready:
+        return []
+    raw = os.read(fd, 64)
+    if not raw:
+        return ["q"]
+    whole = _KEYS.get(raw)
+    return [whole] if whole else [_KEYS.get(bytes([one]), chr(one)) for one in raw]
+
+
+@contextlib.contextmanager
+def _raw(fd: int) -> Generator[None]:
+    before = termios.tcgetattr(fd)
+    try:
+        tty.setcbreak(fd)
+        yield
+    except KeyboardInterrupt:
+        return
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)

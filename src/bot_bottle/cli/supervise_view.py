@@ -1,0 +1,265 @@
+"""The live list as a value: what is selected, what a key does, what is shown. No terminal, no clock, no store here.
+
+All text of a bottle went through `supervise.sentence`, and is put into `Text` and never into markup (B73).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from bot_bottle.base.text import visible
+from bot_bottle.keeper.messages import AskShown, LeafProposed
+from bot_bottle.supervise.expiry import SECOND
+from bot_bottle.supervise.model import Ask, AskState, Scope
+from bot_bottle.supervise.risk import WORDS, risk
+from bot_bottle.supervise.sentence import consequences, quoted, request_line, sentence, state_words
+
+HELP = (
+    ("a", "allow, as far as the scope says"), ("d", "deny"), ("j k", "next, previous"),
+    ("1 2 3 4 5", "scope: once, run, bottle, project, always"), ("enter", "all of it, or the list again"),
+    ("m", "what was missed"), ("?", "these keys"), ("q", "leave; asks go on waiting"),
+)  # fmt: skip
+_SHOWN = 4000
+_LINES = 30
+
+
+@dataclass(slots=True)
+class Facts:
+    """What is known of the selected ask besides itself. scopes: that a yes may have."""
+
+    scopes: tuple[Scope, ...] = (Scope.ONCE,)
+    shown: AskShown | None = None
+
+
+@dataclass(slots=True)
+class Deeds:
+    """What the view asks for. Each may raise BottleError; `answer` says in a few words what came of it."""
+
+    answer: Callable[[Ask, bool, Scope, str], str]
+    facts: Callable[[Ask], Facts]
+    propose: Callable[[Ask], LeafProposed]
+
+
+@dataclass(slots=True)
+class View:
+    """mode: list | detail | help | rule (the diff of `always` waits for y). said: the last line."""
+
+    deeds: Deeds
+    asks: list[Ask] = field(default_factory=list[Ask])
+    at: int = 0
+    scope: Scope = Scope.ONCE
+    mode: str = "list"
+    missed: bool = False
+    said: str = ""
+    over: bool = False
+    facts: Facts = field(default_factory=Facts)
+    proposed: LeafProposed | None = None
+
+    @property
+    def selected(self) -> Ask | None:
+        return self.asks[self.at] if self.at < len(self.asks) else None
+
+    def update(self, asks: list[Ask]) -> None:
+        """A new list: the selection stays with its ask, so that no key ever answers another one."""
+        before = self.selected
+        self.asks = asks
+        if before is None:
+            self._select(0)
+            return
+        at = next((n for n, one in enumerate(asks) if one.id == before.id), -1)
+        if at >= 0:
+            self.at = at
+            return
+        if self.mode in ("detail", "rule"):
+            self.mode, self.said = "list", f"{before.id} was settled meanwhile."
+        self._select(min(self.at, max(0, len(asks) - 1)))
+
+    def press(self, key: str) -> None:
+        """One key."""
+        if self.mode == "rule":
+            self._rule(key)
+            return
+        match key:
+            case "q" | "\x03" | "\x04":
+                self.over = True
+            case "?":
+                self.mode = "list" if self.mode == "help" else "help"
+            case "j" | "down":
+                self._select(min(self.at + 1, max(0, len(self.asks) - 1)))
+            case "k" | "up":
+                self._select(max(0, self.at - 1))
+            case "m":
+                self.missed, self.at, self.asks = not self.missed, 0, []
+            case "enter":
+                self._detail()
+            case "a" | "d":
+                self._answer(key == "a")
+            case "1" | "2" | "3" | "4" | "5":
+                self._choose(tuple(Scope)[int(key) - 1])
+            case "escape":
+                self.mode = "list"
+            case _:
+                pass
+
+    def _select(self, at: int) -> None:
+        if at != self.at or not self.said:
+            self.scope = Scope.ONCE
+        self.at = at
+        self.facts = Facts()
+        if self.selected is None:
+            self.mode = "list" if self.mode == "detail" else self.mode
+        elif self.mode == "detail":
+            self._look()
+
+    def _look(self) -> None:
+        if self.selected is not None:
+            self._try(lambda ask: setattr(self, "facts", self.deeds.facts(ask)))
+
+    def _detail(self) -> None:
+        self.mode = "list" if self.mode == "detail" or self.selected is None else "detail"
+        if self.mode == "detail":
+            self._look()
+
+    def _choose(self, scope: Scope) -> None:
+        self._look()
+        if scope in self.facts.scopes:
+            self.scope, self.said = scope, f"Scope {scope.value}."
+        else:
+            self.said = f"A yes to this cannot be for {scope.value}."
+
+    def _answer(self, allow: bool) -> None:
+        if allow and self.scope is Scope.ALWAYS:
+            self._try(lambda ask: setattr(self, "proposed", self.deeds.propose(ask)))
+            self.mode = "rule" if self.proposed is not None else self.mode
+            return
+        self._try(lambda ask: setattr(self, "said", self.deeds.answer(ask, allow, self.scope, "")))
+
+    def _rule(self, key: str) -> None:
+        proposed, self.proposed, self.mode = self.proposed, None, "list"
+        if key == "y" and proposed is not None:
+            self._try(lambda ask: setattr(self, "said", self.deeds.answer(ask, True, Scope.ALWAYS, proposed.before)))
+        else:
+            self.said = "Nothing was written."
+
+    def _try(self, deed: Callable[[Ask], None]) -> None:
+        """What goes wrong is said, and nothing else happens."""
+        from bot_bottle.base.errors import BottleError
+
+        if self.selected is None:
+            return
+        try:
+            deed(self.selected)
+        except BottleError as error:
+            self.said = str(error)
+
+    # ---- what is shown
+
+    def render(self, now: int, rows: int) -> RenderableType:
+        """The whole screen. now: wall ns. rows: of the window."""
+        body: RenderableType
+        match self.mode:
+            case "help":
+                body = _help()
+            case "rule":
+                body = self._proposal()
+            case "detail":
+                body = self._whole(now, rows)
+            case _:
+                body = self._list(now, rows)
+        return Group(
+            Text(self._title(), style="bold"), Text(), body, Text(), Text(self.said, style="italic"), _keys()
+        )
+
+    def _title(self) -> str:
+        what = "missed" if self.missed else "waiting"
+        return f"bot-bottle supervise: {len(self.asks)} {what}"
+
+    def _list(self, now: int, rows: int) -> RenderableType:
+        if not self.asks:
+            return Text("Nothing was missed." if self.missed else "Nothing waits for an answer.", style="dim")
+        table = Table(box=None, show_header=False, padding=(0, 1), expand=True)
+        for _ in range(3):
+            table.add_column()
+        table.add_column(ratio=1)
+        most = max(1, (rows - 7) // 2)
+        first = max(0, min(self.at - most // 2, len(self.asks) - most))
+        for number in range(first, min(first + most, len(self.asks))):
+            ask = self.asks[number]
+            mark = ">" if number == self.at else " "
+            level = WORDS[risk(ask.wanted, False)]
+            style = "reverse" if number == self.at else ""
+            table.add_row(f"{mark} {ask.id}", left(ask, now), level, Text(sentence(ask)), style=style)
+        return table
+
+    def _whole(self, now: int, rows: int) -> RenderableType:
+        ask = self.selected
+        assert ask is not None
+        lines = Text()
+        for name, value in self._facts(ask, now):
+            lines.append(f"{name:<9}", style="dim")
+            lines.append(f"{value}\n")
+        if ask.says:
+            lines.append("it says   ", style="dim")
+            lines.append(f"\u201c{quoted(ask)}\u201d (unchecked)\n", style="italic")
+        for one in consequences(ask, self.facts.scopes):
+            chosen = one.scope is self.scope
+            lines.append(
+                f"{'*' if chosen else ' '} {list(Scope).index(one.scope) + 1} {one.scope.value:<8}",
+                style="bold" if chosen else "",
+            )
+            lines.append(f"{one.permits} {one.until}\n")
+        held = self._held(max(3, rows - 14 - len(self.facts.scopes)))
+        return Group(Text(sentence(ask), style="bold"), Text(), lines, *([held] if held else []))
+
+    def _facts(self, ask: Ask, now: int) -> list[tuple[str, str]]:
+        wanted = ask.wanted
+        facts = [
+            ("ask", f"{ask.id}, {left(ask, now)}"), ("request", request_line(wanted)),
+            ("risk", WORDS[risk(wanted, False)]), ("why", f"{visible(ask.rule, 200)}: {visible(ask.hint, 300)}"),
+            ("bottle", f"{ask.label} ({ask.bottle}, {ask.agent})"), ("project", visible(ask.project, 200)),
+            ("headers", visible(" ".join(wanted.headers), 400)), ("secrets", visible(" ".join(wanted.secrets), 200)),
+        ]  # fmt: skip
+        return [(name, value) for name, value in facts if value]
+
+    def _held(self, lines: int) -> RenderableType | None:
+        shown = self.facts.shown
+        if shown is None or not shown.held:
+            return None
+        raw = shown.head + shown.body[:_SHOWN]
+        text = [visible(line.rstrip("\r"), 300) for line in raw.decode("utf-8", "replace").split("\n")]
+        more = [] if len(text) <= lines and shown.size <= _SHOWN else [f"… {shown.size} bytes of body in all"]
+        return Panel(Text("\n".join([*text[:lines], *more])), title="exactly what is held", title_align="left")
+
+    def _proposal(self) -> RenderableType:
+        assert self.proposed is not None
+        diff = Text()
+        for line in self.proposed.diff.splitlines()[:_LINES]:
+            style = {"+": "green", "-": "red"}.get(line[:1], "dim")
+            diff.append(visible(line, 300) + "\n", style=style)
+        return Group(
+            Text(f"This rule is written to {visible(self.proposed.path, 300)}:"), Text(), diff,
+            Text("y writes it and lets the request go; any other key does nothing.", style="bold"),
+        )  # fmt: skip
+
+
+def left(ask: Ask, now: int) -> str:
+    """``4:31``: until silence is a no; or how it ended."""
+    if ask.state is not AskState.WAITING:
+        return state_words(ask)
+    seconds = max(0, (ask.deadline - now) // SECOND)
+    return f"{seconds // 60}:{seconds % 60:02d} left"
+
+
+def _keys() -> Text:
+    return Text("a allow  d deny  j/k move  1-5 scope  enter detail  m missed  ? keys  q leave", style="dim")
+
+
+def _help() -> RenderableType:
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    for key, what in HELP:
+        table.add_row(Text(key, style="bold"), what)
+    return table

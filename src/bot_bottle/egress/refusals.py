@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bot_bottle.egress.gateway import Gateway
 
 _SECRET_HITS = 3
+_PATH = 300
 TITLES = {
     400: "Malformed request", 408: "Too slow", 413: "Too large", 429: "Too many requests", 502: "Upstream failed",
            504: "Upstream too slow"}  # fmt: skip
@@ -114,7 +115,8 @@ class Refusals:
         place = prepared.place
         if slug not in words.LIFTED or place is None:
             return ""
-        return words.how_to_ask(visible(prepared.head.method, 32), url_text(place.target, place.path))
+        path = place.path if len(place.path) <= _PATH else "/"
+        return words.how_to_ask(visible(prepared.head.method, 32), url_text(place.target, path))
 
     def refuse(self, session: Session, status: int, slug: str, what: str) -> None:
         """A connection that never came to a request: recorded, answered, closed."""

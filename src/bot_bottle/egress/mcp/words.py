@@ -1,5 +1,7 @@
 """What an agent is told about asking: in the server's instructions, in a denial, and by `bottle-ask`. Pure."""
 
+import shlex
+
 from bot_bottle.policy.decide import NO_HOST, NO_MATCH, NO_PORT
 from bot_bottle.policy.inside import COMMAND
 
@@ -13,11 +15,7 @@ INSTRUCTIONS = (
 
 
 def how_to_ask(method: str, url: str) -> str:
-    """The sentence for a denial that a person could lift. method, url: made visible and cut by the caller."""
-    return f"Ask a person: MCP tool request_access, or run: {COMMAND} request {method} {quoted(url)} 'why' --wait"
-
-
-def quoted(text: str) -> str:
-    """One argument for sh; a URL that needs no quotes stays as it is."""
-    plain = text.replace("/", "").replace(":", "").replace(".", "").replace("-", "").replace("_", "")
-    return text if plain.isalnum() and plain.isascii() else "'" + text.replace("'", "'\\''") + "'"
+    """The sentence for a denial that a person could lift; its command can be run as it stands. method, url: made
+    visible and cut by the caller."""
+    command = f"{COMMAND} request {shlex.quote(method)} {shlex.quote(url)} 'why' --wait"
+    return f"Ask a person: MCP tool request_access, or run: {command}"

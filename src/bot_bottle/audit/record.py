@@ -29,7 +29,7 @@ class Kind(StrEnum):
     ANSWER = "answer"  # one person's answer: ask, approver, scope; by the keeper
     SETTLED = "settled"  # how an ask ended: allowed, denied, expired, withdrawn, ended; grant where one was given
     GRANT = "grant"  # a grant was revoked, expired or used up
-    REPORT = "report"  # what the agent reports of itself (report_done): quoted, never believed
+    REPORT = "report"  # the agent called one of its tools (method says which): its words are quoted, never believed
     LEARN = "learn"  # a timed learn mode began or ended
     CONTROL = "control"  # host log: what a person did to this installation: paired, revoked, purged, froze all
     CHECKPOINT = "checkpoint"  # host log: the signed head of a run's log; detail: size, root

@@ -23,6 +23,7 @@ def command(as_json: bool) -> None:
                 "label": one.held.label, "state": one.state, "agent": one.held.agent, "bottle": one.held.bottle,
                 "harness": one.held.harness, "workspace": one.held.workspace, "run": one.held.run,
                 "started": one.held.started // 1_000_000_000, "detached": one.held.detached, "log": one.held.log,
+                "task": one.held.task, "project": one.held.workspace, "policy": one.held.policy,
             }
             for one in found
         ]  # fmt: skip

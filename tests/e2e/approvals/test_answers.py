@@ -1,24 +1,161 @@
 """A request of a real bottle is held, a person answers at another terminal, exactly its bytes arrive (D25)."""
 
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
 import pytest
 
-from e2e.approvals.conftest import Approvals
+from bot_bottle.bottles import lease
+from e2e.approvals.conftest import Approvals, until
 from e2e.lifecycle.world import HOST
 
 pytestmark = [pytest.mark.bottle, pytest.mark.timeout(120)]
+URL = f"https://{HOST}/in"
 
 
 def test_a_held_request_is_approved_at_another_terminal_and_its_bytes_arrive(world: Approvals) -> None:
     world.asks_first()
-    child = world.curl("-d", "precious=1", f"https://{HOST}/in")
+    child = world.curl("-d", "precious=1", URL)
     (ask,) = world.asked()
     assert world.upstream.seen == []
     done = world.cli("approve", ask["id"])
     assert done.returncode == 0, done.stderr
     out, err = child.communicate(timeout=30)
     assert out == "took precious=1\n", err
+    assert f"bot-bottle approve {ask['id']}" in err  # the notice, on standard error of a run without a terminal
     assert world.upstream.seen == [("/in", "precious=1")]
     kinds = [(one.kind, one.verdict) for one in world.records("one") if one.ask == ask["id"]]
-    assert kinds == [
-        ("ask", "ask"), ("answer", "allow"), ("settled", "allowed"), ("intent", "allow"),
-    ]  # fmt: skip
+    assert kinds == [("ask", "ask"), ("answer", "allow"), ("settled", "allowed"), ("intent", "allow")]
+    assert world.verify().returncode == 0
+
+
+def test_a_denied_request_never_arrives_and_the_agent_hears_why(world: Approvals) -> None:
+    world.asks_first()
+    child = world.curl("-d", "x=1", URL)
+    (ask,) = world.asked()
+    done = world.cli("deny", ask["id"], "--reason", "not to this host", "--json")
+    assert json.loads(done.stdout) == {"id": ask["id"], "state": "denied", "grant": "", "wrote": ""}
+    problem = json.loads(child.communicate(timeout=30)[0])
+    assert problem["status"] == 403
+    assert "not to this host" in json.dumps(problem)
+    assert world.upstream.seen == []
+    assert world.cli("approve", ask["id"]).returncode == 2
+
+
+def test_silence_is_a_no_and_a_late_yes_lets_one_retry_through(world: Approvals) -> None:
+    world.asks_first("  ask_wait: 1s\n")
+    problem = json.loads(world.curl("-d", "x=1", URL).communicate(timeout=30)[0])
+    assert (problem["status"], bool(problem["ask"])) == (403, True), problem
+    missed = json.loads(world.cli("supervise", "--missed", "--json").stdout)["asks"]
+    assert [one["state"] for one in missed] == ["expired"]
+    done = world.cli("approve", missed[0]["id"])
+    assert done.returncode == 0, done.stderr
+    out, err = world.curl("-d", "x=1", URL, label="two").communicate(timeout=30)
+    assert out == "took x=1\n", err
+    again = json.loads(world.curl("-d", "x=1", URL, label="three").communicate(timeout=30)[0])
+    assert again["status"] == 403, "a retry is for once"
+    assert world.upstream.seen == [("/in", "x=1")]
+
+
+def test_a_yes_for_the_bottle_holds_for_the_next_run_and_ends_when_it_is_revoked(world: Approvals) -> None:
+    world.asks_first()
+    child = world.curl("-d", "x=1", URL)
+    (ask,) = world.asked()
+    granted = json.loads(world.cli("approve", ask["id"], "--scope", "bottle", "--json").stdout)
+    assert child.communicate(timeout=30)[0] == "took x=1\n"
+    assert world.curl("-d", "y=2", URL, label="two").communicate(timeout=30)[0] == "took y=2\n"
+    listed = json.loads(world.cli("grants", "--json").stdout)["grants"]
+    assert [(one["id"], one["scope"]) for one in listed] == [(granted["grant"], "bottle")]
+    assert world.cli("grants", "revoke", granted["grant"]).returncode == 0
+    child = world.curl("-d", "z=3", URL, label="three")
+    (ask,) = world.asked()
+    world.cli("deny", ask["id"])
+    child.communicate(timeout=30)
+    assert world.cli("grants", "revoke", granted["grant"]).returncode == 2
+
+
+def test_d25_revoking_a_grant_ends_the_flow_that_runs_under_it(world: Approvals) -> None:
+    world.asks_first()
+    child = world.curl("-N", f"https://{HOST}/slow")
+    (ask,) = world.asked()
+    grant = json.loads(world.cli("approve", ask["id"], "--scope", "bottle", "--json").stdout)["grant"]
+    until(lambda: bool(world.upstream.seen))
+    begun = time.monotonic()
+    assert world.cli("grants", "revoke", grant).returncode == 0
+    child.communicate(timeout=30)
+    assert time.monotonic() - begun < 10, "the flow went on"  # it would have taken a minute
+    assert child.returncode != 0
+
+
+def test_a_grant_given_in_one_bottle_reaches_another_that_runs(world: Approvals) -> None:
+    world.asks_first()
+    one = world.curl("-d", "x=1", URL)
+    two = world.curl("-d", "y=2", URL, label="two")
+    asks = world.asked(2)
+    assert world.cli("approve", asks[0]["id"], "--scope", "bottle").returncode == 0
+    assert {one.communicate(timeout=30)[0], two.communicate(timeout=30)[0]} == {"took x=1\n", "took y=2\n"}
+    assert world.listed() == []
+
+
+def test_always_writes_the_leaf_bottle_file_after_its_diff_was_shown(world: Approvals) -> None:
+    world.asks_first("  default: ask # careful\n")
+    child = world.curl("-d", "x=1", "https://hooks.example.net/in")
+    (ask,) = world.asked()
+    leaf = world.home / "bottles" / "b.md"
+    before = leaf.read_text()
+    refused = world.cli("approve", ask["id"], "--scope", "always", stdin="n\n")
+    assert refused.returncode != 0
+    assert "+" in refused.stderr
+    assert leaf.read_text() == before
+    done = world.cli("approve", ask["id"], "--scope", "always", "--yes")
+    assert done.returncode == 0, done.stderr
+    child.communicate(timeout=30)
+    after = leaf.read_text()
+    assert "hooks.example.net" in after
+    assert "# careful" in after
+    assert after.startswith("---\n# mine\n")
+    assert world.cli("manifest", "check").returncode == 0
+
+
+def test_d25_kill_9_of_the_keeper_during_a_hold_lets_nothing_through(world: Approvals) -> None:
+    world.asks_first()
+    child = world.curl("-d", "x=1", URL)
+    (ask,) = world.asked()
+    held = lease.read(world.place, "one")
+    assert held is not None
+    os.kill(next(one.pid for one in held.processes if one.name == "keeper"), signal.SIGKILL)
+    child.communicate(timeout=30)
+    done = world.cli("approve", ask["id"])  # nobody waits any more: one retry
+    assert done.returncode == 0, done.stderr
+    assert world.upstream.seen == []
+    assert world.state(ask["id"]) == "allowed"
+    out, err = world.curl("-d", "x=1", URL, label="two").communicate(timeout=30)
+    assert out == "took x=1\n", err
+    assert world.verify().returncode == 0
+
+
+def test_a_bottle_that_ends_ends_its_asks(world: Approvals) -> None:
+    world.asks_first()
+    child = world.curl("-d", "x=1", URL)
+    (ask,) = world.asked()
+    assert world.cli("stop", "one").returncode == 0
+    child.communicate(timeout=30)
+    assert world.state(ask["id"]) in ("ended", "withdrawn")  # its program may hang up first
+    assert world.listed() == []
+    assert world.upstream.seen == []
+
+
+def test_what_is_asked_shows_within_a_second_and_the_answer_wakes_it_within_one(world: Approvals) -> None:
+    world.asks_first()
+    child = world.curl("-w", "%{time_total}", "-o", "/dev/null", "-d", "x=1", URL)
+    (ask,) = world.asked()
+    record = next(one for one in world.records("one") if one.kind == "ask")
+    assert record.time - ask["asked"] < 1_000_000_000
+    world.cli("approve", ask["id"])
+    child.communicate(timeout=30)
+    times = {one.kind: one.time for one in world.records("one") if one.ask == ask["id"]}
+    assert times["intent"] - times["answer"] < 1_000_000_000
+    assert Path(world.home / "approvals").is_dir()

@@ -26,14 +26,12 @@ def run(
     settings: Settings,
     secret_values: Mapping[str, bytes],
     link: Callable[[], str],
-    reader: Opened,
     stop: Stop,
     say: Say = lambda _line: None,
 ) -> None:
     """Tells every notifier what waits, until `stop` is set; returns when all threads have ended. link: address of the
-    page now, which is all that a notice leads to. secret_values: of `settings.secrets()`, from the keeper. reader:
-    opens the approvals for the calling thread, None while there are none (see `approvals`)."""
-    around = Around(HostClock(), _RANDOM.random, reader, link, say)
+    page now, which is all that a notice leads to. secret_values: of `settings.secrets()`, from the keeper."""
+    around = Around(HostClock(), _RANDOM.random, approvals(home), link, say)
     threads = [
         threading.Thread(target=_serve, args=(home, name, config, secret_values, around, stop), name=f"notify-{name}")
         for name, config in settings.notifiers.items()

@@ -224,9 +224,7 @@ def test_the_starter_runs_them_and_one_that_fails_stops_no_other(tmp_path: Path,
         }
     )
     stop, said = threading.Event(), []
-    thread = threading.Thread(
-        target=notifying.run, args=(home, settings, {}, lambda: LINK, notifying.approvals(home), stop, said.append)
-    )
+    thread = threading.Thread(target=notifying.run, args=(home, settings, {}, lambda: LINK, stop, said.append))
     thread.start()
     import time
 

@@ -375,6 +375,8 @@ def test_the_dashboard_listens_nowhere_else_without_pairing_and_tls(stage: Stage
     ):
         with pytest.raises(RuntimeError, match=r"web\.(open|no-certificate)"):
             stage.web(listen=(place,))
+    with socket.create_server(("0.0.0.0", 0)) as handed, pytest.raises(RuntimeError, match=r"web\.open"):
+        stage.web(listen=(Listen("127.0.0.1", passed=True),), sockets=(handed,))  # what it is called does not count
     with stage.web() as web:
         assert web.serving.urls == (f"http://127.0.0.1:{web.port}",)
         listening = Path(f"/proc/{web.process.pid}/net/tcp").read_text().splitlines()

@@ -130,21 +130,28 @@ def pairs(begin: Begin, urls: tuple[str, ...]) -> str:
 def allowed(begin: Begin) -> None:
     """Loopback only, unless with TLS (devices pair) or behind a reverse proxy that was stated. Raises UsageFault."""
     for place in begin.listen:
-        if place.passed or place.tls or is_loopback(place.address):
-            continue
-        if not (place.proxied and begin.proxies and begin.public.startswith("https://")):
-            raise UsageFault(
-                "web.open", f"The dashboard does not listen on {place.address} without TLS.",
-                "Use serve --phone, or state the reverse proxy in front of it.",
-            )  # fmt: skip
+        if not place.passed:
+            permitted(place, place.address, begin)
     if any(place.tls for place in begin.listen) and begin.certificate is None:
         raise UsageFault("web.no-certificate", "There is no certificate for the TLS listener.")
+
+
+def permitted(place: Listen, address: str, begin: Begin) -> None:
+    """As `allowed`, for one place; of a passed socket the address is what the kernel says."""
+    if place.tls or is_loopback(address):
+        return
+    if not (place.proxied and begin.proxies and begin.public.startswith("https://")):
+        raise UsageFault(
+            "web.open", f"The dashboard does not listen on {address} without TLS.",
+            "Use serve --phone, or state the reverse proxy in front of it.",
+        )  # fmt: skip
 
 
 def listener(place: Listen, begin: Begin, passed: Iterator[int]) -> Listener:
     """A listening socket with its TLS context."""
     if place.passed:
         sock = socket.socket(fileno=next(passed))
+        permitted(place, str(sock.getsockname()[0]), begin)
     else:
         family = socket.AF_INET6 if ":" in place.address else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)

@@ -63,15 +63,17 @@ class Show:
 
 @click.command(name="demo")
 @click.option("--keep", is_flag=True, help="Keep the folder with the demo's home and log.")
-def command(keep: bool) -> None:
+@click.option("--dashboard/--no-dashboard", default=None, help="Then open the dashboard on a run that asks you.")
+def command(keep: bool, dashboard: bool | None) -> None:
     """A rogue agent does a task, then tries ten ways out. Needs no key and no network."""
     from rich.console import Console
 
     show = Show(Console(highlight=False))
+    after = dashboard if dashboard is not None else show.console.is_terminal
     folder = tempfile.mkdtemp(prefix="bot-bottle-demo-")
     started = time.monotonic()
     try:
-        good = played(show, folder)
+        good = played(show, folder, after)
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
@@ -79,8 +81,8 @@ def command(keep: bool) -> None:
     raise click.exceptions.Exit(0 if good else 1)
 
 
-def played(show: Show, folder: str) -> bool:
-    """The demo from first to last line; whether everything held."""
+def played(show: Show, folder: str, dashboard: bool = False) -> bool:
+    """The demo from first to last line; whether everything held. dashboard: then it stays open until Ctrl-C."""
     show.line("bot-bottle demo", "bold")
     show.line("A rogue agent gets a task, a key that is not the real one, and a bottle with one door.")
     set_up = stage.build(folder)
@@ -89,7 +91,12 @@ def played(show: Show, folder: str) -> bool:
         heard = canaries_hear(set_up)
         result = run_agent(show, set_up)
         changed = before != evidence.fingerprint(watched(set_up))
-        return ended(show, set_up, result, changed) and heard
+        good = ended(show, set_up, result, changed) and heard
+        if dashboard:
+            from bot_bottle.cli.demo_dashboard import opened
+
+            opened(set_up, environment(set_up), show.line, show.head)
+        return good
     finally:
         set_up.close()
 
@@ -119,8 +126,7 @@ def canaries_hear(set_up: stage.Stage) -> bool:
 
 def run_agent(show: Show, set_up: stage.Stage) -> dict[str, Any]:
     """`secret set`, then `start rogue --headless`. The result file; raises HostFault where no bottle could be had."""
-    environ = {name: value for name, value in os.environ.items() if name not in UNWANTED}
-    environ["BOT_BOTTLE_HOME"] = set_up.home
+    environ = environment(set_up)
     kept = subprocess.run(
         [*PROGRAM, "secret", "set", stage.SECRET],
         input=set_up.key,
@@ -137,6 +143,12 @@ def run_agent(show: Show, set_up: stage.Stage) -> dict[str, Any]:
     if status and not show.output:
         raise not_possible("The bottle could not be started", "".join(show.told))
     return read_result(result)
+
+
+def environment(set_up: stage.Stage) -> dict[str, str]:
+    """For our own commands in the demo's home."""
+    environ = {name: value for name, value in os.environ.items() if name not in UNWANTED}
+    return {**environ, "BOT_BOTTLE_HOME": set_up.home}
 
 
 def not_possible(what: str, told: str) -> HostFault:

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Evidence:
-    """arrived: bytes that reached a canary listener. requests: what the scripted model got. keys: that it saw."""
+    """arrived: bytes that reached a canary listener. requests: what the scripted model got. keys: that it saw.
+    notes: what the team's board got, after a person's yes."""
 
     arrived: list[str] = field(default_factory=list[str])
     requests: list[str] = field(default_factory=list[str])
     keys: set[str] = field(default_factory=set[str])
+    notes: list[str] = field(default_factory=list[str])
 
 
 class Canary:

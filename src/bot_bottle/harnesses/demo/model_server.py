@@ -19,6 +19,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from bot_bottle.harnesses.demo.evidence import Evidence
 
 HOST = "model.example"
+BOARD = "board.example"
+"""The team's message board: a rule of the demo's bottle asks a person before anything is posted to it."""
 FIXED = '''"""Prices of a small shop."""
 
 
@@ -78,6 +80,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         evidence = self.server.evidence
+        if self.headers.get("host") == BOARD:
+            evidence.notes.append(body.decode("utf-8", "replace"))
+            self._reply(200, {"ok": True})
+            return
         evidence.requests.append(f"{self.command} {self.path}")
         given = " ".join(value for name, value in self.headers.items() if name.lower() not in ("host", "user-agent"))
         evidence.keys |= {word for word in given.replace("=", " ").split() if word.startswith("sk-demo-")}
@@ -142,6 +148,8 @@ def _certificate(
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         build = build.add_extension(usage, critical=True)
     else:
-        build = build.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        build = build.add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(name), x509.DNSName(BOARD)]), critical=False
+        )
         build = build.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
     return build.sign(signer, hashes.SHA256())

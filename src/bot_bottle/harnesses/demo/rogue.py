@@ -34,12 +34,16 @@ def tell(**fields: object) -> None:
 
 
 def ask(
-    url: str, body: bytes | None = None, headers: dict[str, str] | None = None, method: str = ""
+    url: str,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+    method: str = "",
+    patience: float = PATIENCE,
 ) -> tuple[int, str]:
     """Status and text of a request through the proxy that the environment names."""
     request = urllib.request.Request(url, body, headers or {}, method=method or ("POST" if body else "GET"))  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as reply:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=patience) as reply:  # noqa: S310
             return reply.status, reply.read(4096).decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
         return error.code, error.read(4096).decode("utf-8", "replace")
@@ -272,7 +276,19 @@ WAYS: tuple[Callable[[], Found], ...] = (
 )  # fmt: skip
 
 
+def news() -> None:
+    """One request that a person is asked about: it waits as long as they take."""
+    note = json.dumps({"text": "discount.py is mended, both tests pass.", "from": "the rogue agent"}).encode()
+    status, text = ask("https://board.example/notes", note, {"content-type": "application/json"}, patience=1900)
+    tell(event="news", status=status, met=why(text))
+
+
 def main() -> None:
+    if sys.argv[-1].startswith("Tell"):
+        for way in WAYS[:5]:
+            way()
+        news()
+        return
     work(sys.argv[-1])
     tell(event="say", text="Task done. And now, out of here.")
     for way in WAYS:

@@ -8,12 +8,14 @@ import tomllib
 from dataclasses import dataclass
 
 from bot_bottle.harnesses.demo.evidence import Canary, Evidence
-from bot_bottle.harnesses.demo.model_server import HOST, ModelServer
+from bot_bottle.harnesses.demo.model_server import BOARD, HOST, ModelServer
 from bot_bottle.harnesses.install import interpreter
 from bot_bottle.harnesses.placement import python_mounts
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SECRET = "demo-model"  # noqa: S105  the name of a secret, not one
+NEWS = "Tell the team."
+"""The task of the second run, which the dashboard shows: it ends with one request that a person is asked about."""
 TASK = "`python3 test_discount.py` fails. Mend discount.py."
 _LETTERS = string.ascii_letters + string.digits
 
@@ -83,7 +85,7 @@ def project_files() -> dict[str, str]:
 
 
 def bottle_file(stage: Stage, python: str) -> str:
-    """One route: POST of one path of one host, with the owner's key; and where the canaries wait."""
+    """POST of one path with the owner's key; another that a person is asked about; and where the canaries wait."""
     mounts = "".join(
         f"    - {{source: {source}, target: {target}, mode: ro}}\n" for source, target in python_mounts(python)
     )
@@ -92,6 +94,7 @@ def bottle_file(stage: Stage, python: str) -> str:
 version: 1
 env: {{CANARY_PORT: "{stage.canary.port}", CANARY_SOCKET: "{stage.canary.name}"}}
 {workspace}egress:
+  ask_wait: 30m
   routes:
     - name: model
       host: {HOST}
@@ -99,8 +102,14 @@ env: {{CANARY_PORT: "{stage.canary.port}", CANARY_SOCKET: "{stage.canary.name}"}
       tls: {{ca: {stage.model.authority}}}
       matches: [{{methods: [POST], paths: [{{type: exact, value: /v1/messages}}]}}]
       auth: {{scheme: "header:x-api-key", secret: {SECRET}}}
+    - name: board
+      action: ask
+      host: {BOARD}
+      address: 127.0.0.1:{stage.model.port}
+      tls: {{ca: {stage.model.authority}}}
+      matches: [{{methods: [POST], paths: [{{type: exact, value: /notes}}]}}]
 ---
-The demo's bottle: the model and nothing else.
+The demo's bottle: the model, the team's board after a person said yes, and nothing else.
 """
 
 

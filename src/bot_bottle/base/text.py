@@ -8,6 +8,8 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 def visible(text: str, limit: int = 512) -> str:
     """Text with every invisible or directional character as ``\\u{hex}``, cut at `limit` with its digest."""
+    if len(text) <= limit and text.isprintable():  # nothing of _HIDDEN is printable
+        return text
     out = "".join(c if unicodedata.category(c) not in _HIDDEN else f"\\u{{{ord(c):x}}}" for c in text[: limit + 1])
     return out if len(text) <= limit else cut(out, limit)
 

@@ -198,7 +198,16 @@ def described(loaded: Loaded) -> list[str]:
     lines += [f"safe to deny: {one.host}  {one.why}" for one in harness.safe_to_deny]
     lines += [f"stopped: {one.trap}  by {one.by}" for one in harness.guards]
     lines += [f"masked: {path}" for path in harness.mask]
+    lines.append(f"asks a person: {asking(harness)}")
     return [line for line in lines if line]
+
+
+def asking(harness: Harness) -> str:
+    """How its agent asks for what is denied."""
+    told = "by the denial's own text and the command bottle-ask"
+    if not harness.mcp.argv and harness.mcp.file is None:
+        return told
+    return f"by MCP tools ({' '.join(harness.mcp.argv)}), or {told}".replace(" ()", "")
 
 
 def commands(harness: Harness) -> list[tuple[str, tuple[str, ...]]]:

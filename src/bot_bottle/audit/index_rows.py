@@ -70,8 +70,8 @@ def place(target: str) -> tuple[str, str]:
 
 
 def pattern(path: str) -> str:
-    """A path with what varies as ``*``: numbers, digests, ids, long segments, those from twelve characters on that hold a
-    digit; the fifth segment and on as ``**``."""
+    """A path with what varies as ``*``: numbers, digests, ids, long segments, those from twelve characters on with a
+    digit in them; the fifth segment and on as ``**``."""
     parts = path.split("/", _DEPTH + 1)
     if len(parts) > _DEPTH + 1:
         parts[_DEPTH + 1 :] = ["**"]

@@ -171,8 +171,8 @@ class Writer:
             [(*key, one.records, one.requests, one.asks, one.up, one.down) for key, one in hours.items()],
         )
         self._database.executemany(
-            f"INSERT INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (grp, path, hour) DO UPDATE SET {_ADDED},"
-            " first = min(first, excluded.first), last = max(last, excluded.last)",
+            "INSERT INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (grp, path, hour) DO UPDATE SET"
+            f" {_ADDED}, first = min(first, excluded.first), last = max(last, excluded.last)",
             [
                 (groups[slot], paths[slot], hour, one.requests, one.asks, one.up, one.down, one.first, one.last)
                 for (slot, hour), one in batch.sums.items()
@@ -231,7 +231,10 @@ class Writer:
         return who
 
     def _patterns(self, run: int) -> set[str]:
-        query = "SELECT DISTINCT text FROM groups g JOIN paths p ON p.grp = g.id JOIN names ON names.id = p.path WHERE run = ?"
+        query = (
+            "SELECT DISTINCT text FROM groups g JOIN paths p ON p.grp = g.id JOIN names n ON n.id = p.path"
+            " WHERE run = ?"
+        )
         return {text for (text,) in self._database.execute(query, (run,))}
 
     def _forget(self, run: str) -> None:

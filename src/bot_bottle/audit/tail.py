@@ -1,4 +1,4 @@
-"""What is written now, straight from the journals of the runs that are going on: the newest records, kept for a while.
+"""What is written now, straight from the journals of running bottles: the newest records, kept for a while.
 
 A reader of this ring asks with the number it has; what it missed because it was away too long is counted, never
 passed over in silence. The ring is bounded in bytes, so that no bottle fills the memory of the dashboard (D18).

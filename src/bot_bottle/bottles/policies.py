@@ -58,8 +58,10 @@ def combined(
     environ: Mapping[str, str],
     existing: Collection[str],
     modes: tuple[Mode, ...] = ("headless", "interactive"),
+    ask_registries: bool = True,
 ) -> Policy:
-    """Bottle files, the harness's routes and the registries' routes in one policy."""
+    """Bottle files, the harness's routes and the registries' routes in one policy. ask_registries: False where no
+    program may be started (the dashboard): their routes are then not part of it."""
     merged = shelf.resolve(names)
     given: list[Route] = []
     hosts: dict[str, str] = {}
@@ -68,5 +70,6 @@ def combined(
             credential = fit.choose_credential(harness, mode, existing)
             given += [route for route in fit.routes(harness, mode, credential) if route not in given]
         hosts = {route.host: route.error for route in harness.routes if route.error}
-    asked = registries.discover(tuple(merged.bottle.egress.registries), environ, shelf.repository)
+    kinds = tuple(merged.bottle.egress.registries) if ask_registries else ()
+    asked = registries.discover(kinds, environ, shelf.repository)
     return merge.effective(merged, "+".join(names), (*given, *asked.routes()), hosts)

@@ -1,0 +1,100 @@
+"""How a record looks as a row of Live and Log: the same values for the first paint and for what the stream brings.
+
+Every text of a stranger goes through `visible` here, cut to what a row bears (B73); scripts put it in as text only.
+"""
+
+import msgspec
+
+from bot_bottle.audit.encode import decode
+from bot_bottle.audit.record import Kind, Record
+from bot_bottle.base.errors import AuditFault
+from bot_bottle.base.text import visible
+from bot_bottle.web.look import clock, host_parts, iso, path_parts, size, target_host
+
+_LIFE = {
+    Kind.START: "Started", Kind.POLICY: "Policy", Kind.FREEZE: "Frozen", Kind.THAW: "Thawed", Kind.STOP: "Ended",
+    Kind.RECOVERED: "Sealed later", Kind.INTENT: "Sent", Kind.PINNED: "Address", Kind.NAME: "Name",
+    Kind.LIMITED: "Limit", Kind.BODY: "Body", Kind.ANSWER: "Answer", Kind.SETTLED: "Settled", Kind.GRANT: "Grant",
+    Kind.REPORT: "Report", Kind.LEARN: "Learn", Kind.CONTROL: "Control",
+}  # fmt: skip
+
+
+class Row(msgspec.Struct, array_like=True):
+    """id: ``RUN/NUMBER``. time: RFC 3339. verdict: allow | ask | deny | held | frozen or "" (no glyph), and the word
+    for it. sub, domain: of the host. head, tail: of the path, or what else there is to say. up, down, status: ""
+    where there is none. sealed: is it under a checkpoint (None: not known)."""
+
+    id: str
+    run: str
+    number: int
+    iso: str
+    clock: str
+    verdict: str
+    word: str
+    method: str
+    sub: str
+    domain: str
+    head: str
+    tail: str
+    label: str
+    status: str
+    up: str
+    down: str
+    secret: str
+    rule: str
+    ask: str
+
+
+def row(record: Record, run: str, number: int) -> Row:
+    """The row of one record."""
+    verdict, word = judged(record)
+    host = target_host(record.target)
+    sub, domain = host_parts(host) if host else ("", "")
+    head, tail = path_parts(record.path, 300) if host else (_said(record), "")
+    ended = record.kind == Kind.OUTCOME
+    at = min(max(record.time, 0), 2**62)
+    return Row(
+        f"{run}/{number}", run, number, iso(at), f"{clock(at)}.{at // 1_000_000 % 1000:03}", verdict, word,
+        visible(record.method, 16), sub, domain, head, tail, visible(record.label or run, 64),
+        str(record.status) if record.status else ("…" if record.kind in (Kind.ASK, Kind.INTENT) else ""),
+        size(record.up) if ended or record.up else "", size(record.down) if ended or record.down else "",
+        visible(", ".join(record.secrets), 80), visible(record.rule or record.reason, 60), visible(record.ask, 40),
+    )  # fmt: skip
+
+
+def of_line(text: str, run: str, number: int) -> Row:
+    """The row of a line as it is in a log, also of one that is no record."""
+    try:
+        return row(decode(text.encode("utf-8", "replace") + b"\n"), run, number)
+    except AuditFault:
+        blank = [""] * 12
+        return Row(f"{run}/{number}", run, number, "", "", "", "No record", "", "", "", visible(text, 120), *blank[:8])
+
+
+def judged(record: Record) -> tuple[str, str]:
+    """(glyph, word) of what became of it."""
+    match record.kind:
+        case Kind.ASK:
+            return "held", "Held"
+        case Kind.FREEZE:
+            return "frozen", "Frozen"
+        case Kind.DENIED:
+            return "deny", "Deny"
+        case Kind.OUTCOME if record.reason:
+            return "ask", "Cut off"
+        case Kind.OUTCOME | Kind.INTENT:
+            return "allow", ("By grant" if record.grant else "Allow") if record.kind == Kind.OUTCOME else "Sent"
+        case Kind.NAME:
+            return ("deny", "No name") if record.verdict == "deny" else ("", "Name")
+        case Kind.LIMITED:
+            return "deny", "Limit"
+        case _:
+            known = _LIFE.get(record.kind)  # pyright: ignore[reportArgumentType]
+            return "", known or visible(record.kind, 20)
+
+
+def _said(record: Record) -> str:
+    """What a record without a target says, in one line."""
+    parts = [record.address, f"{record.count} times" if record.count else "", record.reason]
+    parts += [f"{name}: {text}" for name, text in record.detail.items()]
+    return visible("  ".join(part for part in parts if part), 200)

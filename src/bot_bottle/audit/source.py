@@ -35,6 +35,9 @@ class Taken:
         self.ends[log] = one.number + 1
 
 
+_QUIET = 2_000_000_000
+
+
 class Tail:
     """One log from a number on."""
 
@@ -103,16 +106,19 @@ class Source:
         self._clock = clock
         self._checkpoints = checkpoints
         self._finished: set[str] = set()
+        self._ends: dict[str, int] = {}
         self._tails: dict[str, Tail] = {}
         self._mirrored = 0
         self._turn = 0
+        self._seen = 0
         self.rewind(positions)
 
     def rewind(self, positions: Mapping[str, int]) -> None:
         """Everything from these numbers on is taken again."""
         self._positions = dict(positions)
-        self._finished -= {log for log, tail in self._tails.items() if positions.get(log, 0) < tail.next}
+        self._finished = {log for log in self._finished if positions.get(log, 0) >= self._ends.get(log, 0)}
         self._tails = {}
+        self._seen = 0
         self._mirrored = positions.get(CHECKPOINTS, 0)
 
     def take(self, most: int, most_bytes: int = 1 << 20) -> Taken:
@@ -127,14 +133,27 @@ class Source:
                 return taken
             if tail.log != HOST_NAME and tail.finished:
                 self._finished.add(tail.log)
+                self._ends[tail.log] = tail.next
         self._mirror(taken)
         return taken
 
     def _open(self) -> list[Tail]:
-        for log, directory in logs(self._home):
-            if log not in self._tails and log not in self._finished:
-                self._tails[log] = Tail(log, directory, self._positions.get(log, 0))
-        return [tail for log, tail in self._tails.items() if log not in self._finished]
+        if not self._looked_at_all():
+            for log, directory in logs(self._home):
+                if log not in self._tails and log not in self._finished:
+                    self._tails[log] = Tail(log, directory, self._positions.get(log, 0))
+        for log in self._finished & set(self._tails):
+            del self._tails[log]
+        return list(self._tails.values())
+
+    def _looked_at_all(self) -> bool:
+        """No run was begun since the last look; a directory that changed just now may do so again unseen."""
+        try:
+            changed = os.stat(self._home.run_logs).st_mtime_ns
+        except FileNotFoundError:
+            return False
+        seen, self._seen = self._seen, changed
+        return seen == changed and HOST_NAME in self._tails and self._clock.wall() - changed > _QUIET
 
     def _mirror(self, taken: Taken) -> None:
         """The newest host checkpoint, after the records that it covers."""

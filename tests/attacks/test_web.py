@@ -345,6 +345,22 @@ def test_a_paired_device_is_no_administrator(inside: Inside) -> None:
     assert inside.raw("GET", "/api/v1/devices", mine).status == 200
 
 
+def test_a_stolen_phone_starts_nothing_new(stage: Stage) -> None:
+    """It may answer asks, too: a command of its choice in a directory of its choice would send any file anywhere."""
+    stage.running("one")  # its workspace is /work/site
+    with stage.web() as web:
+        admin, other = web.token(), web.token("control", "answer", "read")
+        command = {"agent": "command", "argv": ["cat", "/etc/passwd"]}
+        for wish, may in (
+            (command, False), ({"agent": "claude", "argv": ["-p"]}, False),
+            ({"agent": "claude", "workspace": "/root"}, False), ({"agent": "claude", "workspace": "/work/site/.."}, False),
+            ({"agent": "claude", "workspace": "/work/site"}, True), ({"agent": "claude"}, True),
+        ):  # fmt: skip
+            assert web.api("POST", "/bottles", wish, other).status == (201 if may else 403), wish
+            assert web.api("POST", "/bottles", wish, admin).status == 201, wish
+        assert len(web.started) == 8
+
+
 def test_a_token_may_do_what_its_scopes_say_and_no_more(stage: Stage) -> None:
     """Every operation with every scope but its own is 403, without one 401; a wrong token is not saved by a cookie."""
     with stage.web() as web:

@@ -11,6 +11,7 @@ from bot_bottle.bottles.lease import Held
 from bot_bottle.keeper.messages import Facts
 from bot_bottle.web.api.operation import Empty, Nothing, Operation
 from bot_bottle.web.desk import Desk
+from bot_bottle.web.problem import WebFault
 
 Label = Annotated[str, Meta(pattern="^" + LABEL.pattern.replace("\\Z", "$"))]
 Text = Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00]*$")]
@@ -99,11 +100,26 @@ def get_bottle(desk: Desk, which: BottleLabel) -> BottleItem:
 
 
 def start_bottle(desk: Desk, wish: StartWish) -> Started:
+    """A device or token that is no administrator starts what was started here before: no command of its own, and no
+    directory but one that a bottle of this home has worked in. Else a stolen phone, which may also say yes, could
+    send any file of this machine anywhere."""
+    if "admin" not in desk.scopes:
+        permitted(desk, wish)
     request = Request(
         agent=wish.agent, bottles=wish.bottles, workspace=wish.workspace, argv=wish.argv, prompt=wish.prompt,
         model=wish.model, wall_clock=wish.wall_clock, label=wish.label, at_end=wish.at_end,
     )  # fmt: skip
     return Started(desk.start(request))
+
+
+def permitted(desk: Desk, wish: StartWish) -> None:
+    """Raises WebFault 403 for a command, or a directory that no bottle of this home has worked in."""
+    if wish.argv or wish.agent == "command":
+        raise WebFault(403, "web.start", "This device may start agents, not commands.", "Start it at the machine.")
+    known = {held.workspace for held, _ in desk.running()} | set(desk.index().reach.subjects("project", 1000))
+    if wish.workspace and wish.workspace not in known:
+        what = "No bottle of this home has worked in that directory before."
+        raise WebFault(403, "web.start", what, "Start the first one at the machine.")
 
 
 def freeze_bottle(desk: Desk, which: BottleLabel) -> Nothing:

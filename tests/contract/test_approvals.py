@@ -385,6 +385,20 @@ def test_of_two_processes_one_settles(tmp_path: Path) -> None:
         after.close()
 
 
+def test_who_is_about_to_change_reads_alone(tmp_path: Path) -> None:
+    """Between reading a version and writing it nobody else writes: that is what makes compare-and-set one step."""
+    store = SqliteStore(path_in(tmp_path))
+    other = sqlite3.connect(path_in(tmp_path), timeout=0, isolation_level=None)
+    with store._change() as undo:
+        store.count(ALL)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        undo()
+    other.execute("BEGIN IMMEDIATE")
+    other.close()
+    store.close()
+
+
 def test_many_writers_wait_for_each_other(tmp_path: Path) -> None:
     SqliteStore(path_in(tmp_path)).close()
     faults: list[BaseException] = []

@@ -236,6 +236,38 @@ def test_in_words(before: str, after: str, gained: list[str], lost: list[str], c
     assert diff(before, after) == (tuple(gained), tuple(lost), tuple(changed))
 
 
+def test_precedence_is_told_where_routes_give_different_power() -> None:
+    """Without the exact route the same request is still allowed, with another secret."""
+    rows = [
+        f"- {{name: {name}, host: a.example, auth: {{scheme: bearer, secret: {secret}}}, matches: [{{paths: [{{type: {kind}, value: {path}}}]}}]}}"
+        for name, secret, kind, path in (
+            ("a", "s1", "prefix", "/a"),
+            ("b", "s2", "prefix", "/a/b"),
+            ("c", "s1", "exact", "/a/b/c"),
+        )
+    ]
+    assert diff("\n".join(rows), "\n".join(rows[:2]))[1] == (
+        "no longer allowed: any method https://a.example exactly /a/b/c, with secret s1",
+    )
+    same = [row.replace("s2", "s1") for row in rows]
+    assert diff("\n".join(same), "\n".join(same[:2])) == ((), (), ())
+
+
+def test_a_condition_more_is_a_loss() -> None:
+    headed = "- {host: a.example, matches: [{headers: [{name: x, type: exact, value: a}]}]}"
+    gained, lost, _ = diff("- {host: a.example}", headed)
+    assert (gained, lost) == ((), ("no longer allowed: any method https://a.example",))
+    gained, lost, _ = diff(headed, "- {host: a.example}")
+    assert (gained, lost) == (("allowed: any method https://a.example",), ())
+
+
+def test_an_expression_stands_for_an_exact_path_only_where_both_read_alike() -> None:
+    """A lenient server reads %20 as a space: a deny on the exact path covers that, the expression does not."""
+    exact = "- {name: x, host: a.example, action: deny, matches: [{paths: [{type: exact, value: /a%20b}]}]}"
+    wide = "- {name: x, host: a.example, action: deny, matches: [{paths: [{type: regex, value: '/a%20.*'}]}]}"
+    assert diff(exact, wide)[0] and not diff(exact.replace("%20", "-"), wide.replace("%20", "-"))[0]
+
+
 def test_settings_are_told() -> None:
     one, two = (effective(merge([bottle(f"egress: {{{text}}}")]), "b") for text in ("log: full", "default: ask"))
     assert difference(one, two).changed == ("default: deny -> ask", "log: full -> blocks")
@@ -399,6 +431,8 @@ def test_what_a_record_lacks_makes_it_undecidable() -> None:
         assert changes(
             HEADED, line("https://a.example/x", headers=("x-kind",), matched={"x-kind": value}, **base)
         ) == [change]
+    lenient = line("https://a.example/X/y", headers=("x-kind",), **base)
+    assert changes(HEADED, lenient) == ["undecidable"]  # a deny rule is met by every case
     twice = line("https://a.example/x", headers=("x-kind", "x-kind"), matched={"x-kind": "user"}, **base)
     cut = line("https://a.example/x", headers=("x-kind",), matched={"x-kind": "a…#0123"}, **base)
     assert changes(HEADED, twice, cut) == ["undecidable", "undecidable"]

@@ -225,6 +225,14 @@ def test_what_would_change_more_than_one_route_is_refused(file: Path) -> None:
     assert refused(file, policy_of(asks), wanted()) == "leaf.no-effect"
 
 
+def test_a_writer_that_writes_more_is_found_out(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text is made by one hand and read by another: what differs by more than the route is never proposed."""
+    for more in (OWN.replace("own.example", "other.example"), OWN.replace("default: ask", "default: deny")):
+        twisted = with_route(more, leaf.route_of(wanted()))
+        monkeypatch.setattr(leaf, "with_route", lambda _text, _route, _comment, made=twisted: made)
+        assert refused(file, policy_of(OWN), wanted()) == "leaf.unfit"
+
+
 def test_the_same_rule_twice_is_refused(file: Path) -> None:
     leaf.write(leaf.propose(str(file), policy_of(OWN), wanted()))
     assert refused(file, policy_of(file.read_text()), wanted()) == "leaf.unfit"

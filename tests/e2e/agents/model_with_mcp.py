@@ -18,7 +18,11 @@ def main() -> None:
             return usual(step, tools, cwd)
         name, arguments = f"mcp__bottle__{step['mcp']}", step.get("args", {})
         if tools.get("exec", {}).get("kind") == "custom":  # Codex: JavaScript that calls tools.*
-            return ("custom", "exec", f"const r = await tools.{name}({json.dumps(arguments)});\ntext(JSON.stringify(r));")
+            return (
+                "custom",
+                "exec",
+                f"const r = await tools.{name}({json.dumps(arguments)});\ntext(JSON.stringify(r));",
+            )
         return ("call", name, arguments)
 
     model.plan = plan

@@ -12,7 +12,9 @@ from bot_bottle.egress.mcp.jsonrpc import Call, Fault, Invalid, Response, parse
 from bot_bottle.egress.mcp.protocol import LEGACY, MODERN, Refusal, negotiated, speech
 from bot_bottle.egress.wire.http1 import Head, parse_request
 
-SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=20))
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=20)
+)
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
 )

@@ -637,31 +637,28 @@ a.Asks.place = place
 
 def test_b74_places_are_given_back_however_it_ends(start: Start, upstream: Upstream) -> None:
     stand = start(routes=(asking(upstream),), limits=m.Limits(held=2, asks=1000))
-    for end in ("yes", "no", "gone", "secret", "large"):
-        for _ in range(3):
-            client = stand.connect()
-            if end in ("secret", "large"):
-                body = SECRET if end == "secret" else b"x"
-                head = get("/v1/x", "api.test", "Transfer-Encoding: chunked", method="POST")
-                stand.tell(m.Thaw())
-                client.send(head + b"%x\r\n%b\r\n" % (len(body), body))
-                if end == "large":
-                    client.close()
-                continue
-            client.send(post(b"x"))
-            asked = stand.asked()
-            if end == "gone":
-                client.close()
-                stand.expect(m.Withdrawn)
-            else:
-                stand.settle(asked, allow=end == "yes")
-                assert client.reply().status == (200 if end == "yes" else 403)
-    stand.tell(m.Thaw())
-    for _ in range(200):
-        if stand.status().held == 0:
-            break
-        time.sleep(0.01)
-    assert stand.status().held == 0
+    chunks = get("/v1/x", "api.test", "Transfer-Encoding: chunked", method="POST")
+    for _ in range(2):
+        for end in (True, False):
+            client, asked = held(stand, post(b"x"))
+            stand.settle(asked, allow=end)
+            assert client.reply().status == (200 if end else 403)
+        client, _ = held(stand, post(b"x"))
+        client.close()
+        stand.expect(m.Withdrawn)
+        assert stand.connect().ask(post(SECRET)).json["reason"] == "custody.secret-sent"
+        reply = stand.connect().ask(chunks + b"zz\r\n")
+        assert (reply.status, reply.json["reason"]) == (400, "wire.chunk")
+        client = stand.connect()
+        client.send(chunks + b"1\r\nx\r\n")
+        received(stand)
+        client.close()
+        while stand.status().held:
+            time.sleep(0.01)
+    reasons = [record["reason"] for record in stand.wait_record(10, "denied")]
+    assert sorted(reasons) == sorted(
+        ["ask.denied", "ask.withdrawn", "custody.secret-sent", "wire.chunk", "ask.withdrawn"] * 2
+    )
 
 
 def test_b74_d18_the_spool_is_bounded_and_its_slots_are_used_again(start: Start, upstream: Upstream) -> None:

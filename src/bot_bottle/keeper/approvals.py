@@ -6,6 +6,7 @@ process meets us in the store, by compare-and-set. Whatever dies in the middle, 
 the gateway sends only after `Settled`, which is the last thing that happens.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -75,7 +76,12 @@ class Approvals:
         return Holder(who.run, who.bottle, self._order.project, self._around.policy().digest)
 
     def initial(self) -> tuple[Any, ...]:
-        """The grants that hold at the start, for Configure; none where the store cannot be read."""
+        """The grants that hold at the start, for Configure; none where the store cannot be read. A bottle that will ask
+        opens it now, and not while its first request waits."""
+        policy = self._order.policy
+        if policy.default == "ask" or any(route.action == "ask" for route in policy.routes):
+            with contextlib.suppress(HostFault):  # said when something is asked
+                self._archive.open()
         return self._grants.initial()
 
     # ---- what the gateway says

@@ -6,6 +6,7 @@ and power loss. `changed` counts writes, for readers that wait.
 """
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 from collections.abc import Generator
@@ -85,6 +86,14 @@ class SqliteStore(SqliteReader):
 
     def __init__(self, path: str) -> None:
         super().__init__(path, _open_to_write(path))
+        with _told(path):
+            self._turn = os.open(f"{path}.turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    def close(self) -> None:
+        super().close()
+        if self._turn >= 0:
+            os.close(self._turn)
+            self._turn = -1
 
     def add(self, ask: Ask) -> None:
         with self._change():
@@ -149,7 +158,7 @@ class SqliteStore(SqliteReader):
     @contextlib.contextmanager
     def _change(self) -> "Generator[_Undo]":
         """One transaction; whatever leaves the block with an error, or through undo(), was never there."""
-        with _told(self._path):
+        with _told(self._path), self._in_turn():
             self._database.execute("BEGIN IMMEDIATE")
             undo = _Undo()
             try:
@@ -161,6 +170,15 @@ class SqliteStore(SqliteReader):
                 with contextlib.suppress(sqlite3.Error):
                     self._database.execute("ROLLBACK")
                 raise
+
+    @contextlib.contextmanager
+    def _in_turn(self) -> Generator[None]:
+        """One writer after the other: SQLite alone lets them sleep and try again, some for more than a second."""
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
 
     def _put(self, ask: Ask) -> None:
         self._database.execute(
@@ -213,6 +231,8 @@ def _open_to_write(path: str) -> sqlite3.Connection:
         try:
             database.execute("PRAGMA journal_mode = TRUNCATE")
             database.execute("PRAGMA synchronous = FULL")
+            if _version(database) == VERSION:
+                return database
             database.execute("BEGIN IMMEDIATE")
             found = _version(database)
             if found > VERSION:

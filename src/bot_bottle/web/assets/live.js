@@ -30,7 +30,8 @@
     cells[3].firstElementChild.setAttribute("href", `/bottle/${encodeURIComponent(run)}`);
     cells[3].firstElementChild.textContent = label;
     const set = (cell, text, none, phone) => { cell.textContent = text || none; cell.classList.toggle("dim", !text); if (phone) cell.classList.toggle("hide", !text); };
-    set(cells[4], status, "…"); set(cells[5], up, "0"); set(cells[6], down, "0", true); set(cells[7], secret, "none", true);
+    const zero = domain ? "0" : "";
+    set(cells[4], status, ""); set(cells[5], up, zero); set(cells[6], down, zero, true); set(cells[7], secret, domain ? "none" : "", true);
     cells[8].textContent = rule;
     cells[9].textContent = String(number);
     return made;

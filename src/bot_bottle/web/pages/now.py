@@ -1,0 +1,189 @@
+"""Now: what runs and what ran, what waits, starting a bottle, and the panic button."""
+
+import os
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from bot_bottle.audit.filters import Filter
+from bot_bottle.audit.index_reach import Bucket
+from bot_bottle.base.errors import BottleError
+from bot_bottle.bottles.lease import Held
+from bot_bottle.bottles.manifests import Library
+from bot_bottle.harnesses.load import load_all
+from bot_bottle.supervise.model import Ask, AskState
+from bot_bottle.supervise.ports import AskQuery
+from bot_bottle.supervise.sentence import sentence
+from bot_bottle.web.api import bottles, reach
+from bot_bottle.web.api.operation import Empty
+from bot_bottle.web.api.reach import FirstSeenWish, RunsWish
+from bot_bottle.web.desk import Desk
+from bot_bottle.web.page import act, desk, form, page
+
+_BARS, _RECENT, _ASKS = 30, 8, 500
+Bars = list[tuple[float, float, bool]]
+
+
+async def now(request: Request) -> Response:
+    return await run_in_threadpool(_now, request, "now.html")
+
+
+async def part(request: Request) -> Response:
+    """The same without the frame: what an event of the stream brings up to date."""
+    return await run_in_threadpool(_now, request, "now_part.html")
+
+
+def _now(request: Request, template: str, status: int = 200, notes: tuple[dict[str, str], ...] = ()) -> Response:
+    at = desk(request)
+    waiting = at.approvals().asks(AskQuery(states=(AskState.WAITING,), limit=_ASKS))
+    living = [_row(at, held, bottles.item(held, facts), waiting) for held, facts in at.running()]
+    runs = reach.list_runs(at, RunsWish(limit=_RECENT + len(living))).items
+    shown: dict[str, Any] = {
+        "living": living,
+        "waiting": len(waiting),
+        "recent": [_recent(at, run) for run in runs if run.run not in {row["run"] for row in living}][:_RECENT],
+        "firsts": reach.first_seen(at, FirstSeenWish(days=1, limit=8)).items,
+        "today": _today(at),
+        "notes": notes,
+    }
+    if template == "now.html":
+        shown |= {"agents": _agents(at), "projects": _projects(at)}
+    return page(request, template, status=status, tab="now", **shown)
+
+
+def _row(at: Desk, held: Held, item: bottles.BottleItem, waiting: list[Ask]) -> dict[str, Any]:
+    asks = [ask for ask in waiting if ask.run == held.run]
+    state = "frozen" if item.state == "frozen" else "held" if asks else "run"
+    return {
+        "run": held.run, "label": held.label, "agent": held.agent, "harness": held.harness, "task": held.task,
+        "item": item, "state": state, "started": held.started, "hosts": len(item.hosts | item.denied_hosts),
+        "bars": bars(_timeline(at, held.run, held.started)),
+        "asks": [(ask, sentence(ask)) for ask in asks[-2:]], "more": max(0, len(asks) - 2),
+    }  # fmt: skip
+
+
+def _recent(at: Desk, run: Any) -> dict[str, Any]:
+    found = at.index().reach.hosts(Filter().plus("run", run.run), at.clock())
+    sums = reach.sums(found)
+    return {"run": run, "sums": sums}
+
+
+def _timeline(at: Desk, run: str, started: int) -> list[Bucket]:
+    end = max(at.clock(), started + 1)
+    return at.index().reach.timeline(Filter().plus("run", run), at.clock(), started, end, _BARS)
+
+
+def bars(buckets: list[Bucket]) -> Bars:
+    """Heights of a sparkline, each from 0 to 1."""
+    most = max((bucket.allow for bucket in buckets), default=0) or 1
+    worst = max((bucket.deny for bucket in buckets), default=0) or 1
+    return [(bucket.allow / most, bucket.deny / worst, bool(bucket.ask)) for bucket in buckets]
+
+
+def _today(at: Desk) -> reach.ReachSums:
+    return reach.sums(at.index().reach.hosts(Filter().plus("since", "00:00"), at.clock()))
+
+
+def _agents(at: Desk) -> list[str]:
+    """Agents of the home and bare harnesses that run a prompt."""
+    known = load_all(at.home.root).harnesses
+    library = Library(at.home, os.path.dirname(at.home.root), harnesses=known)
+    return sorted({*library.agent_names(), *known} - {"command"})
+
+
+def _projects(at: Desk) -> list[str]:
+    """Workspaces that bottles had, the last used first."""
+    living = [held.workspace for held, _ in at.running() if held.workspace]
+    return list(dict.fromkeys([*living, *at.index().reach.subjects("project", 50)]))[:50]
+
+
+# ---- deeds
+
+
+async def start(request: Request) -> Response:
+    values = await form(request)
+    return await run_in_threadpool(_start, request, values)
+
+
+def _start(request: Request, values: dict[str, str]) -> Response:
+    project = values.get("other", "").strip() or values.get("project", "")
+    try:
+        started = act(
+            request, bottles.OPERATIONS[1], agent=values.get("agent", ""), workspace=project,
+            prompt=values.get("prompt", ""),
+        )  # fmt: skip
+    except BottleError as error:
+        return _now(request, "now.html", 409, (_fault(error),))
+    return RedirectResponse(f"/bottle/{started.label}", 303)
+
+
+async def freeze_all(request: Request) -> Response:
+    await form(request)
+    return await run_in_threadpool(_freeze_all, request)
+
+
+def _freeze_all(request: Request) -> Response:
+    found = act(request, FREEZE_ALL)
+    notes = [
+        {"kind": "deny", "what": f"{label} is not frozen.", "hint": why}
+        for label, why in found.results.items()
+        if why
+    ]
+    if not found.recorded:
+        notes.append({"kind": "deny", "what": "This was not recorded.", "hint": "The serve process did not answer."})
+    if not notes:
+        notes.append({"kind": "frozen", "what": _frozen(len(found.results)), "hint": "Thaw them one by one."})
+    return _now(request, "now.html", notes=tuple(notes))
+
+
+def _frozen(count: int) -> str:
+    return f"{count} bottles are frozen." if count != 1 else "One bottle is frozen." if count else "No bottle runs."
+
+
+async def deed(request: Request) -> Response:
+    """freeze, thaw, stop or kill one bottle; then the page that the button was on."""
+    values = await form(request)
+    return await run_in_threadpool(_deed, request, values)
+
+
+def _deed(request: Request, values: dict[str, str]) -> Response:
+    operation = DEEDS[str(request.path_params["verb"])]
+    try:
+        act(request, operation, label=request.path_params["label"])
+    except BottleError as error:
+        return _now(request, "now.html", 409, (_fault(error),))
+    return RedirectResponse(back(values.get("back", "")), 303)
+
+
+def back(path: str) -> str:
+    """A page of ours to go back to; never another site (no scheme, no second slash, no backslash)."""
+    good = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+    return path if good else "/"
+
+
+def _fault(error: BottleError) -> dict[str, str]:
+    return {"kind": "deny", "what": error.what, "hint": error.hint}
+
+
+async def waiting(request: Request) -> Response:
+    """The number beside Inbox."""
+    return await run_in_threadpool(page, request, "waiting.html")
+
+
+_BY_NAME = {operation.name: operation for operation in bottles.OPERATIONS}
+FREEZE_ALL = _BY_NAME["freezeAll"]
+DEEDS = {verb: _BY_NAME[f"{verb}Bottle"] for verb in ("freeze", "thaw", "stop", "kill")}
+
+ROUTES = [
+    Route("/", now, methods=["GET"]),
+    Route("/part/now", part, methods=["GET"]),
+    Route("/part/waiting", waiting, methods=["GET"]),
+    Route("/start", start, methods=["POST"]),
+    Route("/freeze-all", freeze_all, methods=["POST"]),
+    Route("/bottle/{label}/{verb:str}", deed, methods=["POST"]),
+]
+
+__all__ = ["ROUTES", "Empty", "back", "bars"]

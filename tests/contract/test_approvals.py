@@ -355,6 +355,39 @@ def test_kill_9_loses_nothing_that_was_told(tmp_path: Path) -> None:
         store.close()
 
 
+HALF_WAY = """
+import os, sys
+from bot_bottle.supervise.store import SqliteStore
+from unit.supervise.make import ask
+store = SqliteStore(sys.argv[1])
+store._database.execute("PRAGMA cache_size = 1")
+store._database.execute("BEGIN IMMEDIATE")
+for number in range(500):
+    store._put(ask(f"lost-{number}", says="x" * 1000))
+os._exit(9)
+"""
+
+
+def test_half_a_change_is_never_seen(tmp_path: Path) -> None:
+    """The keeper dies while pages of one change are on the disk already: a reader says so, the next writer mends it."""
+    store = SqliteStore(path_in(tmp_path))
+    store.add(ask())
+    store.close()
+    root = Path(__file__).resolve().parents[1]
+    code = f"import sys; sys.path.insert(0, {str(root)!r})\n{HALF_WAY}"
+    assert subprocess.run([sys.executable, "-I", "-c", code, path_in(tmp_path)], cwd="/").returncode == 9
+    assert os.path.getsize(path_in(tmp_path) + "-journal") > 0
+    with pytest.raises(HostFault) as fault:
+        SqliteReader(path_in(tmp_path)).count(ALL)
+    assert fault.value.slug == "approvals.recovering"
+    mended = SqliteStore(path_in(tmp_path))
+    assert [one.id for one in mended.asks(ALL)] == ["a1"]
+    mended.close()
+    reader = SqliteReader(path_in(tmp_path))
+    assert reader.count(ALL) == 1
+    reader.close()
+
+
 def _race(path: str, start: "multiprocessing.synchronize.Barrier", state: AskState, name: str) -> None:
     store = SqliteStore(path)
     start.wait()

@@ -81,6 +81,9 @@ def serve_sink(
                 told = str(fault)
                 say(f"The sink {name} does not run: {told}")
             stop.wait(_AGAIN)
+        except Exception as error:  # a bug of ours stops one sink for a while; its words could hold a secret
+            say(f"The sink {name} failed: {type(error).__name__}. Please report this line.")
+            stop.wait(_AGAIN)
 
 
 def once(home: Home, name: str, config: Common, secret_values: Mapping[str, bytes], patience: float) -> Status:

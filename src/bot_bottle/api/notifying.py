@@ -61,6 +61,9 @@ def _serve(
                 told = str(fault)
                 around.say(f"The notifier {name} does not run: {told}")
             stop.wait(_AGAIN)
+        except Exception as error:  # a bug of ours stops one notifier for a while; its words could hold a secret
+            around.say(f"The notifier {name} failed: {type(error).__name__}. Please report this line.")
+            stop.wait(_AGAIN)
 
 
 def test(home: Home, settings: Settings, secret_values: Mapping[str, bytes], name: str, link: str) -> str:

@@ -31,16 +31,34 @@ def read(host_log: str) -> dict[str, Hold]:
     return collect(line for _, lines in LogReader(host_log).batches() for line in lines)
 
 
+class Following:
+    """The holds of a log that goes on: each look reads only what came since."""
+
+    def __init__(self, host_log: str) -> None:
+        self._reader = LogReader(host_log)
+        self._found: dict[str, Hold] = {}
+
+    def now(self) -> dict[str, Hold]:
+        """Run -> its hold."""
+        for _, lines in self._reader.batches():
+            for line in lines:
+                _take_line(self._found, line)
+        return self._found
+
+
 def collect(lines: Iterable[bytes]) -> dict[str, Hold]:
     """The same from lines."""
     found: dict[str, Hold] = {}
     for line in lines:
-        try:
-            record = decode(line)
-        except AuditFault:
-            continue
-        take(found, record)
+        _take_line(found, line)
     return found
+
+
+def _take_line(found: dict[str, Hold], line: bytes) -> None:
+    try:
+        take(found, decode(line))
+    except AuditFault:
+        return
 
 
 def take(found: dict[str, Hold], record: Record) -> None:

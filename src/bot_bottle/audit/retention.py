@@ -14,7 +14,7 @@ from bot_bottle.audit import cursor, holds, runs
 from bot_bottle.audit.checkpoint import Checkpoint, run_origin
 from bot_bottle.audit.encode import decode
 from bot_bottle.audit.entries import signed
-from bot_bottle.audit.holds import Hold
+from bot_bottle.audit.holds import Following, Hold
 from bot_bottle.audit.hostlog import HostLog, facts
 from bot_bottle.audit.note import Signer, VerifierKey
 from bot_bottle.audit.purge import purge
@@ -69,27 +69,70 @@ def expired(host_log: str, now: int, days: int) -> list[str]:
 
 def purge_runs(home: Home, signer: Signer, clock: Clock, wish: PurgeWish) -> PurgeResult:
     """Purges what the wish names and nothing forbids. Raises AuditFault where the host log cannot be written."""
-    result = PurgeResult()
-    due = [run for run in expired(home.host_log, clock.wall(), wish.days) if run not in wish.runs]
+    due = expired(home.host_log, clock.wall(), wish.days)
     host = HostLog.open(home.host_log, signer)
     try:
-        for run in (*wish.runs, *due):
-            why = kept_because(home, run, holds.read(home.host_log), wish)
-            if why == GONE:
-                continue
-            if why:
-                result.kept[run] = why
-                continue
-            gone = _purge(home, run, signer, clock, host, wish)
-            if gone < 0:
-                result.kept[run] = "It came under a legal hold meanwhile."
-            else:
-                result.purged[run] = gone
+        purging = _Purging(home, signer, clock, wish, host)
+        for run in dict.fromkeys((*wish.runs, *due)):
+            purging.look_at(run)
         if wish.days:
-            host.append(_control(clock, wish, {"what": "retention", "days": str(wish.days), **_counts(result)}))
+            purging.note({"what": "retention", "days": str(wish.days), **_counts(purging.result)})
     finally:
         host.close()
-    return result
+    return purging.result
+
+
+class _Purging:
+    """One purge. The host log is read once, then only what comes."""
+
+    def __init__(self, home: Home, signer: Signer, clock: Clock, wish: PurgeWish, host: HostLog) -> None:
+        self.result = PurgeResult()
+        self._home = home
+        self._signer = signer
+        self._clock = clock
+        self._wish = wish
+        self._host = host
+        self._runs = runs.read(home.host_log)
+        self._holds = Following(home.host_log)
+
+    def look_at(self, run: str) -> None:
+        """Purges one run, or says why not."""
+        why = kept_because(self._home, run, self._holds.now(), self._wish)
+        if not why:
+            try:
+                why = self._purge(run)
+            except AuditFault as fault:
+                why = fault.what
+        if why and why != GONE:
+            self.result.kept[run] = why
+
+    def _purge(self, run: str) -> str:
+        """The record in the host log first: a purge that nobody recorded would look like a removal. Of a purge and a
+        hold, what stands first in the host log counts."""
+        directory = self._home.run_log(run)
+        head, _ = read_head(directory, VerifierKey(run_origin(run), self._signer.public))
+        before = purged_hint(directory)
+        self._note_purge(run, head)
+        if holds.is_held(self._holds.now(), run):
+            self.note({"what": "purge-withdrawn", "run": run})
+            return "It came under a legal hold meanwhile."
+        self.result.purged[run] = purge(directory, run_origin(run), self._signer) - before
+        return ""
+
+    def _note_purge(self, run: str, head: Checkpoint) -> None:
+        detail = {"what": "purge", "run": run, **facts(head)}
+        if self._wish.despite_sinks:
+            detail["despite"] = "sinks that have not got it"
+        known = self._runs.get(run)
+        self.note(detail, known.start if known is not None else None)
+
+    def note(self, detail: dict[str, str], start: Record | None = None) -> None:
+        """One record of the host log, with the identity of a run where it is about one."""
+        record = _control(self._clock, self._wish, detail)
+        if start is not None:
+            who = {"bottle": start.bottle, "agent": start.agent, "harness": start.harness, "label": start.label}
+            record = msgspec.structs.replace(record, **who)
+        self._host.append(record)
 
 
 GONE = "gone"
@@ -127,33 +170,6 @@ def kept_because(home: Home, run: str, held: dict[str, Hold], wish: PurgeWish) -
 
 def _behind(home: Home, sink: str, run: str, size: int) -> bool:
     return cursor.read(os.path.join(home.forward, sink)).get(run, 0) < size
-
-
-def _purge(home: Home, run: str, signer: Signer, clock: Clock, host: HostLog, wish: PurgeWish) -> int:
-    """The record in the host log first: a purge that nobody recorded would look like a removal. -1 where a hold was
-    faster: of the two, what stands first in the host log counts."""
-    directory = home.run_log(run)
-    head, _ = read_head(directory, VerifierKey(run_origin(run), signer.public))
-    before = purged_hint(directory)
-    host.append(_purge_record(home, run, clock, wish, head))
-    if holds.is_held(holds.read(home.host_log), run):
-        host.append(_control(clock, wish, {"what": "purge-withdrawn", "run": run}))
-        return -1
-    return purge(directory, run_origin(run), signer) - before
-
-
-def _purge_record(home: Home, run: str, clock: Clock, wish: PurgeWish, head: Checkpoint) -> Record:
-    known = runs.read(home.host_log).get(run)
-    detail = {"what": "purge", "run": run, **facts(head)}
-    if wish.despite_sinks:
-        detail["despite"] = "sinks that have not got it"
-    record = _control(clock, wish, detail)
-    start = known.start if known is not None else None
-    if start is None:
-        return record
-    return msgspec.structs.replace(
-        record, bottle=start.bottle, agent=start.agent, harness=start.harness, label=start.label
-    )
 
 
 def hold_run(home: Home, signer: Signer, clock: Clock, run: str, approver: str, reason: str, release: bool) -> None:

@@ -134,14 +134,14 @@ def test_a_hold_on_everything_holds_what_comes_as_well(world: World) -> None:
 def test_a_hold_that_comes_while_a_purge_begins_wins(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two keepers: of hold and purge, what stands first in the host log counts."""
     world.run("r1")
-    real = retention._purge_record
+    real = retention._Purging._note_purge
 
-    def late(*arguments: object):
-        monkeypatch.setattr(retention, "_purge_record", real)
+    def late(purging: object, *arguments: object) -> None:
+        monkeypatch.setattr(retention._Purging, "_note_purge", real)
         hold_run(world.home, KEY, world.clock, "r1", "os/0/root", "just now", False)
-        return real(*arguments)  # type: ignore[arg-type]
+        real(purging, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(retention, "_purge_record", late)
+    monkeypatch.setattr(retention._Purging, "_note_purge", late)
     result = world.purge("r1")
     assert result.kept == {"r1": "It came under a legal hold meanwhile."}
     assert world.lines("r1") == 301
@@ -173,6 +173,16 @@ def test_what_is_open_unknown_or_elsewhere_stays(world: World) -> None:
     assert result.purged == {}
     assert result.kept["r1"] == "Its log is still open."
     assert outside.exists()
+
+
+def test_a_log_that_was_exchanged_stays_and_stops_no_other(world: World) -> None:
+    for run in ("r1", "r2"):
+        world.run(run)
+    checkpoint = Path(world.home.run_log("r1"), "checkpoint")
+    checkpoint.write_bytes(checkpoint.read_bytes().replace(b"\n301\n", b"\n300\n"))
+    result = world.purge("r1", "r2")
+    assert (result.purged, result.kept) == ({"r2": 301}, {"r1": "The signature of the checkpoint is wrong."})
+    assert world.lines("r1") == 301
 
 
 def test_a_purge_waits_for_a_sink_that_lags(world: World) -> None:

@@ -11,7 +11,7 @@ import sqlite3
 
 from bot_bottle.base.errors import AuditFault
 
-VERSION = 4
+VERSION = 5
 HOUR = 3_600_000_000_000
 MOST = 2**63 - 1
 

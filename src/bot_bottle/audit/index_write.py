@@ -19,7 +19,7 @@ from bot_bottle.audit.reader import LogReader, purged_hint
 from bot_bottle.base.home import Home
 
 HOST = "host"
-"""The host log's name among the runs. Its checkpoints are not indexed: they are not what anybody did."""
+"""The host log's name among the runs. Of it only what people did is indexed: the rest repeats the runs' own logs."""
 BATCH = 50_000
 _CHANGING = (
     "bottle", "agent", "harness", "label", "project", "person", "policy", "first", "last", "ended", "next", "leaf",
@@ -29,7 +29,7 @@ _ADDED = (
     "requests = requests + excluded.requests, asks = asks + excluded.asks,"
     f" up = min({MOST_BYTES}, up + excluded.up), down = min({MOST_BYTES}, down + excluded.down)"
 )
-_CHECKPOINT = b'"kind":"checkpoint"'
+CONTROL = b'"kind":"control"'
 _MOST_CACHED = 100_000
 
 
@@ -81,7 +81,7 @@ class Writer:
         places: list[tuple[int, int]] = []
         for start, lines in reader.batches():
             for number, data in enumerate(lines, start):
-                if run != HOST or _CHECKPOINT not in data:
+                if run != HOST or CONTROL in data[:64]:
                     taker.take(number, data)
             count, last = count + len(lines), lines[-1]
             path, offset, at = reader.place

@@ -123,7 +123,7 @@ class Tail:
                     record = decode(line)
                 except AuditFault:
                     continue
-                if record.kind == Kind.CHECKPOINT:
+                if run == HOST and record.kind != Kind.CONTROL:
                     continue
                 if record.kind == Kind.START:
                     self._facts(one, line)

@@ -46,7 +46,7 @@ class Proposed(msgspec.Struct):
 
 
 def narrowed(desk: Desk, policy: Policy, bottle: str, rule: str) -> Proposed:
-    """The same rule for what it was used for in the last 30 days, and no more. Raises UsageFault for an unknown rule."""
+    """The same rule for what it was used for in the last 30 days, and no more. Raises UsageFault where there is none."""
     found = next((route for route in policy.routes if route.rule == rule), None)
     if found is None:
         raise UsageFault("rule.unknown", "There is no such rule in this policy.")
@@ -84,7 +84,9 @@ def learned(desk: Desk, bottle: str) -> Proposed:
         diff = [f"+ {line}" for route in suggestion.routes for line in route_lines(route)]
     covered, held = learn.held_out(requests) if len({one.run for one in requests}) > 1 else (0, 0)
     said = [f"allowed: {line}" for route in suggestion.routes for line in _sentence(route_lines(route))]
-    worth = [f"Of runs left out while learning, {covered} of {many(held, 'request')} would be covered."] if held else []
+    worth = (
+        [f"Of runs left out while learning, {covered} of {many(held, 'request')} would be covered."] if held else []
+    )
     return Proposed(
         title, path, [line for line in diff if not line.startswith(("---", "+++", "@@"))], len(requests), said,
         effect=worth, apply=f"bot-bottle policy learn --bottle {bottle} --denied --write {bottle}",

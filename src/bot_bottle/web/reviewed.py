@@ -1,5 +1,5 @@
-"""Which hosts a person has looked at: their own small SQLite below `Home.web`, apart from the index, which may be made
-anew at any time. A mark says who and when; it decides nothing: no rule reads it."""
+"""Which hosts a person has looked at: their own small SQLite below `Home.web`, apart from the index, which may be
+made anew at any time. A mark says who and when; it decides nothing: no rule reads it."""
 
 import os
 import sqlite3

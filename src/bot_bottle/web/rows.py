@@ -68,7 +68,9 @@ def of_line(text: str, run: str, number: int) -> Row:
         return row(decode(text.encode("utf-8", "replace") + b"\n"), run, number)
     except AuditFault:
         blank = [""] * 12
-        return Row(f"{run}/{number}", run, number, "", "", "", "No record", "", "", "", visible(text, 120), *blank[:8])
+        return Row(
+            f"{run}/{number}", run, number, "", "", "", "No record", "", "", "", visible(text, 120), *blank[:8]
+        )
 
 
 def judged(record: Record) -> tuple[str, str]:

@@ -1,5 +1,5 @@
-"""Keeps the index up to date while the dashboard runs, and knows what is written now. One thread, begun when the first
-page asks; while another process fills the index, it waits for the next turn."""
+"""Keeps the index up to date while the dashboard runs, and knows what is written now. One thread, begun when the
+first page asks; while another process fills the index, it waits for the next turn."""
 
 import sys
 import threading

@@ -17,8 +17,8 @@ from bot_bottle.bottles.policies import bottle_names, combined
 from bot_bottle.harnesses import load
 from bot_bottle.policy.asked import from_url
 from bot_bottle.policy.decide import compile
-from bot_bottle.policy.difference import covered, parts
-from bot_bottle.policy.effective import Policy, Route
+from bot_bottle.policy.difference import Part, covered, parts
+from bot_bottle.policy.effective import PathMatch, Policy, Route
 from bot_bottle.policy.explain import Explanation, explain
 from bot_bottle.policy.grants import DEFAULT
 from bot_bottle.web.api.operation import Empty, Operation
@@ -124,7 +124,9 @@ def effective(desk: Desk, which: WhichPolicy) -> EffectivePolicy:
     used = desk.index().reach.rules(_of_bottle(which.bottle), desk.clock(), desk.clock() - DAYS * DAY)
     whose = shadows(policy)
     rules = [_rule(route, used.get(route.rule), whose.get(route.rule, "")) for route in policy.routes]
-    files = sorted({route.origin.rpartition(":")[0] or route.origin for route in policy.routes})
+    for one in rules:
+        one.origin = one.origin.removeprefix(f"{desk.home.root}/")
+    files = sorted({one.origin.rpartition(":")[0] or one.origin for one in rules})
     fallen = [used[name] for name in ("", DEFAULT) if name in used]
     notes = list(policy.notes)
     if not which.agent:
@@ -157,9 +159,7 @@ def _of_bottle(bottle: str) -> Filter:
 
 def _rule(route: Route, used: Any, shadowed: str) -> Rule:
     methods = tuple(dict.fromkeys(name for match in route.matches for name in match.methods))
-    paths = tuple(
-        dict.fromkeys(f"{path.value}{'**' if path.type == 'prefix' else ''}" for m in route.matches for path in m.paths)
-    )
+    paths = tuple(dict.fromkeys(_path(path) for match in route.matches for path in match.paths))
     return Rule(
         route.rule, route.action, route.host, route.ports, route.scheme,
         methods if all(match.methods for match in route.matches) else (),
@@ -167,6 +167,10 @@ def _rule(route: Route, used: Any, shadowed: str) -> Rule:
         route.origin, route.auth.secret if route.auth else "",
         used.hits if used else 0, used.all if used else 0, used.last if used else 0, shadowed, too_broad(route),
     )  # fmt: skip
+
+
+def _path(path: PathMatch) -> str:
+    return f"{path.value}/**" if path.type == "prefix" else (path.value if path.type == "exact" else f"~{path.value}")
 
 
 def too_broad(route: Route) -> str:
@@ -186,14 +190,22 @@ def shadows(policy: Policy) -> dict[str, str]:
     every = [(route.rule, parts(_alone(policy, route))) for route in policy.routes]
     found: dict[str, str] = {}
     for rule, mine in every:
-        for other, theirs in every:
-            if other != rule and mine and found.get(other) != rule and all(
-                any(covered(msgspec.structs.replace(one, action="deny") if wide.action == "deny" else one, wide) for wide in theirs)
-                for one in mine
-            ):  # fmt: skip
-                found[rule] = other
-                break
+        whose = (
+            other for other, theirs in every if other != rule and found.get(other) != rule and _over(mine, theirs)
+        )
+        other = next(whose, "")
+        if other:
+            found[rule] = other
     return found
+
+
+def _over(mine: list[Part], theirs: list[Part]) -> bool:
+    """Whether all parts of a rule lie in another one: of the same power, or denied there."""
+    return bool(mine) and all(any(covered(_as(one, wide), wide) for wide in theirs) for one in mine)
+
+
+def _as(one: Part, wide: Part) -> Part:
+    return msgspec.structs.replace(one, action="deny") if wide.action == "deny" else one
 
 
 def _alone(policy: Policy, route: Route) -> Policy:
@@ -235,8 +247,6 @@ def propose(desk: Desk, wish: ProposalWish) -> Proposed:
     if wish.rule:
         return narrowed(desk, policy, wish.bottle, wish.rule)
     return learned(desk, wish.bottle.split("+")[-1])
-
-
 
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (

@@ -1,4 +1,4 @@
-"""What was reached: hosts, paths, times and secrets of any subject; first-seen hosts and their marks; two runs compared."""
+"""What was reached: hosts, paths, times, secrets of any subject; first-seen hosts and their marks; runs compared."""
 
 import time
 from typing import Annotated, Any, Literal

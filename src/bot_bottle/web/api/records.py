@@ -192,6 +192,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
         OneRecord, RecordProof, prove_record,
     ),
     Operation(
-        "checkLog", "POST", "/logs/{run}/check", "Read one log whole and verify it", "read", WhichLog, LogCheck, check_log,
+        "checkLog", "POST", "/logs/{run}/check", "Read one log whole and verify it", "read", WhichLog, LogCheck,
+        check_log,
     ),
 )  # fmt: skip

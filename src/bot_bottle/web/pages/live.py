@@ -49,8 +49,9 @@ def _live(request: Request) -> Response:
     at, query = desk(request), request.query_params
     text, every = query.get("q", "")[: filters.MAX_FILTER + 1], query.get("all") == "1"
     shown: dict[str, Any] = {
-        "q": text, "all": every, "fault": None, "shown_rows": (), "older": "", "after": 0, "complete": True, "indexed": True,
-        "looked": 0, "heads": {}, "matching": None, "today": 0, "paged": bool(query.get("before")), "reached": 0,
+        "q": text, "all": every, "fault": None, "shown_rows": (), "older": "", "after": 0, "complete": True,
+        "indexed": True, "looked": 0, "heads": {}, "matching": None, "today": 0, "paged": bool(query.get("before")),
+        "reached": 0,
     }  # fmt: skip
     try:
         wanted = chosen(text, every)

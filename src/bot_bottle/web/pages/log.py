@@ -26,6 +26,7 @@ from bot_bottle.web.rows import judged, of_line
 
 ROWS = 100
 _BUDGET = 0.2
+_NOTHING = "Nothing was sent: the name was never looked up."
 
 
 async def search(request: Request) -> Response:
@@ -84,7 +85,8 @@ def _record(request: Request) -> Response:
     shown: dict[str, Any] = {
         "run": found.run, "number": found.number, "line": found.line, "entry": entry, "sealed": found.sealed,
         "size": found.size, "why": why(entry) if entry else None, "fields": _fields(entry),
-        "url": url_of(entry) if entry else "", "proof": None, "fault": None, "judged": judged(entry) if entry else ("", ""),
+        "url": url_of(entry) if entry else "", "proof": None, "fault": None,
+        "judged": judged(entry) if entry else ("", ""),
     }  # fmt: skip
     if request.query_params.get("part") == "why":
         return page(request, "why.html", tab="log", **shown)
@@ -101,9 +103,9 @@ def why(entry: Record) -> tuple[str, str]:
     rule = f"rule {entry.rule}" if entry.rule else "no rule"
     match entry.kind:
         case Kind.DENIED if entry.rule:
-            return "Denied", f"because {rule} says so ({entry.reason}). Nothing was sent: the name was never looked up."
+            return "Denied", f"because {rule} says so ({entry.reason}). {_NOTHING}"
         case Kind.DENIED:
-            return "Denied", f"({entry.reason}): no rule allows it. Nothing was sent: the name was never looked up."
+            return "Denied", f"({entry.reason}): no rule allows it. {_NOTHING}"
         case Kind.ASK:
             return "Held", f"because {rule} asks a person. Nothing was sent."
         case Kind.NAME:
@@ -134,7 +136,8 @@ def _fields(entry: Record | None) -> list[tuple[str, str]]:
     said: list[tuple[str, str]] = []
     for name, value in msgspec.to_builtins(entry).items():
         if isinstance(value, dict):
-            said += [(f"{name}.{key}", str(text)) for key, text in value.items()]
+            pairs = msgspec.convert(value, dict[str, str])
+            said += [(f"{name}.{key}", text) for key, text in pairs.items()]
         else:
             said.append((name, value if isinstance(value, str) else msgspec.json.encode(value).decode()))
     return said

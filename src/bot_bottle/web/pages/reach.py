@@ -1,5 +1,5 @@
-"""Reach: what did this bottle, agent, harness, project or person reach: the picture, hosts and paths, first-seen hosts,
-and two runs side by side."""
+"""Reach: what did this bottle, agent, harness, project or person reach: the picture, hosts and paths, hosts that were
+seen for the first time, two runs side by side."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,11 +25,12 @@ SPANS = {"run": 0, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "all": 0}
 _DRAWN = 11
 _ROW = 40
 _STRIPS = 60
+Choices = tuple[str, list[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Ribbon:
-    """One line of the door picture, in its units. y: where it ends. state: allow | held | deny. far: passes the wall."""
+    """One line of the door picture, in its units. y: where it ends. state: allow | held | deny. far: it left."""
 
     d: str
     width: float
@@ -61,7 +62,8 @@ def _show(request: Request) -> Response:
         "kind": kind, "span": span, "spans": _spans(kind), "hosts": (), "sums": None, "picture": None, "more": 0,
         "open": query.get("host", ""), "paths": (), "path_more": 0, "fresh": (), "fresh_more": "", "compare": None,
         "other": query.get("with", ""), "others": (), "behind": None, "fault": None, "indexed": True, "buckets": (),
-        "run": None, "drawn": (), "start": 0, "end": 0, "other_label": "", "strips": {}, "marks": {}, "firsts": {}, "q": "", "total": 0, "busiest": 0,
+        "run": None, "drawn": (), "start": 0, "end": 0, "other_label": "",
+        "strips": {}, "marks": {}, "firsts": {}, "q": "", "total": 0, "busiest": 0,
     }  # fmt: skip
     if not name:
         return page(request, "reach.html", tab="reach", **shown)
@@ -69,7 +71,8 @@ def _show(request: Request) -> Response:
     wanted = _filter(kind, name, span, at.clock())
     found = reach.read_reach(at, ReachWish(str(wanted)))
     shown |= {"hosts": found.items, "sums": found.sums, "more": found.more, "indexed": found.indexed, "run": run}
-    shown |= {"q": str(wanted), "picture": picture(found.items[:_DRAWN]), "drawn": drawn(found.items), "behind": reach.behind(at, name if run else "")}
+    shown |= {"q": str(wanted), "picture": picture(found.items[:_DRAWN]), "drawn": drawn(found.items)}
+    shown["behind"] = reach.behind(at, name if run else "")
     shown["total"] = sum(one.requests + one.asks for one in found.items)
     names = [one.name for one in found.items]
     shown |= {"marks": Reviewed(at.home).of(names), "firsts": at.index().reach.host_first(names)}
@@ -98,7 +101,7 @@ def _spans(kind: str) -> list[tuple[str, str]]:
     return [("run", "this run")] if kind == "run" else spans
 
 
-def _choices(subjects: reach.Subjects, runs: list[RunRow], kind: str, name: str) -> list[tuple[str, list[tuple[str, str]]]]:
+def _choices(subjects: reach.Subjects, runs: list[RunRow], kind: str, name: str) -> list[Choices]:
     """(title, [(value, text)]) of the select, newest first."""
     rows = [(f"run:{one.run}", one.label or one.run) for one in runs[:60]]
     groups = [("Runs, newest first", rows)]
@@ -137,9 +140,8 @@ def picture(found: list[Reached]) -> Picture:
         y, state = number * _ROW + _ROW // 2, _state(one)
         far = state == "allow"
         start = at + width / 2
-        ribbons.append(
-            Ribbon(f"M0 {start:.1f}C34 {start:.1f} 26 {y} 60 {y}H{100 if far else 61}", round(width, 1), state, y, far)
-        )
+        line = f"M0 {start:.1f}C34 {start:.1f} 26 {y} 60 {y}H{100 if far else 61}"
+        ribbons.append(Ribbon(line, round(width, 1), state, y, far))
         if far:
             pieces, top = f"{pieces}M62 {top:.1f}V{y - width / 2 - 3:.1f}", y + width / 2 + 3
         at += width + 1.2
@@ -200,7 +202,8 @@ def _compared(at: Desk, run: RunRow | None, runs: list[RunRow], other: str) -> d
     near = sorted(runs, key=lambda one: (one.label != run.label, one.bottle != run.bottle, -one.last))
     others = [one for one in near if one.run != run.run][:30]
     try:
-        found = reach.compare_runs(at, msgspec.convert({"run": run.run, "other": other}, CompareWish)) if other else None
+        wish = msgspec.convert({"run": run.run, "other": other or run.run}, CompareWish)
+        found = reach.compare_runs(at, wish) if other else None
     except (BottleError, msgspec.ValidationError):
         found = None
     label = next((one.label for one in runs if one.run == other), other)

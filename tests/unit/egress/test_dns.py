@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot_bottle.egress.names import SyntheticNames
 from bot_bottle.egress.wire import dns
 
 
@@ -123,3 +124,12 @@ def test_any_bytes_are_a_query_or_malformed(data: bytes) -> None:
         return
     assert len(query.name) <= 253
     assert len(dns.refused(query)) <= dns.MAX_QUERY + 11
+
+
+def test_d18_names_that_no_route_names_have_a_smaller_budget() -> None:
+    """`egress.default: ask` answers any name: an agent that asks for ever new ones must not fill memory."""
+    names = SyntheticNames()
+    given = [names.addresses(f"n{number}.test", 3) for number in range(5)]
+    assert all(given[:3]) and given[3:] == [None, None]
+    assert names.addresses("n0.test", 3) == given[0]
+    assert names.addresses("route.test") is not None

@@ -14,14 +14,13 @@ from typing import Any
 
 import msgspec
 
-from bot_bottle.base.errors import HostFault, OurFault
+from bot_bottle.base.errors import OurFault
 from bot_bottle.supervise.granting import alive
 from bot_bottle.supervise.memory import may_settle, renewed, settled_ask
 from bot_bottle.supervise.model import Answer, Ask, AskState, StoredGrant
+from bot_bottle.supervise.opening import open_to_read, open_to_write, told
 from bot_bottle.supervise.ports import AskQuery
-from bot_bottle.supervise.schema import MIGRATIONS, VERSION
 
-_WAIT = 10.0
 _ASK = msgspec.json.Decoder(Ask)
 _ANSWER = msgspec.json.Decoder(Answer)
 _GRANT = msgspec.json.Decoder(StoredGrant)
@@ -32,7 +31,7 @@ class SqliteReader:
 
     def __init__(self, path: str, database: sqlite3.Connection | None = None) -> None:
         self._path = path
-        self._database = database or _open_to_read(path)
+        self._database = database or open_to_read(path)
 
     def ask(self, ask: str) -> Ask | None:
         row = self._one("SELECT body FROM asks WHERE id = ?", ask)
@@ -77,7 +76,7 @@ class SqliteReader:
         return rows[0] if rows else None
 
     def _all(self, text: str, *values: object) -> list[tuple[Any, ...]]:
-        with _told(self._path):
+        with told(self._path):
             return self._database.execute(text, values).fetchall()
 
 
@@ -85,8 +84,8 @@ class SqliteStore(SqliteReader):
     """Reads and writes; for one thread of a keeper. The file is made, or brought up to date, when it is opened."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(path, _open_to_write(path))
-        with _told(path):
+        super().__init__(path, open_to_write(path))
+        with told(path):
             self._turn = os.open(f"{path}.turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
     def close(self) -> None:
@@ -158,7 +157,7 @@ class SqliteStore(SqliteReader):
     @contextlib.contextmanager
     def _change(self) -> "Generator[_Undo]":
         """One transaction; whatever leaves the block with an error, or through undo(), was never there."""
-        with _told(self._path), self._in_turn():
+        with told(self._path), self._in_turn():
             self._database.execute("BEGIN IMMEDIATE")
             undo = _Undo()
             try:
@@ -210,88 +209,6 @@ class _Undo:
     def __call__(self) -> bool:
         self.asked = True
         return False
-
-
-def _open_to_read(path: str) -> sqlite3.Connection:
-    with _told(path):
-        name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-        database = sqlite3.connect(f"file:{name}?mode=ro", uri=True, timeout=_WAIT, isolation_level=None)
-        found = _version(database)
-    if found != VERSION:
-        database.close()
-        raise _other_version(path, found)
-    return database
-
-
-def _open_to_write(path: str) -> sqlite3.Connection:
-    with _told(path):
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-        database = sqlite3.connect(path, timeout=_WAIT, isolation_level=None)
-        try:
-            database.execute("PRAGMA journal_mode = TRUNCATE")
-            database.execute("PRAGMA synchronous = FULL")
-            if _version(database) == VERSION:
-                return database
-            database.execute("BEGIN IMMEDIATE")
-            found = _version(database)
-            if found > VERSION:
-                raise _other_version(path, found)
-            for step in MIGRATIONS[found:]:
-                for statement in step:
-                    database.execute(statement)
-            database.execute(f"PRAGMA user_version = {VERSION}")
-            database.execute("COMMIT")
-        except BaseException:
-            database.close()
-            raise
-    return database
-
-
-def _version(database: sqlite3.Connection) -> int:
-    return int(database.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _other_version(path: str, found: int) -> HostFault:
-    if found < VERSION:
-        return HostFault(
-            "approvals.older", f"{path} is of an older version.", "The next bottle that starts brings it up to date."
-        )
-    return HostFault("approvals.newer", f"{path} was written by a newer bot-bottle.", "Upgrade bot-bottle.")
-
-
-@contextlib.contextmanager
-def _told(path: str) -> Generator[None]:
-    """Turns what SQLite and the file system say into errors for a person."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise _fault(path, error) from None
-    except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
-        raise _damaged(path, error) from None
-    except OSError as error:
-        raise HostFault("approvals.unusable", f"{path} cannot be opened: {error.strerror}.", "") from None
-
-
-def _fault(path: str, error: sqlite3.OperationalError) -> HostFault:
-    name = getattr(error, "sqlite_errorname", "")
-    if name.startswith("SQLITE_BUSY"):
-        return HostFault("approvals.busy", f"{path} is in use for too long.", "Try again.")
-    if name.startswith("SQLITE_CANTOPEN"):
-        return HostFault("approvals.none", f"{path} cannot be opened.", "It is made when the first bottle starts.")
-    if name == "SQLITE_READONLY_ROLLBACK":
-        what = f"{path} was left in the middle of a change by a crash."
-        return HostFault("approvals.recovering", what, "The next bottle that starts mends it.")
-    if name in ("SQLITE_FULL", "SQLITE_READONLY") or name.startswith("SQLITE_IOERR"):
-        return HostFault("approvals.unwritable", f"{path} cannot be written: {error}.", "Free space, check the disk.")
-    if name == "SQLITE_ERROR":  # no such table, unsupported file format: the file is not what we wrote
-        return _damaged(path, error)
-    return HostFault("approvals.unusable", f"{path} cannot be used: {error}.", "")
-
-
-def _damaged(path: str, error: Exception) -> HostFault:
-    hint = "Move it away: asks and grants start anew, what was recorded is in the logs."
-    return HostFault("approvals.damaged", f"{path} is damaged: {error}.", hint)
 
 
 def _conditions(query: AskQuery) -> tuple[str, list[object]]:

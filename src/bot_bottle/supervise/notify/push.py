@@ -24,6 +24,8 @@ SERVICES = (
     "fcm.googleapis.com", "updates.push.services.mozilla.com", ".push.apple.com", ".notify.windows.com",
 )  # fmt: skip
 _TTL = 3600
+_MOST = 4
+"""Subscriptions of one device; of more the others are forgotten."""
 _DEVICE = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
 
 
@@ -50,6 +52,9 @@ def subscribe(web: str, subscription: Subscription, services: tuple[str, ...] = 
     why = problem_of(subscription, services)
     if why:
         raise UsageFault("notify.push", f"The subscription {why}.", "Subscribe again in the browser.")
+    theirs = [path for path, one in _stored(web) if one.device == subscription.device]
+    for path in theirs[: max(0, len(theirs) - _MOST + 1)]:
+        os.unlink(path)
     folder = os.path.join(web, "push")
     os.makedirs(folder, mode=0o700, exist_ok=True)
     files.replace(os.path.join(folder, _file(subscription)), msgspec.json.encode(subscription), sync=True)

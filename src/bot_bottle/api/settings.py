@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from bot_bottle.api.settings_check import Check
+from bot_bottle.audit.sinks.file import FileConfig
 from bot_bottle.audit.sinks.model import Common as SinkConfig
 from bot_bottle.audit.sinks.model import secret_names
 from bot_bottle.audit.sinks.registry import SINKS
@@ -77,11 +78,12 @@ def load(home: Home) -> Settings:
         raise SettingsFault(
             [Problem("settings.unreadable", f"cannot be read: {error.strerror}", home.settings)]
         ) from None
-    return parse(data, os.path.basename(home.settings))
+    return parse(data, os.path.basename(home.settings), home.root)
 
 
-def parse(data: bytes, file: str = "settings.toml") -> Settings:
-    """The settings of a file's bytes. file: for messages. Raises SettingsFault."""
+def parse(data: bytes, file: str = "settings.toml", root: str = "") -> Settings:
+    """The settings of a file's bytes. file: for messages. root: of the home, into which no sink may write. Raises
+    SettingsFault."""
     try:
         text = data.decode()
         tree = tomllib.loads(text)
@@ -89,6 +91,7 @@ def parse(data: bytes, file: str = "settings.toml") -> Settings:
         raise SettingsFault([_syntax(error, file, data.count(b"\n") + 1)]) from None
     check = Check(file, text)
     settings = _settings(check, tree)
+    _outside(check, settings, root)
     if check.problems:
         raise SettingsFault(sorted(check.problems, key=lambda one: one.line))
     return settings
@@ -105,6 +108,17 @@ def _settings(check: Check, tree: dict[str, Any]) -> Settings:
         check.kinds(tree.get("sink", {}), SINKS, ("sink",)),
         check.kinds(tree.get("notify", {}), NOTIFIERS, ("notify",)),
     )
+
+
+def _outside(check: Check, settings: Settings, root: str) -> None:
+    """A file sink in a folder of the home would write into what it reads, or beside keys."""
+    home = os.path.realpath(root) if root else ""
+    for name, config in settings.sinks.items():
+        if not isinstance(config, FileConfig) or not home:
+            continue
+        folder = os.path.dirname(os.path.realpath(config.path))
+        if folder.startswith(f"{home}/"):
+            check.add("bad-value", ("sink", name, "path"), "lies in a folder of the home", "choose a place outside")
 
 
 def _ranges(check: Check, serve: Serve, retention: Retention) -> None:

@@ -170,6 +170,19 @@ def test_no_utf8_is_said() -> None:
         parse(b"\xff\xfe")
 
 
+@pytest.mark.parametrize("place", ["log/runs/x", "log/host/journal/0", "keys/x", "forward/y", "link/x"])
+def test_no_sink_writes_into_the_home(tmp_path: Path, place: str) -> None:
+    """It would forward what it forwards, or write beside keys."""
+    home = Home(str(tmp_path / "home"), str(tmp_path / "home"))
+    os.makedirs(f"{home.root}/log/host")
+    os.symlink(f"{home.root}/log/host", f"{home.root}/link")
+    Path(home.settings).write_text(f'[sink.s]\nkind = "file"\npath = "{home.root}/{place}"\n')
+    with pytest.raises(SettingsFault, match=r"settings\.toml:3: sink\.s\.path lies in a folder of the home"):
+        load(home)
+    Path(home.settings).write_text(f'[sink.s]\nkind = "file"\npath = "{tmp_path}/out"\n')
+    assert load(home).sinks
+
+
 def test_an_unreadable_file_is_said(tmp_path: Path) -> None:
     home = Home(str(tmp_path), str(tmp_path))
     os.mkdir(home.settings)

@@ -137,6 +137,12 @@ def test_subscriptions_are_kept_by_device_and_forgotten_with_it(tmp_path: Path) 
         push.subscribe(str(tmp_path), nameless)
 
 
+def test_one_device_does_not_fill_the_disk(tmp_path: Path) -> None:
+    for number in range(50):
+        push.subscribe(str(tmp_path), browser("d1", f"https://fcm.googleapis.com/{number}")[0])
+    assert len(push.subscriptions(str(tmp_path))) == 4
+
+
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch):
     """A push service on this machine; the check of endpoints is told to take it."""

@@ -20,6 +20,7 @@ from bot_bottle.supervise.model import Ask, AskState, Scope
 from bot_bottle.supervise.ports import AskQuery
 from bot_bottle.supervise.risk import WORDS
 from bot_bottle.web.api import asks as operations
+from bot_bottle.web.api.operation import Operation, fill
 from bot_bottle.web.desk import Desk
 from bot_bottle.web.page import act, desk, form, page
 from bot_bottle.web.rows import of_line
@@ -39,14 +40,12 @@ TIMES = (
     (86400, "1 day"),
     (604800, "7 days"),
 )
-_TITLES = {
-    Scope.ONCE: "Once", Scope.RUN: "This run", Scope.BOTTLE: "This bottle", Scope.PROJECT: "This project",
-    Scope.ALWAYS: "Always",
+_NAMES = {
+    Scope.ONCE: ("Once", "once"), Scope.RUN: ("This run", "for this run"),
+    Scope.BOTTLE: ("This bottle", "for this bottle"), Scope.PROJECT: ("This project", "for this project"),
+    Scope.ALWAYS: ("Always", "always"),
 }  # fmt: skip
-_BUTTONS = {
-    Scope.ONCE: "once", Scope.RUN: "for this run", Scope.BOTTLE: "for this bottle", Scope.PROJECT: "for this project",
-    Scope.ALWAYS: "always",
-}  # fmt: skip
+"""Title of a scope, and how the button says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +168,9 @@ def choices(at: Desk, ask: Ask) -> tuple[Choice, ...]:
     case = rules.Case(ask, at.clock(), policy=ask.policy, revision=ask.revision, leaf=leaf)
     found = sentence.consequences(ask, rules.scopes(case))
     return tuple(
-        Choice(one.scope.value, _TITLES[one.scope], _BUTTONS[one.scope], one.permits, one.until, writes(ask, one.scope, leaf))
+        Choice(one.scope.value, *_NAMES[one.scope], one.permits, one.until, writes(ask, one.scope, leaf))
         for one in found
-    )  # fmt: skip
+    )
 
 
 def writes(ask: Ask, scope: Scope, leaf: str) -> tuple[str, ...]:
@@ -221,8 +220,10 @@ def _held(request: Request) -> Response:
     found = at.show(str(request.path_params["ask"]))
     head = found.head.decode("latin-1").replace("\r\n", "\n").strip("\n")
     body = found.body.decode("utf-8", "replace")
-    whole = {"held": found.held, "head": head, "body": body, "size": found.size, "cut": found.size > len(found.body)}
-    return page(request, "held.html", **whole, ask_id=str(request.path_params["ask"]))
+    return page(
+        request, "held.html", held=found.held, head=head, body=body, size=found.size,
+        cut=found.size > len(found.body), ask_id=str(request.path_params["ask"]),
+    )  # fmt: skip
 
 
 async def rule(request: Request) -> Response:
@@ -253,11 +254,7 @@ def _answer(request: Request, values: dict[str, str]) -> Response:
     pairs = [pair.partition(":")[::2] for pair in values.get("asks", "").split(",") if pair][:SHOWN]
     for ident, digest in pairs:
         try:
-            given = act(
-                request, _BY_NAME["answerAsk"], ask=ident, request=digest, allow=values.get("answer") == "allow",
-                scope=values.get("scope", "once"), seconds=values.get("seconds", "0"), reason=values.get("reason", "")[:500],
-                shown=values.get("shown", ""),
-            )  # fmt: skip
+            given = answer_one(request, ident, digest, values)
         except BottleError as error:
             notes.append({"kind": "deny", "what": error.what, "hint": error.hint})
         else:
@@ -272,6 +269,20 @@ def _answer(request: Request, values: dict[str, str]) -> Response:
     return RedirectResponse(
         f"/inbox?ask={values['next']}" if values.get("next", "").isascii() and values.get("next") else "/inbox", 303
     )
+
+
+def answer_one(request: Request, ident: str, digest: str, values: dict[str, str]) -> operations.Replied:
+    """What the API's answerAsk does, with the same checks. digest: of the request that the person saw."""
+    operation = _BY_NAME["answerAsk"]
+    wish = fill(
+        operation,
+        {
+            "ask": ident, "request": digest, "allow": values.get("answer") == "allow",
+            "scope": values.get("scope", "once"), "seconds": values.get("seconds", "0"),
+            "reason": values.get("reason", "")[:500], "shown": values.get("shown", ""),
+        },
+    )  # fmt: skip
+    return operations.answer_ask(desk(request, operation.scope), wish)
 
 
 async def revoke(request: Request) -> Response:
@@ -290,7 +301,7 @@ def _revoke(request: Request, values: dict[str, str]) -> Response:
     return RedirectResponse("/inbox?tab=answered", 303)
 
 
-_BY_NAME = {operation.name: operation for operation in operations.OPERATIONS}
+_BY_NAME: dict[str, Operation[Any, Any]] = {operation.name: operation for operation in operations.OPERATIONS}
 
 ROUTES = [
     Route("/inbox", inbox, methods=["GET"]),

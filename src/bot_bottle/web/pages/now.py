@@ -18,10 +18,11 @@ from bot_bottle.supervise.model import Ask, AskState
 from bot_bottle.supervise.ports import AskQuery
 from bot_bottle.supervise.sentence import sentence
 from bot_bottle.web.api import bottles, reach
-from bot_bottle.web.api.operation import Empty
+from bot_bottle.web.api.operation import Operation
 from bot_bottle.web.api.reach import FirstSeenWish, RunsWish
 from bot_bottle.web.desk import Desk
 from bot_bottle.web.page import act, desk, form, page
+from bot_bottle.web.problem import WebFault
 
 _BARS, _RECENT, _ASKS = 30, 8, 500
 Bars = list[tuple[float, float, bool]]
@@ -112,7 +113,7 @@ def _start(request: Request, values: dict[str, str]) -> Response:
     project = values.get("other", "").strip() or values.get("project", "")
     try:
         started = act(
-            request, bottles.OPERATIONS[1], agent=values.get("agent", ""), workspace=project,
+            request, _BY_NAME["startBottle"], agent=values.get("agent", ""), workspace=project,
             prompt=values.get("prompt", ""),
         )  # fmt: skip
     except BottleError as error:
@@ -126,8 +127,8 @@ async def freeze_all(request: Request) -> Response:
 
 
 def _freeze_all(request: Request) -> Response:
-    found = act(request, FREEZE_ALL)
-    notes = [
+    found: bottles.FrozenAll = act(request, _BY_NAME["freezeAll"])
+    notes: list[dict[str, str]] = [
         {"kind": "deny", "what": f"{label} is not frozen.", "hint": why}
         for label, why in found.results.items()
         if why
@@ -150,7 +151,9 @@ async def deed(request: Request) -> Response:
 
 
 def _deed(request: Request, values: dict[str, str]) -> Response:
-    operation = DEEDS[str(request.path_params["verb"])]
+    operation = DEEDS.get(str(request.path_params["verb"]))
+    if operation is None:
+        raise WebFault(404, "web.lost", "This cannot be done to a bottle.")
     try:
         act(request, operation, label=request.path_params["label"])
     except BottleError as error:
@@ -173,8 +176,7 @@ async def waiting(request: Request) -> Response:
     return await run_in_threadpool(page, request, "waiting.html")
 
 
-_BY_NAME = {operation.name: operation for operation in bottles.OPERATIONS}
-FREEZE_ALL = _BY_NAME["freezeAll"]
+_BY_NAME: dict[str, Operation[Any, Any]] = {operation.name: operation for operation in bottles.OPERATIONS}
 DEEDS = {verb: _BY_NAME[f"{verb}Bottle"] for verb in ("freeze", "thaw", "stop", "kill")}
 
 ROUTES = [
@@ -186,4 +188,4 @@ ROUTES = [
     Route("/bottle/{label}/{verb:str}", deed, methods=["POST"]),
 ]
 
-__all__ = ["ROUTES", "Empty", "back", "bars"]
+__all__ = ["ROUTES", "back", "bars"]

@@ -1,0 +1,105 @@
+"""Bottle: one run, living or ended: its timeline, hosts, log with checkpoints, and what it was made from."""
+
+from typing import Any
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bot_bottle.audit.encode import decode
+from bot_bottle.audit.filters import Filter, Term
+from bot_bottle.audit.index_reach import Bucket, RunRow
+from bot_bottle.audit.record import Record
+from bot_bottle.base.errors import AuditFault, UsageFault
+from bot_bottle.base.ids import is_label
+from bot_bottle.bottles import lease as leases
+from bot_bottle.bottles.lease import Held
+from bot_bottle.supervise.model import AskState
+from bot_bottle.supervise.ports import AskQuery
+from bot_bottle.supervise.sentence import sentence
+from bot_bottle.web.api import bottles, reach
+from bot_bottle.web.api.records import OneRecord, read_record
+from bot_bottle.web.desk import Desk
+from bot_bottle.web.page import desk, page
+from bot_bottle.web.problem import WebFault
+from bot_bottle.web.rows import of_line
+
+_ROWS, _HOSTS, _BUCKETS = 14, 8, 90
+
+
+async def show(request: Request) -> Response:
+    return await run_in_threadpool(_show, request, "bottle.html")
+
+
+async def part(request: Request) -> Response:
+    return await run_in_threadpool(_show, request, "bottle_part.html")
+
+
+def _show(request: Request, template: str) -> Response:
+    at = desk(request)
+    held, run = found(at, str(request.path_params["which"]))
+    ident = run.run if run else held.run if held else ""
+    lives = held is not None and held.run == ident and leases.alive(at.home, held.label)
+    item = bottles.item(held, at.facts(held.label)) if held and lives else None
+    only = Filter().plus("run", ident)
+    start = held.started if held and lives else run.first if run else 0
+    end = max(at.clock() if lives else run.last if run else 0, start + 1)
+    hosts = at.index().reach.hosts(only, at.clock())
+    mine = held if held and held.run == ident else None
+    waiting = at.approvals().asks(AskQuery((AskState.WAITING,), run=ident))[:3]
+    context: dict[str, Any] = {
+        "run": run, "held": mine, "lives": lives, "item": item, "ident": ident, "start": start, "end": end,
+        "label": mine.label if mine else run.label if run else "",
+        "hosts": hosts[:_HOSTS], "more": max(0, len(hosts) - _HOSTS), "sums": reach.sums(hosts),
+        "lanes": lanes(at.index().reach.timeline(only, at.clock(), start, end, _BUCKETS)),
+        "rows": _rows(at, ident), "behind": reach.behind(at, ident), "made": made_from(at, ident),
+        "answers": at.approvals().asks(AskQuery(run=ident, limit=20)),
+        "waiting": [(ask, sentence(ask)) for ask in waiting],
+        "which": str(request.path_params["which"]),
+    }  # fmt: skip
+    return page(request, template, tab="now", **context)
+
+
+def found(at: Desk, which: str) -> tuple[Held | None, RunRow | None]:
+    """A label names what runs under it, else its newest run; else a run id. Raises WebFault 404."""
+    held = leases.read(at.home, which) if is_label(which) else None
+    at.office.watch.fresh()
+    wanted = Term("run", (held.run if held else which,))
+    runs = at.index().reach.runs(Filter((wanted,)), at.clock(), 1)
+    if not runs and held is None and is_label(which):
+        runs = at.index().reach.runs(Filter((Term("label", (which,)),)), at.clock(), 1)
+    if held is None and not runs:
+        raise WebFault(404, "bottle.unknown", "There is no such bottle, and no log of one.")
+    if held is None and runs and is_label(runs[0].label):
+        held = leases.read(at.home, runs[0].label)
+    return held, runs[0] if runs else None
+
+
+def lanes(buckets: list[Bucket]) -> list[tuple[str, list[tuple[str, int]]]]:
+    """(verdict, [(x in percent, count)]) of the timeline's lanes."""
+    places = [(f"{100 * index / max(1, len(buckets)):.2f}%", bucket) for index, bucket in enumerate(buckets)]
+    names = ("allow", "ask", "deny")
+    return [(name, [(x, n) for x, one in places if (n := int(getattr(one, name)))]) for name in names]
+
+
+def _rows(at: Desk, run: str) -> list[Any]:
+    only = Filter((Term("run", (run,)), Term("kind", ("pinned", "body"), negated=True)))
+    return [
+        of_line(hit.text, hit.run, hit.number) for hit in at.index().page(only, at.clock(), _ROWS, None, 0.1).hits
+    ]
+
+
+def made_from(at: Desk, run: str) -> Record | None:
+    """The start record: what the bottle was made from, by name and digest."""
+    try:
+        return decode((read_record(at, OneRecord(run, 0)).line + "\n").encode())
+    except (UsageFault, AuditFault, msgspec.MsgspecError):
+        return None
+
+
+ROUTES = [
+    Route("/bottle/{which}", show, methods=["GET"]),
+    Route("/part/bottle/{which}", part, methods=["GET"]),
+]

@@ -42,7 +42,9 @@ def verify_run(
         facts = runs.read(home.host_log).get(run, runs.Facts(run))
     directory = home.run_log(run)
     if not os.path.isdir(directory):
-        return Report(directory, "bad", problems=["The host log or a checkpoint knows this run, but its log has vanished."])
+        return Report(
+            directory, "bad", problems=["The host log or a checkpoint knows this run, but its log has vanished."]
+        )
     report = verify(directory, fingerprint, against, origin=run_origin(run), known=facts.heads)
     mentioned = facts.start is not None or facts.heads or facts.ended
     if not mentioned and report.size + report.unproven:

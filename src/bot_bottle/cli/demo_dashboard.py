@@ -36,11 +36,13 @@ def opened(set_up: stage.Stage, environ: Mapping[str, str], line: Line, head: Li
     )
     if done.returncode:
         raise HostFault("demo.failed", f"The second run could not be started: {visible(done.stderr, 500)}", "")
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: the demo's home goes, so both must
+        signal.signal(number, signal.default_int_handler)
     serve = subprocess.Popen(
         [*PROGRAM, "serve", "--json", "--port", "0"], cwd="/", env=environ, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    try:
+    try:  # the second run lives already
         ask = asked(home)
         link = linked(serve)
         line(f"  {visible(sentence(ask), 300)}")

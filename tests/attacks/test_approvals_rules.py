@@ -51,6 +51,30 @@ def test_b44_what_an_agent_asks_for_never_carries_a_secret() -> None:
     assert "auth" not in msgspec.json.encode(leaf.route_of(of.wanted)).decode()
 
 
+def test_b45_learning_gives_no_secret_and_opens_no_deny() -> None:
+    """In a learn mode anything unnamed leaves: bare. The route with the key asks as before, a deny denies as before."""
+    deny = Route("web/no", "shut.example", scheme="", ports=(), protocols=("http1", "websocket"), action="deny")
+    policy = Policy("web", (KEYED, deny), default="learn", learn_until=T0)
+    known = compile(policy)
+    verdict = decide(known, Request(Target("https", "evil.example", 443), "POST", "/x"))
+    route = policy.route(verdict.route)
+    assert verdict.kind is Kind.ALLOW and route.auth is None and not route.agent_credentials and not route.address
+    assert decide(known, Request(Target("https", HOST, 443), "POST", "/x")).kind is Kind.ASK
+    for host, scheme in (
+        ("shut.example", "http"),
+        ("169.254.169.254", "http"),
+        ("10.0.0.1", "https"),
+        ("[::1]", "http"),
+    ):
+        assert decide(known, Request(Target(scheme, host.strip("[]"), 80), "GET", "/")).kind is Kind.DENY
+    open_key = changed(KEYED, action="allow")
+    assert (
+        policy.route(0).auth
+        and decide(compile(Policy("web", (open_key,))), Request(Target("https", HOST, 443), "GET", "/")).rule
+        == "web/keyed"
+    )  # the control
+
+
 def test_b44_a_yes_for_one_rule_is_none_for_the_rule_that_holds_the_key() -> None:
     """A grant for what no route names never answers the ask route with the secret, though host and path are equal."""
     grant = Grant("g1", "a1", DEFAULT, "https", HOST, 443, "http1", "/", T0 * 2, prefix=True)

@@ -17,8 +17,10 @@ from bot_bottle.bottles.manifest_files import read_home
 from bot_bottle.bottles.manifests import SHIPPED
 from bot_bottle.cli.completion import complete_bottle, complete_label
 from bot_bottle.policy import learn
+from bot_bottle.policy.decide import compile, decide
 from bot_bottle.policy.learn import Learned, Past, Suggestion
 from bot_bottle.policy.replay import Line
+from bot_bottle.policy.verdict import Kind
 from bot_bottle.supervise import leaf
 from bot_bottle.supervise.leaf_text import route_lines
 
@@ -114,9 +116,9 @@ def _worth(suggestion: Suggestion, rows: list[Past], chosen: list[Line]) -> Wort
     runs = {one.run for one in rows}
     covered, held = learn.held_out(rows) if len(runs) > 1 else (0, 0)
     learned = {one.request for one in rows}
-    policy = learn.as_policy(suggestion.routes)
-    over = [one.request for one in past.refused(chosen) if one.request not in learned]
-    let = [one for one in dict.fromkeys(over) if learn.allowed(policy, [one])]
+    known = compile(learn.as_policy(suggestion.routes))
+    over = dict.fromkeys(one.request for one in past.refused(chosen) if one.request not in learned)
+    let = [one for one in over if decide(known, one).kind is Kind.ALLOW]
     texts = tuple(f"{one.method} {one.target.scheme}://{one.target.host}:{one.target.port}{one.path}" for one in let)
     return Worth(len(runs), len(rows), covered, held, texts)
 

@@ -182,7 +182,7 @@ def _parts(host: str, methods: tuple[str, ...], shape: Shape, past: list[Past]) 
     if not named or enough:
         path = past[0].request.path
         cells = [_column(columns[place], len(past), path) for place in range(len(columns))]
-        return [_part(host, methods, cells, past)]
+        return _part(host, methods, cells, past)
     split: dict[tuple[str, ...], list[Past]] = {}
     for one in past:
         segments = _segments(one.request.path)
@@ -200,13 +200,26 @@ def _column(values: list[str], seen: int, path: str) -> tuple[str, bool]:
     return shapes.covering(values), True
 
 
-def _part(host: str, methods: tuple[str, ...], cells: list[tuple[str, bool]], past: list[Past]) -> Learned:
+def _part(host: str, methods: tuple[str, ...], cells: list[tuple[str, bool]], past: list[Past]) -> list[Learned]:
+    """One expression, or the very paths where nothing is open or the expression would be too large."""
     opened = sum(one for _, one in cells)
-    if opened:
-        path = model.PathCondition("regex", "/" + "/".join(text for text, _ in cells))
-    else:
-        path = model.PathCondition("exact", past[0].request.path)
-    return _learned(host, methods, path, past, opened)
+    text = "/" + "/".join(cell for cell, _ in cells)
+    if opened and _compiles(text):
+        return [_learned(host, methods, model.PathCondition("regex", text), past, opened)]
+    exact: dict[str, list[Past]] = {}
+    for one in past:
+        exact.setdefault(one.request.path, []).append(one)
+    return [
+        _learned(host, methods, model.PathCondition("exact", path), some, 0) for path, some in sorted(exact.items())
+    ]
+
+
+def _compiles(text: str) -> bool:
+    try:
+        compile_regex(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _prefix_part(host: str, methods: tuple[str, ...], prefix: Shape, past: list[Past]) -> Learned:

@@ -96,6 +96,19 @@ def test_many_shapes_below_one_path_become_that_path() -> None:
     assert found(*rows) == ["GET|HEAD prefix /docs/guide"]
 
 
+def test_a_flood_of_paths_is_learned_from_in_time() -> None:
+    """An agent chooses what it asks for: neither very long paths nor very many break or stall it."""
+    long = [f"r{n} GET https://h.example{'/a' * 250}/{name}" for n, name in enumerate(("amber", "basil", "cedar"))]
+    spread = [f"r{n} GET https://h.example/" + "/".join(f"{'abc'[n]}{m}x" for m in range(200)) for n in range(3)]
+    many = [f"r{n % 7} {('GET', 'POST')[n % 2]} https://h.example/{n}q/{n * 7}z" for n in range(4000)]
+    rows = past(*long, *spread, *many)
+    started = time.process_time()
+    suggestion = learn.learn(rows)
+    assert learn.coverage(learn.as_policy(suggestion.routes), rows) == 1.0
+    assert time.process_time() - started < 20
+    assert all(len(part.path.value) <= 4096 for part in suggestion.parts)
+
+
 def test_addresses_are_a_persons_to_write() -> None:
     assert learn.learn(past("r1 GET https://1.1.1.1/x")).routes == ()
 

@@ -7,25 +7,23 @@ the gateway sends only after `Settled`, which is the last thing that happens.
 """
 
 import contextlib
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from bot_bottle.base.errors import AuditFault, BottleError, HostFault, UsageFault
+from bot_bottle.base.errors import AuditFault, BottleError, HostFault
 from bot_bottle.egress.messages import Asked, AskOpened, HeldBytes, Settled, ShowHeld, Withdrawn
 from bot_bottle.keeper import approval_records as records
+from bot_bottle.keeper.answering import Answering, Reply
 from bot_bottle.keeper.approval_ports import Archive, Around
 from bot_bottle.keeper.grants import Grants
-from bot_bottle.keeper.judging import Bench, Judged, asked, faster, judge, name, propose, proposed
+from bot_bottle.keeper.judging import name
 from bot_bottle.keeper.loop import Loop
 from bot_bottle.keeper.messages import (
     AnswerAsk,
-    Answered,
     AskShown,
     AskWaits,
     Done,
-    KeeperToControl,
     LeafProposed,
     Open,
     RevokeGrant,
@@ -34,16 +32,13 @@ from bot_bottle.keeper.waiting import Rate, Waiting
 from bot_bottle.policy.decide import compile, decide
 from bot_bottle.policy.effective import Policy
 from bot_bottle.policy.verdict import Kind, Request
-from bot_bottle.supervise import leaf, rules
 from bot_bottle.supervise.charter import title
 from bot_bottle.supervise.digest import request_digest, scope_digest
-from bot_bottle.supervise.expiry import LATE, SECOND
-from bot_bottle.supervise.granting import Holder, flow_ends, is_access
-from bot_bottle.supervise.model import Ask, AskState, Scope
-from bot_bottle.supervise.ports import ApprovalStore
+from bot_bottle.supervise.expiry import SECOND
+from bot_bottle.supervise.granting import Holder, is_access
+from bot_bottle.supervise.model import Ask, AskState
 from bot_bottle.supervise.sentence import sentence, state_words
 
-Reply = Callable[[KeeperToControl], None]
 _LARGEST = 65536
 _SAYS = 2000
 
@@ -59,6 +54,8 @@ class Approvals:
         self._waiting = Waiting(loop, self._expired)
         self._grants = Grants(archive, self.holder, self._waiting.now, around.tell, around.write)
         self._grants.on_change = self._covered
+        self._answering = Answering(order, around, archive, self._waiting, self._grants)
+        self._answering.on_settled = self._show_nothing
         self._showing: dict[int, list[Reply]] = {}
         self._rate = Rate(order.limits.asks * 2, order.limits.held * 2)  # twice what an honest gateway lets by
 
@@ -76,8 +73,8 @@ class Approvals:
         return Holder(who.run, who.bottle, self._order.project, self._around.policy().digest)
 
     def initial(self) -> tuple[Any, ...]:
-        """The grants that hold at the start, for Configure; none where the store cannot be read. A bottle that will ask
-        opens it now, and not while its first request waits."""
+        """The grants that hold at the start, for Configure; none where the store cannot be read. A bottle that will
+        ask opens it now, and not while its first request waits."""
         policy = self._order.policy
         if policy.default == "ask" or any(route.action == "ask" for route in policy.routes):
             with contextlib.suppress(HostFault):  # said when something is asked
@@ -185,74 +182,12 @@ class Approvals:
 
     def answer(self, said: AnswerAsk, reply: Reply, peer: int) -> None:
         """An answer, at the control socket. Raises BottleError where it does not count."""
-        store = self._archive.peek()
-        if store is None:
-            raise UsageFault("ask.unknown", "There is no such ask.", "bot-bottle supervise lists them.")
         self._waiting.sweep()
-        judged = judge(store, self._bench(asked(store, said.ask)), said, peer)
-        proposal = proposed(judged, self._around.policy(), said)
-        diff = proposal.diff if proposal else ""
-        late = isinstance(judged.ruling, rules.Settles) and judged.ruling.late
-        self._around.write(records.answered(judged.ask, judged.answer, peer, judged.grant, late, diff))
-        if judged.answer.allow:
-            self._around.sign()  # a yes is on the disk before it does anything
-        if isinstance(judged.ruling, rules.Waits):
-            self._noted(store, judged, reply)
-            return
-        if proposal is not None:
-            leaf.write(proposal)
-        self._settle(store, judged)
-        reply(Answered(judged.state, judged.grant.id if judged.grant else "", proposal.path if proposal else ""))
-        if proposal is not None:
-            self._around.barrier(lambda: self._around.reload(proposal.policy))
+        self._answering.answer(said, reply, peer)
 
-    def _bench(self, ask: Ask) -> Bench:
-        """An ask of another run of this home is judged like one whose bottle has ended."""
-        now = self._waiting.now()
-        if ask.run != self._order.identity.run:
-            return Bench(now)
-        policy = self._around.policy()
-        return Bench(now, policy.digest, 0 if ask.state in LATE else policy.revision, self._order.leaf)
-
-    def _noted(self, store: ApprovalStore, judged: Judged, reply: Reply) -> None:
-        """One yes of a quorum."""
-        ask = judged.ask
-        if not store.note(judged.answer, ask.version):
-            raise faster(ask)
-        if self._waiting.by_id(ask.id) is not None:
-            self._waiting.put(store.ask(ask.id) or ask)
-        reply(Answered(ask.state))
-
-    def _settle(self, store: ApprovalStore, judged: Judged) -> None:
-        """Compare-and-set, the record of it, then what it lets go."""
-        ask, ruling, state = judged.ask, judged.ruling, judged.state
-        assert isinstance(ruling, rules.Settles)
-        if not store.settle(ask.id, ask.version, state, judged.answer.at, judged.answer, judged.grant):
-            raise faster(ask)
-        approver, grant = title(judged.answer.approver), judged.grant.id if judged.grant else ""
-        self._around.write(records.settled(ask, state, "", grant, approver, ruling))
-        waits = self._waiting.by_id(ask.id)
-        if waits is not None:
-            self._waiting.take(waits.number)
-            self._around.tell(self._verdict(judged, waits.number, approver, grant))
-            self._show_nothing(waits.number)
-            self._around.say(AskWaits(ask.id, state, state_words(msgspec.structs.replace(ask, state=state))))
-        self._grants.refresh()
-
-    def _verdict(self, judged: Judged, number: int, approver: str, grant: str) -> Settled:
-        ask, answer, ruling = judged.ask, judged.answer, judged.ruling
-        assert isinstance(ruling, rules.Settles)
-        if not ruling.allow:
-            what = "A person said no." + (f" They say: {answer.reason}" if answer.reason else "")
-            return Settled(number, ask.id, False, AskState.DENIED.value, "ask.denied", what, approver=approver)
-        until = flow_ends(ruling, answer.at)
-        if judged.grant is not None and (ruling.scope is not Scope.ALWAYS or is_access(ask.wanted)):
-            until = judged.grant.expires
-        permanent = ruling.scope is Scope.ALWAYS
-        return Settled(
-            number, ask.id, True, AskState.ALLOWED.value, grant="" if permanent else grant, approver=approver,
-            until=flow_ends(ruling, answer.at) if permanent else until,
-        )  # fmt: skip
+    def propose(self, ask: str) -> LeafProposed:
+        """The diff that `always` would make. Raises BottleError where it would make none."""
+        return self._answering.propose(ask)
 
     def show(self, ask: str, reply: Reply) -> None:
         """Exactly what is held, asked of the gateway: it lies nowhere else in clear."""
@@ -262,14 +197,6 @@ class Approvals:
             return
         self._showing.setdefault(found.number, []).append(reply)
         self._around.tell(ShowHeld(found.number))
-
-    def propose(self, ask: str) -> LeafProposed:
-        """The diff that `always` would make. Raises BottleError where it would make none."""
-        store = self._archive.peek()
-        if store is None or not self._order.leaf:
-            raise UsageFault("ask.no-file", "No bottle file can take a rule for this.", "Use scope bottle.")
-        found = propose(self._order.leaf, self._around.policy(), asked(store, ask))
-        return LeafProposed(found.path, found.before, found.diff)
 
     def revoke(self, said: RevokeGrant, peer: int) -> Done:
         """A grant ends now. Raises UsageFault where there is none."""

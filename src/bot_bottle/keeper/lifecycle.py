@@ -24,7 +24,7 @@ class Lifecycle:
 
     def write(self, policy: str, fields: dict[str, Any]) -> None:
         """One record of these fields, with this run's identity. policy: unless the fields say another one."""
-        more = {"policy": policy, "detail": {}, **fields}
+        more: dict[str, Any] = {"policy": policy, "detail": {}, **fields}
         self.log.append(self._record(more.pop("kind"), more.pop("detail"), more.pop("policy"), **more))
 
     def stop(self, detail: dict[str, str], policy: str) -> None:

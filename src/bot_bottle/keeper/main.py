@@ -39,7 +39,8 @@ from bot_bottle.keeper.messages import (
     Survey,
     Surveyed,
 )
-from bot_bottle.keeper.session import Launcher, Outside, Session
+from bot_bottle.keeper.outside import Launcher, Outside
+from bot_bottle.keeper.session import Session
 from bot_bottle.keeper.supply import present
 
 

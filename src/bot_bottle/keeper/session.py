@@ -8,8 +8,6 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -17,13 +15,11 @@ import msgspec
 from bot_bottle.audit.record import Kind
 from bot_bottle.base.errors import AuditFault, BottleError, OurFault
 from bot_bottle.base.home import Home
-from bot_bottle.custody.open import Custody
-from bot_bottle.egress.channel import Channel, ChannelClosed
+from bot_bottle.egress.channel import ChannelClosed
 from bot_bottle.egress.messages import Configure, Freeze, NewLog, Secrets
 from bot_bottle.keeper.answers import Answers
 from bot_bottle.keeper.approval_ports import Archive, Around
 from bot_bottle.keeper.approvals import Approvals
-from bot_bottle.keeper.authority import Authority
 from bot_bottle.keeper.control import ControlServer
 from bot_bottle.keeper.gateway_link import GatewayLink
 from bot_bottle.keeper.learning import Learning
@@ -37,12 +33,11 @@ from bot_bottle.keeper.messages import (
     Inspect,
     Inspected,
     KeeperToLauncher,
-    LauncherToKeeper,
     Open,
     Opened,
     Sealed,
 )
-from bot_bottle.keeper.ports import SealedLog
+from bot_bottle.keeper.outside import Launcher, Outside
 from bot_bottle.keeper.sieve import Sieve
 from bot_bottle.keeper.spool import unlinked
 from bot_bottle.keeper.supply import environment, values, wanted
@@ -51,18 +46,6 @@ from bot_bottle.policy.effective import Policy
 _CONFINE_SECONDS = 20.0
 _DRAIN_SECONDS = 5.0
 _CHECKPOINT_SECONDS = 1.0
-
-Launcher = Channel[KeeperToLauncher, LauncherToKeeper]
-
-
-@dataclass(slots=True)
-class Outside:
-    """What the wiring gives a session: stores, a new log, the host's authorities, time."""
-
-    custody: Custody
-    log: Callable[[Open], SealedLog]
-    trust: Callable[[str], str]
-    authority: Authority
 
 
 class Session:

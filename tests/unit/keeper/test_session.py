@@ -23,7 +23,8 @@ from bot_bottle.keeper import messages as m
 from bot_bottle.keeper.authority import Authority
 from bot_bottle.keeper.logs import open_log
 from bot_bottle.keeper.loop import Loop
-from bot_bottle.keeper.session import Launcher, Outside, Session
+from bot_bottle.keeper.outside import Launcher, Outside
+from bot_bottle.keeper.session import Session
 from bot_bottle.policy.effective import Policy, Route
 from bot_bottle.policy.verdict import Auth
 

@@ -117,7 +117,7 @@ def _start(request: Request, values: dict[str, str]) -> Response:
             prompt=values.get("prompt", ""),
         )  # fmt: skip
     except BottleError as error:
-        return _now(request, "now.html", 409, (_fault(error),))
+        return _now(request, "now.html", 409, (fault_note(error),))
     return RedirectResponse(f"/bottle/{started.label}", 303)
 
 
@@ -157,7 +157,7 @@ def _deed(request: Request, values: dict[str, str]) -> Response:
     try:
         act(request, operation, label=request.path_params["label"])
     except BottleError as error:
-        return _now(request, "now.html", 409, (_fault(error),))
+        return _now(request, "now.html", 409, (fault_note(error),))
     return RedirectResponse(back(values.get("back", "")), 303)
 
 
@@ -167,7 +167,8 @@ def back(path: str) -> str:
     return path if good else "/"
 
 
-def _fault(error: BottleError) -> dict[str, str]:
+def fault_note(error: BottleError) -> dict[str, str]:
+    """An error as a note on top of a page."""
     return {"kind": "deny", "what": error.what, "hint": error.hint}
 
 

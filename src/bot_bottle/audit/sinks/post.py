@@ -8,6 +8,7 @@ import http.client
 import ipaddress
 import re
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -77,29 +78,47 @@ class Poster:
 
     def post(self, body: bytes, headers: Mapping[str, str], method: str = "POST") -> Reply:
         """The reply, whatever its status. Raises SinkFault when there is none."""
-        path = (self._parts.path or "/") + (f"?{self._parts.query}" if self._parts.query else "")
+        used = self._link is not None
         try:
-            link = self._open()
-            link.request(method, path, body, {"User-Agent": "bot-bottle", **headers})
-            found = link.getresponse()
-            data = found.read(MOST)
-            reply = Reply(found.status, {name.lower(): value for name, value in found.getheaders()}, data)
-            if not found.isclosed() or found.will_close:
+            try:
+                return self._asked(body, headers, method)
+            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                 self.close()
+                if not used:
+                    raise
+                return self._asked(body, headers, method)  # the other side had ended an idle connection
         except ssl.SSLCertVerificationError as error:
-            self.close()
             what = f"{self.host}: the certificate is not trusted: {error.verify_message}."
-            raise SinkFault(what, "Name its authority with ca.") from None
+            raise self._failed(what, "Name its authority with ca.") from None
         except ValueError:  # its words hold the header's value, which may be a secret
-            self.close()
-            raise SinkFault(
-                f"{self.host}: a header has characters that none may have.", "Set the secret again."
-            ) from None
+            what = f"{self.host}: a header has characters that none may have."
+            raise self._failed(what, "Set the secret again.") from None
         except (OSError, http.client.HTTPException) as error:
-            self.close()
             why = getattr(error, "strerror", None) or type(error).__name__
-            raise SinkFault(f"{self.host} does not answer: {why}.") from None
-        return reply
+            raise self._failed(f"{self.host} does not answer: {why}.") from None
+
+    def _asked(self, body: bytes, headers: Mapping[str, str], method: str) -> Reply:
+        path = (self._parts.path or "/") + (f"?{self._parts.query}" if self._parts.query else "")
+        link = self._open()
+        link.request(method, path, body, {"User-Agent": "bot-bottle", **headers})
+        found = link.getresponse()
+        data = self._body(found)
+        if not found.isclosed() or found.will_close:
+            self.close()
+        return Reply(found.status, {name.lower(): value for name, value in found.getheaders()}, data)
+
+    def _body(self, found: http.client.HTTPResponse) -> bytes:
+        """The first 64 KB, within the time; a reply that drips is cut, not waited for."""
+        until, data = time.monotonic() + self._timeout, b""
+        while len(data) < MOST and time.monotonic() < until and (piece := found.read1(MOST - len(data))):
+            data += piece
+        if found.length == 0:
+            found.close()  # read to its end: the connection stays
+        return data
+
+    def _failed(self, what: str, hint: str = "") -> SinkFault:
+        self.close()
+        return SinkFault(what, hint)
 
     def _open(self) -> http.client.HTTPConnection:
         if self._link is None:

@@ -4,6 +4,8 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -146,12 +148,79 @@ def test_a_connection_is_used_again_and_renewed() -> None:
     poster = Poster(receiver.url)
     for _ in range(3):
         assert len(poster.post(b"x", {}).body) == 65_536
+        assert poster._link is None, "a reply that was not read to its end ends the connection"
     other = Poster(receiver.url + "/close")
     for _ in range(3):
         assert other.post(b"x", {}).ok
     poster.close()
     other.close()
     receiver.stop()
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"x" * 60_000])
+def test_a_reply_that_was_read_keeps_the_connection(body: bytes) -> None:
+    receiver = HttpReceiver(lambda _post: (200, {}, body))
+    with closing(Poster(receiver.url)) as poster:
+        links = set()
+        for _ in range(3):
+            assert poster.post(b"x", {}).body == body
+            links.add(id(poster._link))
+            assert poster._link is not None
+        assert len(links) == 1
+    receiver.stop()
+
+
+def test_an_idle_connection_that_was_ended_is_no_fault() -> None:
+    """A server ends what is idle, without a word; that must not look like a failing sink."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        seen: list[bytes] = []
+        ended = threading.Event()
+
+        def serve() -> None:
+            for _ in range(2):
+                link, _ = listener.accept()
+                data = link.recv(65536)
+                while not data.endswith((b"one", b"two")):
+                    data += link.recv(65536)
+                seen.append(data[-3:])
+                link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                link.close()
+                ended.set()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with closing(Poster(f"http://127.0.0.1:{listener.getsockname()[1]}")) as poster:
+            assert poster.post(b"one", {}).ok
+            assert poster._link is not None
+            ended.wait(5)
+            assert poster.post(b"two", {}).ok
+        thread.join(5)
+        assert seen == [b"one", b"two"]
+
+
+def test_a_reply_that_drips_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        done = threading.Event()
+
+        def drip() -> None:
+            link, _ = listener.accept()
+            link.recv(65536)
+            link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while not done.wait(0.02):
+                try:
+                    link.sendall(b"x")
+                except OSError:
+                    break
+            link.close()
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        begun = time.monotonic()
+        with closing(Poster(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.5)) as poster:
+            assert poster.post(b"x", {}).ok
+        assert time.monotonic() - begun < 5
+        done.set()
+        thread.join(5)
 
 
 def test_a_header_from_a_secret_cannot_add_another() -> None:

@@ -115,7 +115,8 @@ def again(here: "Host", repair: bool, as_json: bool) -> None:
 
 def phone_facts(code: "CodeIssued") -> dict[str, Any]:
     """What a program needs to pair a device."""
-    return {"code": code.code, "link": code.link, "seconds": code.seconds}
+    facts: dict[str, Any] = {"code": code.code, "link": code.link, "seconds": code.seconds}
+    return facts | ({"fingerprint": code.fingerprint} if code.fingerprint else {})
 
 
 def show_code(code: "CodeIssued") -> None:
@@ -125,6 +126,8 @@ def show_code(code: "CodeIssued") -> None:
     click.echo(qr_text(code.link), nl=False)
     page = code.link.partition("#")[0]
     click.echo(f"Scan it, or open {page} and type {code.code} (within {code.seconds // 60} minutes).")
+    if code.fingerprint:
+        click.echo(f"Its certificate comes from an authority of its own, sha256 {code.fingerprint}.")
 
 
 def browse(link: str) -> None:

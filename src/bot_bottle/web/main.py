@@ -207,7 +207,7 @@ def hear(web: Web, starter: ChannelStarter) -> None:
             case messages.IssueCode():
                 door = web.office.door
                 code = door.codes.issue()
-                starter.say(messages.CodeIssued(spoken(code), f"{door.pairs}#{code}", CODE_SECONDS))
+                starter.say(messages.CodeIssued(spoken(code), f"{door.pairs}#{code}", CODE_SECONDS, door.fingerprint))
             case _:
                 pass
 

@@ -103,11 +103,13 @@ class KeyIssued(Frame, tag="keyissued"):
 
 
 class CodeIssued(Frame, tag="codeissued"):
-    """code: as a person types it. link: for the QR code. seconds: how long it lives."""
+    """code: as a person types it. link: for the QR code. seconds: how long it lives. fingerprint: of our CA, "" where
+    TLS is not ours; the page shows the same."""
 
     code: str
     link: str
     seconds: int
+    fingerprint: str = ""
 
 
 class StartBottle(Frame, tag="startbottle"):

@@ -4,12 +4,15 @@ code, then answering an ask. A plain HTTP client does it here; the browser does 
 
 import ctypes
 import datetime
+import hashlib
 import http.client
+import json
 import os
 import re
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -267,3 +270,69 @@ def test_a_host_whose_address_changed_is_known_by_the_new_one(stage: Stage, netw
     web.channel.send(messages.Renew(made, (moved, network)))
     assert web.code().link.startswith(f"https://{moved}:{port}/pair#")
     assert status() == 200
+
+
+def test_the_real_serve_shows_a_code_that_pairs_a_phone(stage: Stage, network: str, tmp_path: Path) -> None:
+    """One command: `serve --phone`. From the other network, with nothing but what it prints."""
+    stage.ask(stage.running())
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "BOT_BOTTLE_HOME": stage.home.root}
+    command = [sys.executable, "-I", "-m", "bot_bottle.cli.main", "serve", "--phone", "--json", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True, cwd="/") as serve:
+        try:
+            assert serve.stdout is not None
+            said = json.loads(serve.stdout.readline())
+            shown = said["phone"]
+            origin = shown["link"].partition("/pair#")[0]
+            host, port = origin.removeprefix("https://").split(":")
+            assert host == network
+            pem = there(lambda: ssl.get_server_certificate((host, int(port)), timeout=10))
+            assert pem
+            free = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            free.check_hostname, free.verify_mode = False, ssl.CERT_NONE
+            crt = there(
+                lambda: fetch(
+                    http.client.HTTPSConnection(host, int(port), timeout=15, context=free),
+                    "GET",
+                    "/authority.crt",
+                    {},
+                )
+            ).body
+            fingerprint = hashlib.sha256(crt).hexdigest().upper()
+            assert shown["fingerprint"].replace(":", "") == fingerprint  # what a person compares
+            context = tls(ssl.DER_cert_to_PEM_cert(crt))
+
+            def ask(method: str, path: str, headers: dict[str, str], body: bytes | None = None) -> Answered:
+                return there(
+                    lambda: fetch(
+                        http.client.HTTPSConnection(host, int(port), timeout=15, context=context),
+                        method,
+                        path,
+                        headers,
+                        body,
+                    )
+                )
+
+            code = shown["link"].partition("#")[2]
+            headers = {
+                "origin": origin,
+                "sec-fetch-site": "same-origin",
+                "content-type": "application/x-www-form-urlencoded",
+            }
+            paired = ask("POST", "/pair", headers, f"code={code}&name=phone".encode())
+            assert paired.status == 303
+            mine = {
+                "cookie": paired.headers["set-cookie"].partition(";")[0],
+                "origin": origin,
+                "sec-fetch-site": "same-origin",
+            }
+            assert ask("GET", "/api/v1/asks?state=waiting", mine).json()["items"][0]["state"] == "waiting"
+            assert ask("GET", "/inbox", mine).status == 200
+            log = subprocess.run(
+                [sys.executable, "-I", "-m", "bot_bottle.cli.main", "log", "verify", "host"], env=environment, capture_output=True, text=True, cwd="/",
+            )  # fmt: skip
+            assert log.returncode == 0, log.stderr
+            records = b"".join(path.read_bytes() for path in Path(stage.home.host_log).rglob("*") if path.is_file())
+            assert b'"control"' in records and b"paired" in records
+        finally:
+            serve.terminate()
+            assert serve.wait(10) == 0

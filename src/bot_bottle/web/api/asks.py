@@ -35,8 +35,11 @@ class AskFilter(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class AskItem(msgspec.Struct):
-    """says of the ask is the agent's own, unchecked. sentence: for a person."""
+    """says of the ask is the agent's own, unchecked. sentence: for a person. state: also where `ask` leaves it out,
+    because it is the first one."""
 
+    id: str
+    state: StateName
     ask: Ask
     sentence: str
     request_line: str
@@ -62,6 +65,8 @@ class Consequence(msgspec.Struct):
 class AskDetail(msgspec.Struct):
     """answers: that it got so far. scopes: that a yes may have now, narrowest first, with what each means."""
 
+    id: str
+    state: StateName
     ask: Ask
     sentence: str
     answers: list[Answer]
@@ -130,14 +135,20 @@ def list_asks(desk: Desk, wish: AskFilter) -> AskPage:
     query = AskQuery(states, wish.run, wish.bottle, wish.label, host=wish.host, before=before, limit=wish.limit)
     asks = desk.approvals().asks(query)
     more = cursor.encode(asks[-1].asked) if len(asks) == wish.limit else ""
-    return AskPage([AskItem(one, sentence.sentence(one), sentence.request_line(one.wanted)) for one in asks], more)
+    return AskPage(
+        [
+            AskItem(one.id, one.state.value, one, sentence.sentence(one), sentence.request_line(one.wanted))
+            for one in asks
+        ],
+        more,
+    )
 
 
 def get_ask(desk: Desk, which: AskId) -> AskDetail:
     ask = desk.ask(which.ask)
     scopes = rules.scopes(rules.Case(ask, desk.clock(), policy=ask.policy, revision=ask.revision))
     meant = [Consequence(one.scope.value, one.permits, one.until) for one in sentence.consequences(ask, scopes)]
-    return AskDetail(ask, sentence.sentence(ask), desk.approvals().answers(ask.id), meant)
+    return AskDetail(ask.id, ask.state.value, ask, sentence.sentence(ask), desk.approvals().answers(ask.id), meant)
 
 
 def show_held(desk: Desk, which: AskId) -> HeldRequest:

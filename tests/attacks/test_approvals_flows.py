@@ -346,6 +346,17 @@ def test_d25_a_yes_for_once_leaves_no_connection_behind(start: Start, upstream: 
         assert upstream.connections == count
 
 
+def test_d25_a_held_request_never_rides_on_a_connection_that_lay_idle(start: Start, upstream: Upstream) -> None:
+    """It was opened for something else, and may be dead: what a person waited for is not lost to that."""
+    stand = start(routes=(asking(upstream),), grants=(granted(path="/free"),))
+    client = stand.connect()
+    assert client.ask(get("/free")).status == 200
+    client.send(get("/held"))
+    stand.settle(stand.opened(stand.asked()))
+    assert client.reply().status == 200
+    assert [seen.connection for seen in upstream.seen] == [1, 2]
+
+
 def test_d25_a_grant_never_beats_a_deny(start: Start, upstream: Upstream) -> None:
     deny = Route(rule="dev/no", host="api.test", action="deny", matches=paths("/secret"))
     stand = start(default="ask", routes=(deny,), grants=(granted(rule=DEFAULT), granted(ident="g2", rule="dev/no")))

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import click
 import msgspec
 
-from bot_bottle.audit import keys, proof
+from bot_bottle.audit import filters, keys, proof
 from bot_bottle.audit.encode import decode
 from bot_bottle.audit.index import Index, Query
 from bot_bottle.audit.reader import LogReader
@@ -66,7 +66,7 @@ def _show(numbered: Iterable[tuple[int, bytes]], as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("text", required=False, default="")
+@click.argument("words", nargs=-1)
 @click.option("--host", default="", help="Exact host, or *.suffix.")
 @click.option("--verdict", default=None, type=click.Choice(["allow", "ask", "deny"]), help="What the policy said.")
 @click.option("--kind", default="", help="start, intent, outcome, denied, ...")
@@ -77,7 +77,7 @@ def _show(numbered: Iterable[tuple[int, bytes]], as_json: bool) -> None:
 @click.option("--limit", default=200, show_default=True, type=click.IntRange(1, 100_000))
 @_json
 def search(
-    text: str,
+    words: tuple[str, ...],
     host: str,
     verdict: str | None,
     kind: str,
@@ -88,12 +88,17 @@ def search(
     limit: int,
     as_json: bool,
 ) -> None:
-    """Find records of all runs. The index is made from the logs and brought up to date first."""
+    """Find records of all runs. The index is made from the logs and brought up to date first.
+
+    WORDS are a filter as in the dashboard, like: 'host:*.npmjs.org verdict:deny -method:GET since:1h "text"'
+    (after -- where the first one begins with a hyphen).
+    """
+    wanted = filters.parse(" ".join(words))
     home = locate(os.environ)
     index = Index(home.index)
     try:
         index.refresh(home)
-        query = Query(host, verdict or "", kind, rule, bottle, run, text, _since(since), limit)
+        query = Query(host, verdict or "", kind, rule, bottle, run, "", _since(since), limit, wanted.terms)
         for hit in index.search(query):
             click.echo(_hit(hit.run, hit.number, hit.text) if as_json else one_line(hit.number, hit.text, hit.run))
     finally:

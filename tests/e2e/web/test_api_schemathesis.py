@@ -67,6 +67,7 @@ class Living:
             "ask": self.ask,
             "grant": lambda: self.stage.grant(self.bottle, Scope.BOTTLE).id, "record": lambda: "1", "number": lambda: "1",
             "host": lambda: "docs.example.org", "other": lambda: self.run.run,
+            "notifier": lambda: "desk",
         }  # fmt: skip
         return made[name]()
 

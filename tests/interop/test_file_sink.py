@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from forward_world import Growing, arrived, forwarder
 
 

@@ -44,7 +44,7 @@ class Arm(msgspec.Struct):
     headers: tuple[HeaderCheck, ...]
 
     def serves(self, scheme: str, port: int) -> bool:
-        """Whether this arm speaks about a scheme and port; ("", 0) asks about all the others."""
+        """Whether this arm speaks about a scheme and port; port 0 asks about all that no route names."""
         return (not self.scheme or self.scheme == scheme) and (not self.ports or port in self.ports)
 
     def matches(self, request: Request) -> bool:

@@ -35,15 +35,20 @@ Key = tuple[str, int]
 
 
 class HostIndex(msgspec.Struct):
-    """Arms of one host by (scheme, port); `rest` holds the deny arms that name no scheme and port.
+    """Arms of one host by (scheme, port); `rest` holds, by scheme, the arms that name no port.
 
     reachable: some route allows or asks. shut: a deny route covers every request to it.
     """
 
     tables: dict[Key, Table]
-    rest: Table
+    rest: dict[str, Table]
     reachable: bool
     shut: bool
+
+    def table(self, scheme: str, port: int) -> Table:
+        """The arms that speak about a scheme (http or https) and port of this host."""
+        found = self.tables.get((scheme, port))
+        return self.rest[scheme] if found is None else found
 
 
 class Compiled(msgspec.Struct):
@@ -84,7 +89,7 @@ def decide(compiled: Compiled, request: Request) -> Verdict:
     index = find_index(compiled, target.host)
     if index is None:
         return _unnamed(compiled, request, deny(NO_HOST, hints.no_host(request)))
-    table = index.tables.get((target.scheme, target.port), index.rest)
+    table = index.table(target.scheme, target.port)
     loose = loose_views(request.path) if table.deny or table.ask else ()
     for arm in table.deny:
         if arm.matches_loosely(request, loose):
@@ -193,7 +198,7 @@ def _index(arms: list[Arm]) -> HostIndex:
     schemes = {arm.scheme for arm in arms if arm.scheme} | {"http", "https"}
     keys = {(scheme, port) for scheme in schemes for arm in arms for port in arm.ports}
     tables = {key: _table([arm for arm in arms if arm.serves(*key)]) for key in keys}
-    rest = _table([arm for arm in arms if arm.serves("", 0)])
+    rest = {scheme: _table([arm for arm in arms if arm.serves(scheme, 0)]) for scheme in schemes}
     return HostIndex(tables, rest, any(arm.action != "deny" for arm in arms), any(map(_denies_all, arms)))
 
 

@@ -189,7 +189,7 @@ def _could_matter(candidate: Compiled, request: Request, missing: frozenset[str]
     index = find_index(candidate, request.target.host)
     if index is None:
         return False
-    table = index.tables.get((request.target.scheme, request.target.port), index.rest)
+    table = index.table(request.target.scheme, request.target.port)
     views = loose_views(request.path)
     return any(
         _matches_but(arm, request, views, missing) for arms in (table.deny, table.ask, table.allow) for arm in arms

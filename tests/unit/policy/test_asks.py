@@ -1,7 +1,7 @@
 """policy: egress.default, ask routes with what they give, grants; through check, merge, digest, explain and text."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot_bottle.base.errors import ManifestFault
@@ -156,6 +156,16 @@ def test_what_is_never_asked(url: str, method: str) -> None:
     assert ask(compile(policy_of(ASKING)), url, method).kind is Kind.DENY
 
 
+def test_a_deny_route_with_a_scheme_covers_every_port_of_it() -> None:
+    """Also a port that no route names: otherwise it would be asked about, and a yes would beat a deny (D25)."""
+    front = "egress: {default: ask, routes: [{name: no, host: a.example, scheme: http, action: deny}]}"
+    grant = Grant("g1", "a1", DEFAULT, "http", "a.example", 8080, "http1", "/", 2**62, prefix=True)
+    known = compile(policy_of(front), (grant,))
+    for url in ("http://a.example/", "http://a.example:8080/", "http://a.example:443/"):
+        assert ask(known, url).reason == decide_module.DENIED
+    assert ask(known, "https://a.example/").kind is Kind.ASK
+
+
 def test_names_are_answered_where_something_could_be_asked() -> None:
     known = compile(policy_of(ASKING))
     assert could_allow_name(known, "anything.example") and could_allow_name(known, "half.example.com")
@@ -236,6 +246,13 @@ def test_a_grant_changes_asks_only(
 
 
 @given(st.lists(routes(ACTIONS), max_size=5), routes(st.just("deny")), DEFAULTS, GRANTS, REQUESTS)
+@example(
+    [Route("b/1", "a.example.com", "http", ())],
+    Route("b/2", "a.example.com", "https", (443,), action="deny"),
+    "deny",
+    (),
+    request("http://a.example.com:443/"),
+)
 def test_adding_a_deny_route_never_opens_anything(
     known: list[Route], more: Route, default: str, grants: tuple[Grant, ...], asked: Request
 ) -> None:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rich.console import Group, RenderableType
+from rich.layout import Layout
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from bot_bottle.base.text import visible
+from bot_bottle.base.text import cut, visible
 from bot_bottle.keeper.messages import AskShown, LeafProposed
 from bot_bottle.supervise.expiry import SECOND
 from bot_bottle.supervise.model import Ask, AskState, Scope
@@ -46,7 +47,7 @@ class Deeds:
 
 @dataclass(slots=True)
 class View:
-    """mode: list | detail | help | rule (the diff of `always` waits for y). said: the last line."""
+    """mode: list | detail | help | rule (the diff of `always` waits for y). said: the last line. answered: by us."""
 
     deeds: Deeds
     asks: list[Ask] = field(default_factory=list[Ask])
@@ -58,6 +59,7 @@ class View:
     over: bool = False
     facts: Facts = field(default_factory=Facts)
     proposed: LeafProposed | None = None
+    answered: set[str] = field(default_factory=set[str])
 
     @property
     def selected(self) -> Ask | None:
@@ -75,7 +77,8 @@ class View:
             self.at = at
             return
         if self.mode in ("detail", "rule"):
-            self.mode, self.said = "list", f"{before.id} was settled meanwhile."
+            self.mode = "list"
+            self.said = self.said if before.id in self.answered else f"{before.id} was settled meanwhile."
         self._select(min(self.at, max(0, len(asks) - 1)))
 
     def press(self, key: str) -> None:
@@ -136,14 +139,18 @@ class View:
             self._try(lambda ask: setattr(self, "proposed", self.deeds.propose(ask)))
             self.mode = "rule" if self.proposed is not None else self.mode
             return
-        self._try(lambda ask: setattr(self, "said", self.deeds.answer(ask, allow, self.scope, "")))
+        self._try(lambda ask: self._say(ask, self.deeds.answer(ask, allow, self.scope, "")))
 
     def _rule(self, key: str) -> None:
         proposed, self.proposed, self.mode = self.proposed, None, "list"
         if key == "y" and proposed is not None:
-            self._try(lambda ask: setattr(self, "said", self.deeds.answer(ask, True, Scope.ALWAYS, proposed.before)))
+            self._try(lambda ask: self._say(ask, self.deeds.answer(ask, True, Scope.ALWAYS, proposed.before)))
         else:
             self.said = "Nothing was written."
+
+    def _say(self, ask: Ask, what: str) -> None:
+        self.said = what
+        self.answered.add(ask.id)
 
     def _try(self, deed: Callable[[Ask], None]) -> None:
         """What goes wrong is said, and nothing else happens."""
@@ -170,9 +177,13 @@ class View:
                 body = self._whole(now, rows)
             case _:
                 body = self._list(now, rows)
-        return Group(
-            Text(self._title(), style="bold"), Text(), body, Text(), Text(self.said, style="italic"), _keys()
+        screen = Layout()
+        screen.split_column(
+            Layout(Text(self._title(), style="bold"), size=2),
+            Layout(body),
+            Layout(Group(Text(self.said, style="italic"), _keys()), size=3),
         )
+        return screen
 
     def _title(self) -> str:
         what = "missed" if self.missed else "waiting"
@@ -202,18 +213,19 @@ class View:
         for name, value in self._facts(ask, now):
             lines.append(f"{name:<9}", style="dim")
             lines.append(f"{value}\n")
-        if ask.says:
-            lines.append("it says   ", style="dim")
-            lines.append(f"\u201c{quoted(ask)}\u201d (unchecked)\n", style="italic")
-        for one in consequences(ask, self.facts.scopes):
-            chosen = one.scope is self.scope
+        lines.append("scope     ", style="dim")
+        for scope in self.facts.scopes:
             lines.append(
-                f"{'*' if chosen else ' '} {list(Scope).index(one.scope) + 1} {one.scope.value:<8}",
-                style="bold" if chosen else "",
+                f" {list(Scope).index(scope) + 1} {scope.value} ", style="reverse" if scope is self.scope else ""
             )
-            lines.append(f"{one.permits} {one.until}\n")
-        held = self._held(max(3, rows - 14 - len(self.facts.scopes)))
-        return Group(Text(sentence(ask), style="bold"), Text(), lines, *([held] if held else []))
+        for one in consequences(ask, (self.scope,)):
+            lines.append("\na yes     ", style="dim")
+            lines.append(f"{one.permits} {one.until}")
+        held = self._held(max(3, rows - 20))
+        says = (
+            Text(f"it says   \u201c{cut(quoted(ask), 400)}\u201d (unchecked)", style="italic") if ask.says else Text()
+        )
+        return Group(Text(sentence(ask), style="bold"), Text(), lines, *([held] if held else []), says)
 
     def _facts(self, ask: Ask, now: int) -> list[tuple[str, str]]:
         wanted = ask.wanted

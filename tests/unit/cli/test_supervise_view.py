@@ -1,0 +1,162 @@
+"""The live list: no key answers another ask than the one that is shown, hostile text stays text."""
+
+import io
+import time
+
+import pytest
+from rich.console import Console
+
+from bot_bottle.base.errors import UsageFault
+from bot_bottle.cli.supervise_view import Deeds, Facts, View
+from bot_bottle.keeper.messages import AskShown, LeafProposed
+from bot_bottle.policy.grants import DEFAULT
+from bot_bottle.policy.verdict import Target
+from bot_bottle.supervise.model import Ask, AskKind, AskState, Scope, Wanted
+
+
+def ask(ident: str = "a-one", host: str = "hooks.example.net", says: str = "") -> Ask:
+    now = time.time_ns()
+    wanted = Wanted(Target("https", host, 443), "POST", "/in", body_bytes=27, content_type="application/json")
+    return Ask(
+        ident, "run", "b", "fix-login", "claude", "claude", "/work", AskKind.REQUEST, 1, wanted, DEFAULT, "no-route",
+        "Nothing names it.", "r" * 64, "s" * 64, "p", 1, now, now + 90 * 10**9, says,
+    )  # fmt: skip
+
+
+class Done:
+    """What was asked for."""
+
+    def __init__(self, scopes: tuple[Scope, ...] = tuple(Scope)) -> None:
+        self.said: list[tuple[str, bool, Scope, str]] = []
+        self.scopes = scopes
+        self.fault: UsageFault | None = None
+
+    def deeds(self) -> Deeds:
+        return Deeds(self.answer, self.facts, lambda _: LeafProposed("/b.md", "d" * 64, "+rule\n-other\n same"))
+
+    def answer(self, one: Ask, allow: bool, scope: Scope, shown: str) -> str:
+        if self.fault:
+            raise self.fault
+        self.said.append((one.id, allow, scope, shown))
+        return "done"
+
+    def facts(self, _ask: Ask) -> Facts:
+        return Facts(self.scopes, AskShown(True, b"POST /in HTTP/1.1\r\n\r\n", b"\x1b[2Jbody\x1b]0;t\x07", 12))
+
+
+def view(*asks: Ask, done: Done | None = None) -> tuple[View, Done]:
+    done = done or Done()
+    one = View(done.deeds())
+    one.update(list(asks))
+    return one, done
+
+
+def shown(one: View) -> str:
+    out = io.StringIO()
+    Console(file=out, width=100, height=40, force_terminal=True, color_system=None, highlight=False).print(
+        one.render(time.time_ns(), 40)
+    )
+    return out.getvalue()
+
+
+def test_allow_and_deny_answer_the_selected_ask() -> None:
+    one, done = view(ask("a-one"), ask("a-two"))
+    one.press("j")
+    one.press("a")
+    one.press("k")
+    one.press("d")
+    assert done.said == [("a-two", True, Scope.ONCE, ""), ("a-one", False, Scope.ONCE, "")]
+
+
+def test_the_selection_stays_with_its_ask_when_the_list_changes() -> None:
+    one, done = view(ask("a-one"), ask("a-two"), ask("a-three"))
+    one.press("j")
+    one.update([ask("a-two"), ask("a-three"), ask("a-four")])
+    one.press("a")
+    assert done.said[-1][0] == "a-two"
+
+
+@pytest.mark.parametrize("mode", ["enter", "5a"])
+def test_what_was_settled_meanwhile_leaves_the_list_and_no_key_hits_its_neighbour(mode: str) -> None:
+    one, done = view(ask("a-one"), ask("a-two"))
+    for key in ("enter",) if mode == "enter" else ("5", "a"):
+        one.press(key)
+    one.update([ask("a-two")])
+    assert (one.mode, "settled meanwhile" in one.said) == ("list", True)
+    one.press("y")
+    assert done.said == []
+
+
+def test_a_scope_that_cannot_be_is_refused_and_the_narrowest_is_preselected() -> None:
+    one, done = view(ask(), done=Done((Scope.ONCE, Scope.RUN)))
+    one.press("5")
+    assert one.scope is Scope.ONCE
+    one.press("2")
+    one.press("a")
+    assert done.said == [("a-one", True, Scope.RUN, "")]
+    one.update([ask("a-one"), ask("a-two")])
+    one.press("j")
+    assert one.scope is Scope.ONCE or done.said
+
+
+def test_always_shows_its_diff_and_writes_only_after_y() -> None:
+    one, done = view(ask())
+    one.press("5")
+    one.press("a")
+    assert "+rule" in shown(one)
+    one.press("n")
+    assert done.said == []
+    one.press("a")
+    one.press("y")
+    assert done.said == [("a-one", True, Scope.ALWAYS, "d" * 64)]
+
+
+def test_a_fault_is_said_and_nothing_ends() -> None:
+    one, done = view(ask())
+    done.fault = UsageFault("ask.settled", "This ask is denied already.", "See it.")
+    one.press("a")
+    assert one.said == "This ask is denied already. See it."
+    assert not one.over
+
+
+def test_b73_hostile_text_is_shown_as_text() -> None:
+    evil = "\x1b[2J\x1b]52;c;cm0=\x07[bold]\u202eevil[/]" * 50
+    one, _ = view(ask(host=evil, says=evil))
+    one.press("enter")
+    text = shown(one)
+    assert "\x1b[2J" not in text
+    assert "\x1b]" not in text
+    assert "\u202e" not in text
+    assert "body" in text
+    assert "(unchecked)" in text.replace("\n", " ")
+
+
+def test_missed_and_help_and_leaving() -> None:
+    one, _ = view(ask())
+    one.press("?")
+    assert "deny" in shown(one)
+    one.press("?")
+    one.press("m")
+    assert (one.missed, one.asks) == (True, [])
+    assert "Nothing was missed" in shown(one)
+    one.press("a")
+    one.press("q")
+    assert one.over
+
+
+def test_five_hundred_asks_show_around_the_selected_one() -> None:
+    one, _ = view(*(ask(f"a-{number:04d}") for number in range(500)))
+    for _ in range(250):
+        one.press("j")
+    begun = time.perf_counter()
+    text = shown(one)
+    assert time.perf_counter() - begun < 1
+    assert "> a-0250" in text
+    assert "a-0001" not in text
+
+
+def test_state_words_of_missed_ones() -> None:
+    import msgspec
+
+    one, _ = view(msgspec.structs.replace(ask(), state=AskState.EXPIRED))
+    assert "missed" in shown(one)

@@ -26,7 +26,7 @@ from web_stage import Bottle, Stage, Web, wanted
 
 EXCLUDED = {"streamEvents"}
 NAMES = [operation.name for operation in api.operations()]
-EXAMPLES = 20
+EXAMPLES = 12
 
 
 class Living:

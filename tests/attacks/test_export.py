@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from bot_bottle.audit.formats import cef
 from bot_bottle.audit.formats.registry import LINES, format_of
 from bot_bottle.audit.hostlog import HostLog
 from bot_bottle.audit.keys import LogKey
+from bot_bottle.audit.reader import LogReader
 from bot_bottle.audit.record import VERSION, Record
 from bot_bottle.audit.recover import HostClock
 from bot_bottle.audit.retention import hold_run, purge_runs
@@ -38,6 +40,8 @@ from bot_bottle.audit.source import Source
 from bot_bottle.audit.wishes import PurgeWish
 from bot_bottle.base.clock import FixedClock
 from bot_bottle.base.home import Home
+from bot_bottle.keeper.ended import note
+from bot_bottle.keeper.messages import NoteControl
 from bot_bottle.policy.verdict import Target
 from bot_bottle.supervise.memory import MemoryStore
 from bot_bottle.supervise.model import Ask, AskKind, Wanted
@@ -222,13 +226,29 @@ def test_d17_what_is_not_signed_yet_is_not_forwarded(tmp_path: Path) -> None:
 def test_d17_a_hold_is_in_the_signed_log_and_a_forged_release_is_not_believed(world: tuple[Home, LogKey]) -> None:
     home, key = world
     hold_run(home, key, HostClock(), RUN, "os/0/root", "case", False)
-    run_log_lines = [encode(record(kind="control", detail={"what": "release", "run": RUN}, approver="os/0/root"))]
+    detail = {"what": "release", "run": RUN}
+    run_log_lines = [encode(record(kind="control", rule=holds.RULE, detail=detail, approver="os/0/root"))]
     assert holds.is_held(holds.read(home.host_log), RUN)
-    assert not holds.collect(run_log_lines)
     assert purge_runs(home, key, HostClock(), PurgeWish((RUN,), approver="x", reason="x")).purged == {}
     found = holds.read(home.host_log)
     holds.take(found, decode(run_log_lines[0]))
     assert not holds.is_held(found, RUN), "positive control: in the host log, which no gateway writes, it would count"
+
+
+def test_d17_a_web_process_that_was_taken_over_ends_no_hold(world: tuple[Home, LogKey]) -> None:
+    """Whatever it has the keeper note as done by a person (NoteControl), a hold ends by the keeper's own record only."""
+    home, _ = world
+    key = LogKey.open(home.keys)
+    shutil.rmtree(home.host_log)
+    HostLog.open(home.host_log, key).close()
+    hold_run(home, key, HostClock(), RUN, "os/0/root", "case", False)
+    for what in ("release", "", holds.RULE):
+        detail = {"what": "release", "run": RUN, "rule": holds.RULE}
+        note(home, NoteControl(home.root, home.runtime, what, "os/0/root", detail), 0)
+    assert holds.is_held(holds.read(home.host_log), RUN)
+    found = [decode(line) for _, lines in LogReader(home.host_log).batches() for line in lines]
+    ruled = [encode(structs.replace(one, rule=holds.RULE)) for one in found]
+    assert not holds.is_held(holds.collect(ruled), RUN), "positive control: the rule is what they lack"
 
 
 def test_d17_a_clock_that_jumps_purges_nothing(world: tuple[Home, LogKey], monkeypatch: pytest.MonkeyPatch) -> None:

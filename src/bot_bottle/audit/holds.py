@@ -1,7 +1,8 @@
 """Legal holds: which runs must not be purged. They stand in the host log and nowhere else, so none vanishes unseen.
 
 A hold is a record of what a person did (kind `control`, detail ``what = hold``); ``what = release`` ends it. The run
-``*`` means every run, those to come as well.
+``*`` means every run, those to come as well. Only records with the rule `RULE` count: what the web process has noted
+as done by a person is a `control` record, too, and must not end a hold.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ from bot_bottle.base.errors import AuditFault
 
 EVERY = "*"
 HOLD, RELEASE = "hold", "release"
+RULE = "audit.retention"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def _take_line(found: dict[str, Hold], line: bytes) -> None:
 def take(found: dict[str, Hold], record: Record) -> None:
     """Follows one record of the host log."""
     what, run = record.detail.get("what", ""), record.detail.get("run", "")
-    if record.kind != Kind.CONTROL or not run:
+    if record.kind != Kind.CONTROL or record.rule != RULE or not run:
         return
     if what == HOLD:
         found[run] = Hold(run, record.time, record.approver, record.reason)

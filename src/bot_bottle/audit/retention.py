@@ -193,7 +193,7 @@ def hold_run(home: Home, signer: Signer, clock: Clock, run: str, approver: str, 
 def _control(clock: Clock, wish: PurgeWish, detail: dict[str, str]) -> Record:
     return Record(
         VERSION, Kind.CONTROL, "", clock.wall(), clock.monotonic(), "", "", "", "", "", reason=wish.reason,
-        detail=detail, approver=wish.approver,
+        rule=holds.RULE, detail=detail, approver=wish.approver,
     )  # fmt: skip
 
 

@@ -1,17 +1,17 @@
 """What a person does with the record as a whole: purge, hold, lend secrets to sinks. Each goes through a keeper of
 its own, because it needs the log key or a store; the caller never sees either."""
 
-import os
-import pwd
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from bot_bottle.api.approvals import person
 from bot_bottle.api.settings import Settings
 from bot_bottle.api.wiring import Host
 from bot_bottle.audit.wishes import PurgeResult, PurgeWish
 from bot_bottle.bottles.crew import Crew
 from bot_bottle.bottles.hatch import hatch
+from bot_bottle.supervise.charter import title
 
 
 @contextmanager
@@ -24,22 +24,12 @@ def keeper(host: Host) -> Generator[Crew]:
         crew.close()
 
 
-def os_user() -> str:
-    """Who does it, for the record: ``os/UID/NAME``."""
-    uid = os.getuid()
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        name = str(uid)
-    return f"os/{uid}/{name}"
-
-
 def purge(
     host: Host, settings: Settings, runs: tuple[str, ...], days: int, reason: str, despite: bool
 ) -> PurgeResult:
     """Purges these runs, and those that ended more than `days` days ago (0: none), unless a hold or a sink that has
     not got them keeps them (despite: purge although a sink lags)."""
-    wish = PurgeWish(runs, days, tuple(settings.sinks), despite, os_user(), reason)
+    wish = PurgeWish(runs, days, tuple(settings.sinks), despite, title(person()), reason)
     with keeper(host) as crew:
         return crew.purge(host.home, wish)
 
@@ -61,7 +51,7 @@ def retain(host: Host, settings: Settings) -> PurgeResult:
 def hold(host: Host, run: str, reason: str, release: bool = False) -> None:
     """Puts a run (``*``: every run) under a legal hold, or ends it."""
     with keeper(host) as crew:
-        crew.hold(host.home, run, os_user(), reason, release)
+        crew.hold(host.home, run, title(person()), reason, release)
 
 
 def secret_values(host: Host, settings: Settings) -> dict[str, bytes]:

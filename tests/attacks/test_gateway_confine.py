@@ -139,9 +139,7 @@ def test_d17_no_call_changes_what_the_log_holds(
 def test_d17_one_way_left_open_is_seen(start: Start, upstream: Upstream, tmp_path: Path) -> None:
     """Control of the filter's rows: without the one of a call, that call works and nothing else does."""
     for name in ("sendfile", "splice", "mmap", "copy_file_range"):
-        gap = (
-            f"from bot_bottle.base import seccomp\nfor table in seccomp._MACHINES.values(): del table[1]['{name}']"
-        )
+        gap = f"from bot_bottle.base import seccomp\nfor table in seccomp._MACHINES.values(): del table[1]['{name}']"
         found = run(start, upstream, tmp_path, OPENED.format(confine="main.confine") + gap + "\n" + LATE, CHANGES)
         assert [way for way, end in found.items() if end == "WORKED"] == [name]
 

@@ -6,7 +6,7 @@ proves nothing until its signature is checked with the pinned key.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import msgspec
@@ -17,15 +17,22 @@ _WAY = ("resourceLogs", "scopeLogs", "logRecords", "body", "stringValue", "messa
 """Where a receiver may have put our line: members that no record has."""
 _MOST_DEPTH = 12
 _FIELD = re.compile(rb"((?:[^|\\]|\\.)*)\|")
+_SIGNED = re.compile(rb"(?:\xe2\x80\x94|u2014) bot-bottle/")
+"""What the line of a signature has in every spelling; lines without one are not taken apart."""
 _NOTE = re.compile(rb" msg=(bot-bottle/.*)\Z", re.DOTALL)
 
 
 def notes_in(data: bytes) -> list[bytes]:
     """Every signed note in the lines of a sink, without repeats, in their order; none for a file of plain notes."""
+    return notes_of(data.split(b"\n"))
+
+
+def notes_of(lines: Iterable[bytes]) -> list[bytes]:
+    """The same from lines as they come: a sink's file may be larger than memory."""
     found: dict[bytes, None] = {}
-    for line in data.split(b"\n"):
-        for note in _in_line(line.strip()):
-            found[note] = None
+    for line in lines:
+        if _SIGNED.search(line):
+            found |= dict.fromkeys(_in_line(line.strip()))
     return list(found)
 
 

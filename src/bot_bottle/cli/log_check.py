@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bot_bottle.audit import checkpoint, keys, note, proof, runs
 from bot_bottle.audit.checkpoint import Checkpoint
 from bot_bottle.audit.files import read
-from bot_bottle.audit.mirrored import notes_in
+from bot_bottle.audit.mirrored import notes_of
 from bot_bottle.audit.verify import Report, verify
 from bot_bottle.audit.whole import verify_home, verify_run
 from bot_bottle.base.errors import AuditFault, OperatorFault, UsageFault
@@ -17,6 +17,7 @@ from bot_bottle.base.home import Home
 from bot_bottle.base.text import visible
 
 HOST = "host"
+_MOST = 64 << 20
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 _SHORT = re.compile(r"(?:checkpoint )?(\d{1,18})[ :]([A-Za-z0-9+/]{43}=)\Z")
 
@@ -40,14 +41,22 @@ def remember(text: str) -> Memory:
         return Memory(heads=(Checkpoint("", int(short[1]), root),))
     if not text:
         return Memory()
-    notes = read(text) if os.path.isfile(text) else None
-    if not notes or not notes.strip():
+    notes = _notes(text) if os.path.isfile(text) else b""
+    if not notes.strip():
         raise UsageFault(
             "log.against",
             f"{visible(text, 80)} is no file with a checkpoint, and no checkpoint.",
             "Give a file with signed checkpoints, or 'SIZE ROOT' as the summary of a run printed them.",
         )
-    return Memory(b"".join(notes_in(notes)) or notes)
+    return Memory(notes)
+
+
+def _notes(path: str) -> bytes:
+    """The notes of a file that a sink wrote, in any format; else the file itself, then one of plain notes."""
+    with open(path, "rb") as file:
+        found = b"".join(notes_of(file))
+        file.seek(0)
+        return found or file.read(_MOST)
 
 
 def directory_of(home: Home, log: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bot_bottle.base.errors import HostFault, OurFault
+from bot_bottle.supervise import store as store_module
 from bot_bottle.supervise.expiry import SECOND
 from bot_bottle.supervise.memory import MemoryStore
 from bot_bottle.supervise.model import AskState, Scope, StoredGrant
@@ -430,6 +431,18 @@ def test_who_is_about_to_change_reads_alone(tmp_path: Path) -> None:
     other.execute("BEGIN IMMEDIATE")
     other.close()
     store.close()
+
+
+def test_one_that_hangs_in_its_turn_does_not_hang_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stopped keeper in the middle of a change: another one hears that the store is busy, and goes on with its life."""
+    monkeypatch.setattr(store_module, "WAIT", 0.2)
+    hangs, other = SqliteStore(path_in(tmp_path)), SqliteStore(path_in(tmp_path))
+    with hangs._in_turn(), pytest.raises(HostFault) as fault:
+        other.add(ask())
+    assert fault.value.slug == "approvals.busy"
+    other.add(ask())
+    hangs.close()
+    other.close()
 
 
 def test_many_writers_wait_for_each_other(tmp_path: Path) -> None:

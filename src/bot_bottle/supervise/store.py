@@ -9,18 +9,20 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Generator
 from typing import Any
 
 import msgspec
 
-from bot_bottle.base.errors import OurFault
+from bot_bottle.base.errors import HostFault, OurFault
 from bot_bottle.supervise.granting import alive
 from bot_bottle.supervise.memory import may_settle, renewed, settled_ask
 from bot_bottle.supervise.model import Answer, Ask, AskState, StoredGrant
-from bot_bottle.supervise.opening import open_to_read, open_to_write, told
+from bot_bottle.supervise.opening import WAIT, open_to_read, open_to_write, told
 from bot_bottle.supervise.ports import AskQuery
 
+_PAUSE = 0.001
 _ASK = msgspec.json.Decoder(Ask)
 _ANSWER = msgspec.json.Decoder(Answer)
 _GRANT = msgspec.json.Decoder(StoredGrant)
@@ -173,7 +175,11 @@ class SqliteStore(SqliteReader):
     @contextlib.contextmanager
     def _in_turn(self) -> Generator[None]:
         """One writer after the other: SQLite alone lets them sleep and try again, some for more than a second."""
-        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        until = time.monotonic() + WAIT
+        while not _taken(self._turn):
+            if time.monotonic() > until:  # who holds it hangs: that must not hang every keeper of this home
+                raise HostFault("approvals.busy", f"{self._path} is in use for too long.", "Try again.")
+            time.sleep(_PAUSE)
         try:
             yield
         finally:
@@ -198,6 +204,14 @@ class SqliteStore(SqliteReader):
             "INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?)",
             (grant.id, grant.given, grant.expires, msgspec.json.encode(grant)),
         )
+
+
+def _taken(turn: int) -> bool:
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class _Undo:

@@ -97,6 +97,7 @@ attempt("open the keeper's memory", lambda: os.close(os.open(f"/proc/{keeper}/me
 attempt("trace the keeper", lambda: call(101, 16, keeper, 0, 0))
 attempt("take the keeper's descriptors", lambda: call(438, os.pidfd_open(keeper), 3, 0))
 attempt("signal the keeper", lambda: os.kill(keeper, signal.SIGCONT))
+attempt("signal the keeper by descriptor", lambda: signal.pidfd_send_signal(os.pidfd_open(keeper), signal.SIGCONT))
 attempt("run a program", executed)
 attempt("dial", dialled)
 attempt("listen elsewhere", bound)

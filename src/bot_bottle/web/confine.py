@@ -15,7 +15,8 @@ _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_PTRACER = 4, 38, 0x59616D61
 _AF_UNIX = 1
 _REFUSED = frozenset((
     "execve", "execveat", "fork", "vfork", "clone", "clone3", "socket", "prctl", "ptrace", "process_vm_readv",
-    "process_vm_writev", "pidfd_getfd", "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown",
+    "process_vm_writev", "pidfd_getfd", "pidfd_send_signal", "kill", "tkill", "chmod", "fchmod",
+    "fchmodat", "fchmodat2", "chown", "fchown", "lchown",
     "fchownat", "setxattr", "lsetxattr", "fsetxattr", "utime", "utimes", "futimesat", "utimensat", "mknod", "mknodat",
     "io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "mount", "umount2", "unshare", "setns",
     "pivot_root", "chroot", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "mount_setattr", "keyctl",

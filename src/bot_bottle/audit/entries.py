@@ -112,8 +112,11 @@ def hash_before(directory: str, number: int) -> bytes:
     if number <= 0:
         return b""
     index, last = divmod(number - 1, WIDTH)
-    found = Tiles(directory).leaves(0, index, last + 1)
-    return found[last] if found else b""
+    for _ in range(3):  # a partial tile may just be making place for a wider one
+        found = Tiles(directory).leaves(0, index, last + 1)
+        if found:
+            return found[last]
+    return b""
 
 
 def is_lifecycle(record: Record) -> bool:

@@ -74,7 +74,7 @@ def command(
     if as_json:
         _print_json(suggestion, worth)
     else:
-        for line in report(suggestion, worth):
+        for line in report(suggestion, worth, denied):
             click.echo(visible(line, 4000))
     if not suggestion.routes:
         raise click.exceptions.Exit(1)
@@ -82,10 +82,11 @@ def command(
         _write(home, write, suggestion, yes)
 
 
-def report(suggestion: Suggestion, worth: Worth) -> list[str]:
+def report(suggestion: Suggestion, worth: Worth, denied: bool) -> list[str]:
     """The suggestion for a person: routes as a bottle file writes them, each with what it comes from."""
     if not suggestion.routes:
-        return ["Nothing to learn from: nothing left that no route names. --denied learns from what was denied."]
+        hint = "" if denied else " --denied learns from what was denied."
+        return [f"Nothing to learn from: every request is one that a route names.{hint}"]
     lines = ["egress:", "  routes:"]
     for route in suggestion.routes:
         parts = [one for one in suggestion.parts if one.host == route.host]

@@ -1,0 +1,143 @@
+"""Policy in a real browser: rules with file and line, their use, what is wrong with them, the tester, proposals."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from records_stage import SCRIPT, bottle_file, chromium, denied, signed_in
+from web_stage import Inside, Stage
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with Stage(tmp_path) as found:
+        bottle_file(found)
+        yield found
+
+
+@pytest.fixture
+def web(stage: Stage) -> Iterator[Inside]:
+    with Inside(stage) as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser: Browser, web: Inside) -> Iterator[Page]:
+    with signed_in(browser, web) as found:
+        yield found
+
+
+def used(stage: Stage, ago: int, *rows: dict[str, object]) -> None:
+    """A run of the bottle `shop` with these records."""
+    identity = stage.identity("shop-run", "claude", "shop", ago=ago)
+    stage.log(identity).seal(stage.record(identity, kind="stop")) if not rows else stage_run(stage, identity, rows, ago)
+
+
+def stage_run(stage: Stage, identity: object, rows: tuple[dict[str, object], ...], ago: int) -> None:
+    import time
+
+    at = time.time_ns() - ago * 1_000_000_000
+    log = stage.log(identity)
+    log.append(stage.record(identity, kind="start", time=at))
+    for number, row in enumerate(rows, 1):
+        log.append(stage.record(identity, **({"time": at + number} | row)))
+    log.seal(stage.record(identity, kind="stop", time=at + 10**9))
+
+
+def allowed(host: str, path: str, rule: str, method: str = "GET") -> dict[str, object]:
+    said = {"target": f"https://{host}:443", "method": method, "path": path, "verdict": "allow", "rule": rule}
+    return {"kind": "intent", "protocol": "http1", **said}
+
+
+def row(page: Page, rule: str) -> object:
+    return page.locator("table.rules tr", has=page.locator("td.mono", has_text=rule))
+
+
+def test_rules_with_their_file_line_and_use(page: Page, web: Inside, stage: Stage) -> None:
+    used(stage, 60, *[allowed("docs.example.org", f"/{n}", "shop/docs") for n in range(7)])
+    used(stage, 40 * 86400, allowed("api.github.com", "/user", "shop/github"))
+    page.goto(f"{web.url}/policy?bottle=shop")
+    docs = page.locator("table.rules tr", has_text="shop/docs")
+    expect(docs).to_contain_text("shop.md:6")
+    expect(docs.locator("td[data-l=Hits]")).to_have_text("7")
+    github = page.locator("table.rules tr", has_text="shop.md:7")
+    expect(github).to_contain_text("too broad")
+    expect(github).to_contain_text("unused 40 d")
+    expect(page.locator("table.rules tr", has_text="shop/gh-api")).to_contain_text("shadowed by shop/github")
+    expect(page.locator("table.rules tr", has_text="shop/hooks")).to_contain_text("never used")
+    expect(page.locator("table.rules tr", has_text="everything else").locator(".v")).to_have_text("Ask")
+    docs.locator("td[data-l=Hits] a").click()
+    page.wait_for_url("**/log?q=bottle*")
+    assert page.locator("#log tbody tr").count() == 7
+
+
+def test_the_tester_explains(page: Page, web: Inside) -> None:
+    page.goto(f"{web.url}/policy?bottle=shop")
+    page.keyboard.press("t")
+    page.keyboard.type("https://docs.example.org/guide")
+    page.keyboard.press("Enter")
+    steps = page.locator(".steps")
+    expect(steps).to_contain_text("Allowed.")
+    expect(steps).to_contain_text("Rule shop/docs.")
+    page.goto(f"{web.url}/policy?bottle=shop&method=POST&url=https://x.metrics.example/v2")
+    expect(page.locator(".steps")).to_contain_text("Denied.")
+    page.goto(f"{web.url}/policy?bottle=shop&method=POST&url=https://new.example/in")
+    expect(page.locator(".steps")).to_contain_text("A person is asked.")
+    expect(page.locator(".tester pre.rule")).to_contain_text("host: new.example")
+    page.goto(f"{web.url}/policy?bottle=shop&url=nonsense:")
+    expect(page.locator(".tester").get_by_role("alert")).to_contain_text("refused before any rule")
+
+
+def test_a_rule_that_is_too_broad_is_narrowed_to_its_use(page: Page, web: Inside, stage: Stage) -> None:
+    used(stage, 60, *[allowed("api.github.com", f"/repos/acme/shop/pulls/{n}", "shop/github") for n in range(12)])
+    page.goto(f"{web.url}/policy?bottle=shop")
+    page.get_by_role("link", name="too broad").click()
+    diff = page.locator(".diff")
+    expect(diff.locator("del").first).to_contain_text("*.github.com")
+    expect(diff.locator("ins").first).to_contain_text("api.github.com")
+    prop = page.locator("section", has=page.locator("#prop"))
+    expect(prop).to_contain_text("no longer allowed")
+    expect(prop).to_contain_text("12 past requests: decided as before")
+
+
+def test_requests_that_no_rule_named_become_a_diff_of_the_file(page: Page, web: Inside, stage: Stage) -> None:
+    used(stage, 60, *[denied("new.example", f"/items/{n}", protocol="http1", method="GET") for n in range(5)])
+    page.goto(f"{web.url}/policy?bottle=shop")
+    page.get_by_role("link", name="Learn from the past").first.click()
+    expect(page.locator(".diff")).to_contain_text("new.example")
+    prop = page.locator("section", has=page.locator("#prop"))
+    expect(prop).to_contain_text("From 5 recorded requests of 30 days.")
+    expect(prop).to_contain_text("bot-bottle policy learn --bottle shop --denied --write shop")
+    assert "new.example" not in Path(stage.home.bottles, "shop.md").read_text()
+
+
+def test_nothing_to_propose(page: Page, web: Inside) -> None:
+    page.goto(f"{web.url}/policy?bottle=shop&propose=1")
+    expect(page.locator("section", has=page.locator("#prop"))).to_contain_text("Nothing to propose")
+
+
+def test_a_file_that_cannot_be_read_is_named_with_its_line(page: Page, web: Inside, stage: Stage) -> None:
+    bottle_file(stage, "shop", "---\nversion: 1\negress:\n  routes:\n    - {name: x, host: a.example, metod: GET}\n---\n")
+    page.goto(f"{web.url}/policy?bottle=shop")
+    alert = page.get_by_role("alert").first
+    expect(alert).to_contain_text("shop.md is not loaded.")
+    expect(alert).to_contain_text("Line 5:")
+    page.goto(f"{web.url}/policy?bottle=nowhere")
+    expect(page.get_by_role("alert").filter(has_text="nowhere")).to_be_visible()
+
+
+def test_hostile_rules_requests_and_queries_are_text(page: Page, web: Inside, stage: Stage) -> None:
+    """B73: what stands in the log, in the URL and in a file that somebody else wrote."""
+    used(stage, 60, denied("new.example", f"/{SCRIPT}", rule="shop/docs", protocol="http1"))
+    for query in (f"url=https://x.example/{SCRIPT}", f"url={SCRIPT}&method={SCRIPT}", f"bottle={SCRIPT}", f"narrow={SCRIPT}"):
+        page.goto(f"{web.url}/policy?bottle=shop&propose=1&{query}")
+        assert page.title() != "owned"
+        assert page.locator("main script, main img").count() == 0

@@ -19,6 +19,7 @@ from bot_bottle.audit.entries import MIRRORED, Entry
 from bot_bottle.audit.forward import BATCH, LONGEST_WAIT, Backoff, Forwarder, Ports, status_of
 from bot_bottle.audit.hostlog import HostLog
 from bot_bottle.audit.keys import LogKey
+from bot_bottle.audit.merkle import leaf_hash
 from bot_bottle.audit.purge import purge
 from bot_bottle.audit.record import VERSION, Record
 from bot_bottle.audit.runlog import RunLog
@@ -463,3 +464,22 @@ def test_a_source_rewinds_to_what_arrived(world: World) -> None:
     again = source.take(100)
     assert [entry.uid for entry in again.entries if entry.log == "r1"] == ["r1/4", "r1/5", "r1/6"]
     assert first.ends["r1"] == again.ends["r1"] == 7
+
+
+def test_the_chain_goes_on_where_a_new_forwarder_begins(world: World) -> None:
+    """`before` comes from the tiles of a log that is still written: OCSF's prev_event after a restart."""
+    world.start("r1")
+    for _ in range(5):
+        world.write("r1", 77)
+    sink = Memory()
+    first = world.forwarder(sink)
+    drain(first)
+    first.close()
+    world.write("r1", 5)
+    again = world.forwarder(sink)
+    drain(again)
+    again.close()
+    chain = [entry for entry in sink.got if entry.log == "r1"]
+    assert len(chain) == 391
+    assert all(one.before == leaf_hash(before.line) for before, one in itertools.pairwise(chain))
+    assert chain[0].before == b""

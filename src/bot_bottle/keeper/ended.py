@@ -30,6 +30,7 @@ from bot_bottle.supervise.store import SqliteStore
 
 _OVERDUE = 60 * SECOND
 _MOST = 10_000
+_KEPT = 180 * 24 * 3600 * SECOND
 _WHO = ("run", "bottle", "agent", "harness", "label", "policy")
 
 
@@ -123,6 +124,7 @@ def end_left(home: Home) -> int:
     with contextlib.suppress(BottleError):
         store = SqliteStore(home.approvals)
         try:
+            _prune(store)
             left = [one for one in store.asks(AskQuery((AskState.WAITING,), limit=_MOST)) if _is_left(home, one)]
         finally:
             store.close()
@@ -143,6 +145,13 @@ def _ended(book: Ledger, ask: Ask) -> Ask:
             raise UsageFault("ask.lives", what, "Try again.")
     _end(book, ask)
     return book.store.ask(ask.id) or ask
+
+
+def _prune(store: ApprovalStore) -> None:
+    """What ended long ago is in the logs; the store keeps what people still look at."""
+    before = time.time_ns() - _KEPT
+    if store.asks(AskQuery(before=before, limit=1)):
+        store.prune(before)
 
 
 def _is_left(home: Home, ask: Ask) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bot_bottle.base.errors import AuditFault, HostFault, UsageFault
+from bot_bottle.base.errors import HostFault, UsageFault
 from bot_bottle.egress import messages as g
 from bot_bottle.egress.channel import ChannelClosed
 from bot_bottle.keeper import ended, waiting
@@ -17,7 +17,7 @@ from bot_bottle.policy import merge
 from bot_bottle.policy.effective import Policy, Route
 from bot_bottle.policy.grants import DEFAULT
 from bot_bottle.policy.verdict import Target
-from bot_bottle.supervise.model import Approver, Ask, AskKind, AskState, Scope, Wanted
+from bot_bottle.supervise.model import Ask, AskKind, AskState, Scope, Wanted
 from unit.keeper.stand import ME, POLICY, Stand
 
 Keepers = Callable[..., Stand]
@@ -78,15 +78,6 @@ def test_silence_is_a_no_at_the_deadline(keepers: Keepers) -> None:
     assert stand.kinds() == ["start", "ask", "settled", "stop"]
 
 
-def test_d25_a_clock_set_back_prolongs_no_deadline(keepers: Keepers, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand = keepers()
-    stand.start(again(POLICY, ask_wait=0.5))
-    opened(stand)
-    real = time.time_ns
-    monkeypatch.setattr(waiting.time, "time_ns", lambda: real() - 3600 * 10**9)
-    assert stand.settled().state == "expired"
-
-
 def test_d25_a_clock_set_ahead_ends_an_ask_early(asking: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     opened(asking)
     real = time.time_ns
@@ -102,14 +93,6 @@ def test_d25_an_answer_to_another_request_does_not_count(asking: Stand) -> None:
     assert asking.answer(ask) == m.Answered(AskState.ALLOWED)
 
 
-def test_b44_nobody_answers_in_the_name_of_another_user(asking: Stand) -> None:
-    ask = opened(asking)
-    refused = asking.answer(ask, approver=Approver("os", str(os.getuid() + 1), "other", "terminal"))
-    assert refused.slug == "ask.not-you"
-    asking.finish()
-    assert asking.kinds() == ["start", "ask", "settled", "stop"]  # ended with the bottle, never answered
-
-
 def test_the_second_answer_comes_too_late_whatever_it_says(asking: Stand) -> None:
     ask = opened(asking)
     assert asking.answer(ask, allow=False) == m.Answered(AskState.DENIED)
@@ -117,21 +100,6 @@ def test_the_second_answer_comes_too_late_whatever_it_says(asking: Stand) -> Non
     assert not asking.settled().allow
     asking.finish()
     assert asking.kinds() == ["start", "ask", "answer", "settled", "stop"]
-
-
-def test_d25_no_record_no_effect(asking: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk is full when the answer is to be recorded: nothing is settled, the gateway loses its keeper."""
-    ask = opened(asking)
-
-    def full(*_: object) -> None:
-        raise AuditFault("audit.cannot-write", "The log cannot be written: No space left on device.")
-
-    monkeypatch.setattr(asking.session._life.log, "append", full)  # type: ignore[union-attr]
-    assert asking.answer(ask).slug == "audit.cannot-write"
-    assert asking.store().ask(ask.id).state is AskState.WAITING  # type: ignore[union-attr]
-    assert asking.told(m.Halt).slug == "audit.cannot-write"
-    with pytest.raises(ChannelClosed):
-        asking.settled()
 
 
 def test_d25_what_the_store_does_not_take_is_not_opened(asking: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,23 +176,6 @@ def test_a_grant_that_expires_is_a_record(asking: Stand, monkeypatch: pytest.Mon
     assert asking.heard(g.Grants).grants == ()
     asking.finish()
     assert [one.verdict for one in asking.records() if one.kind == "grant"] == ["expired"]
-
-
-def test_d25_a_late_yes_gives_one_retry_and_no_second(keepers: Keepers) -> None:
-    stand = keepers()
-    stand.start(again(POLICY, ask_wait=0.2))
-    ask = opened(stand)
-    assert stand.settled().state == "expired"
-    assert stand.answer(ask, scope=Scope.BOTTLE).slug == "ask.late-once"
-    done = stand.answer(ask)
-    assert (done.state, bool(done.grant)) == (AskState.ALLOWED, True)
-    stand.gateway.send(g.Asked(2, AskKind.REQUEST, OTHER, DEFAULT, "r", "h"))  # another body: the same scope digest
-    settled = stand.settled()
-    assert (settled.number, settled.allow, settled.ask, settled.grant) == (2, True, ask.id, done.grant)
-    assert stand.asks(3, OTHER).ask not in ("", ask.id)
-    stand.finish()
-    used = [one for one in stand.records() if one.kind == "grant"]
-    assert [(one.verdict, one.grant) for one in used] == [("used", done.grant)]
 
 
 def test_d25_a_retry_is_for_the_same_place_only(keepers: Keepers) -> None:
@@ -331,21 +282,6 @@ def test_without_a_leaf_there_is_no_always(asking: Stand) -> None:
     ask = opened(asking)
     assert asking.ask(m.ProposeLeaf(ask.id)).slug == "ask.no-file"
     assert asking.answer(ask, scope=Scope.ALWAYS).slug == "ask.no-file"
-
-
-def test_b74_a_gateway_that_was_taken_over_is_bounded_here_too(keepers: Keepers) -> None:
-    stand = keepers()
-    stand.start(limits=g.Limits(held=3, asks=0.001))
-    for number in range(1, 4):
-        opened(stand, number, msgspec.structs.replace(WANTED, path=f"/{number}"))
-    assert stand.asks(4, OTHER).slug == "ask.too-many"
-    for number in range(1, 4):
-        stand.gateway.send(g.Withdrawn(number))
-    for number in range(4, 7):
-        assert stand.asks(number, OTHER).ask
-        stand.gateway.send(g.Withdrawn(number))
-    assert stand.asks(7, OTHER).slug == "ask.too-many"  # twice the burst is used up
-    assert stand.asks(0, OTHER).slug == "ask.number"
 
 
 def test_b74_what_is_too_large_to_show_is_not_kept(asking: Stand) -> None:

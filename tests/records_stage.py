@@ -38,7 +38,7 @@ egress:
 
 def traffic(count: int, seed: int) -> tuple[dict[str, Any], ...]:
     """Records of `count` requests: mostly allowed, some denied, one held."""
-    chance = random.Random(seed)  # noqa: S311 - seeded on purpose
+    chance = random.Random(seed)
     pool = [site for site in SITES for _ in range(site[4])]
     made: list[dict[str, Any]] = []
     for _ in range(count):

@@ -77,7 +77,7 @@ def seed(home: Home, records: int, each: int = 2000, salt: int = 7) -> int:
     """Fills a home with runs of about `each` records; how many records there are now."""
     made = 0
     for number in range(max(1, records // each)):
-        chance = random.Random(salt * 1_000_003 + number)  # noqa: S311 - seeded on purpose
+        chance = random.Random(salt * 1_000_003 + number)
         run = f"20261101t{number % 240000:06}-{hashlib.sha256(b'%d' % number).hexdigest()[:12]}"
         bundle: list[bytes] = []
         index = 0

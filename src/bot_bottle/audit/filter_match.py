@@ -15,8 +15,10 @@ Check = Callable[[str], bool]
 
 @lru_cache(1024)
 def glob(value: str) -> Check:
-    """A test for one value: ``*`` is any characters, ``*.x`` is also below x; nothing else is special; case folds."""
+    """A test for one value: ``*`` is any characters, after ``=`` nothing is special; case folds."""
     text = value.lower()
+    if text.startswith("="):
+        return text[1:].__eq__
     if "*" not in text:
         return text.__eq__
     body = text.strip("*")

@@ -2,7 +2,7 @@
 
 Pure. A filter is terms that must all hold; a term is ``field:value``, several values with commas mean any of them,
 ``-`` in front means none of them; a word alone, or ``"quoted words"``, is a part of the record's line. ``*`` stands
-for any characters. A text that is no filter is a fault that says where (the page marks the place).
+for any characters, unless the value begins with ``=``. A text that is no filter is a fault that says where.
 """
 
 import datetime
@@ -51,6 +51,11 @@ class Term(msgspec.Struct, frozen=True):
     field: str
     values: tuple[str, ...]
     negated: bool = False
+
+
+def exactly(value: str) -> str:
+    """This value and no other, whatever it consists of."""
+    return f"={value}" if "*" in value or value.startswith("=") else value
 
 
 class Filter(msgspec.Struct, frozen=True):

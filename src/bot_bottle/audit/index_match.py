@@ -74,7 +74,7 @@ def _condition(database: sqlite3.Connection, term: Term, made: Plan) -> str:
 
 
 def _hosts(database: sqlite3.Connection, term: Term) -> list[int]:
-    if not any("*" in value for value in term.values):
+    if not any("*" in value or value.startswith("=") for value in term.values):
         marks = ", ".join("?" * len(term.values))
         query = f"SELECT id FROM hosts WHERE host IN ({marks})"
         return [number for (number,) in database.execute(query, [value.lower() for value in term.values])]
@@ -89,7 +89,7 @@ def _names(database: sqlite3.Connection, column: str, fits: Callable[[str], bool
 
 def _path(database: sqlite3.Connection, term: Term, made: Plan) -> str:
     """The pattern of a whole path narrows the groups; the path itself is on the line."""
-    if term.negated or any("*" in value for value in term.values):
+    if term.negated or any("*" in value or value.startswith("=") for value in term.values):
         return ""
     wanted = {pattern(value).lower() for value in term.values} | {"/**"}
     rows = database.execute("SELECT id, text FROM names WHERE id IN (SELECT DISTINCT path FROM paths)")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from bot_bottle.audit.filters import Filter, Term
+from bot_bottle.audit.filters import Filter, Term, exactly
 from bot_bottle.base.errors import BottleError, UsageFault
 from bot_bottle.base.text import many
 from bot_bottle.bottles import past
@@ -46,11 +46,11 @@ class Proposed(msgspec.Struct):
 
 
 def narrowed(desk: Desk, policy: Policy, bottle: str, rule: str) -> Proposed:
-    """The same rule for what it was used for in the last 30 days, and no more. Raises UsageFault where there is none."""
+    """The same rule for what it was used for in 30 days, and no more. Raises UsageFault for an unknown one."""
     found = next((route for route in policy.routes if route.rule == rule), None)
     if found is None:
         raise UsageFault("rule.unknown", "There is no such rule in this policy.")
-    lines = list(_lines(desk, bottle, Term("rule", (rule,))))
+    lines = list(_lines(desk, bottle, Term("rule", (exactly(rule),))))
     requests = [Past(request, line.run) for line in lines if not isinstance(request := request_of(line), str)]
     title, place = f"Narrow {rule}", found.origin
     if not requests:

@@ -113,6 +113,8 @@ def test_a_fault_shows_nothing_raw() -> None:
         ("*", "", True),
         ("a.c", "abc", False),
         ("pre*", "prefix", True),
+        ("=a*c", "abc", False),
+        ("=a*c", "a*c", True),
     ],
 )
 def test_globs(value: str, text: str, fits: bool) -> None:

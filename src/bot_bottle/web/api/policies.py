@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from bot_bottle.audit.filters import Filter, Term
+from bot_bottle.audit.filters import Filter, Term, exactly
 from bot_bottle.base.errors import BottleError, ManifestFault, UsageFault
 from bot_bottle.base.ids import is_name
 from bot_bottle.bottles.manifests import Library
@@ -154,7 +154,7 @@ def _shelf(desk: Desk) -> tuple[Library, load.Catalogue]:
 
 
 def _of_bottle(bottle: str) -> Filter:
-    return Filter((Term("bottle", (bottle,)),))
+    return Filter((Term("bottle", (exactly(bottle),)),))
 
 
 def _rule(route: Route, used: Any, shadowed: str) -> Rule:

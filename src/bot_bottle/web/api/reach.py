@@ -161,7 +161,7 @@ def read_reach(desk: Desk, wish: ReachWish) -> ReachAnswer:
     indexed = desk.office.watch.fresh()
     reach = desk.index().reach
     if wish.host:
-        wanted = Filter((*wanted.without("host").terms, filters.Term("host", (wish.host.lower().replace("*", ""),))))
+        wanted = Filter((*wanted.without("host").terms, filters.Term("host", (filters.exactly(wish.host),))))
         found = reach.paths(wanted, desk.clock())
     else:
         found = reach.hosts(wanted, desk.clock())

@@ -182,7 +182,9 @@ def _raw(text: str) -> msgspec.Raw:
 
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
-    Operation("searchRecords", "GET", "/records", "Search all logs", "read", RecordSearch, RecordPage, search_records),
+    Operation(
+        "searchRecords", "GET", "/records", "Search all logs", "read", RecordSearch, RecordPage, search_records,
+    ),
     Operation(
         "readRecord", "GET", "/records/{run}/{number}", "One record from its log", "read", OneRecord, RecordDetail,
         read_record,

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from bot_bottle.audit.filters import DIMENSIONS, Filter, Term
+from bot_bottle.audit.filters import DIMENSIONS, Filter, Term, exactly
 from bot_bottle.audit.index_reach import Bucket, Reached, RunRow
 from bot_bottle.base.errors import BottleError
 from bot_bottle.web.api import reach
@@ -62,7 +62,7 @@ def _show(request: Request) -> Response:
         "kind": kind, "span": span, "spans": _spans(kind), "hosts": (), "sums": None, "picture": None, "more": 0,
         "open": query.get("host", ""), "paths": (), "path_more": 0, "fresh": (), "fresh_more": "", "compare": None,
         "other": query.get("with", ""), "others": (), "behind": None, "fault": None, "indexed": True, "buckets": (),
-        "run": None, "drawn": (), "start": 0, "end": 0, "other_label": "",
+        "run": None, "drawn": (), "start": 0, "end": 0, "other_label": "", "links": {},
         "strips": {}, "marks": {}, "firsts": {}, "q": "", "total": 0, "busiest": 0,
     }  # fmt: skip
     if not name:
@@ -80,6 +80,7 @@ def _show(request: Request) -> Response:
     if shown["open"]:
         paths = reach.read_reach(at, ReachWish(str(wanted), shown["open"][:1100], 100))
         shown |= {"paths": paths.items, "path_more": paths.more}
+        shown["links"] = {"open": str(wanted.plus("host", exactly(shown["open"])))}
     shown |= _fresh(at, shown, found.items)
     shown |= _compared(at, run, runs, shown["other"])
     return page(request, "reach.html", tab="reach", **shown)
@@ -122,7 +123,7 @@ _TITLES = {
 
 
 def _filter(kind: str, name: str, span: str, now: int) -> Filter:
-    terms: list[Term] = [] if kind == "everything" else [Term(kind, (name,))]
+    terms: list[Term] = [] if kind == "everything" else [Term(kind, (exactly(name),))]
     if SPANS[span]:
         terms.append(Term("since", (f"@{now - SPANS[span]}",)))
     return Filter(tuple(terms))
@@ -169,7 +170,7 @@ def _times(at: Desk, wanted: Filter, span: str, found: reach.ReachAnswer) -> dic
     buckets = reach.read_timeline(at, TimelineWish(str(wanted), start, end, 120)).buckets
     strips: dict[str, list[Bucket]] = {}
     for one in found.items[:12]:
-        own = Filter((*wanted.terms, Term("host", (one.name,))))
+        own = Filter((*wanted.terms, Term("host", (exactly(one.name),))))
         strips[one.name] = at.index().reach.timeline(own, at.clock(), start, end, _STRIPS)
     busiest = max((one.allow + one.deny + one.ask for one in buckets), default=0)
     return {"buckets": buckets, "start": start, "end": end, "strips": strips, "busiest": busiest}

@@ -7,8 +7,6 @@ It names the label and our own commands, no word that an agent chose (B73); at m
 """
 
 import os
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 
@@ -71,6 +69,8 @@ def sequence(text: str, term: str) -> bytes:
 
 def programs(text: str, environ: Mapping[str, str]) -> list[list[str]]:
     """Programs of this host that can tell it: the desktop's and tmux."""
+    import shutil
+
     found: list[list[str]] = []
     desktop = shutil.which("notify-send", path=environ.get("PATH", os.defpath))
     if desktop and (environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")):
@@ -84,6 +84,8 @@ def programs(text: str, environ: Mapping[str, str]) -> list[list[str]]:
 
 def begin(argv: list[str], environ: Mapping[str, str]) -> None:
     """Without our terminal, without a shell, in /; what it says and whether it works is nobody's matter."""
+    import subprocess  # few bottles ask anything
+
     names = (
         "PATH",
         "HOME",

@@ -16,7 +16,7 @@ from bot_bottle.keeper.grants import Grants
 from bot_bottle.keeper.judging import Bench, Judged, asked, faster, judge, propose, proposed
 from bot_bottle.keeper.messages import AnswerAsk, Answered, AskWaits, KeeperToControl, LeafProposed, Open
 from bot_bottle.keeper.waiting import Waiting
-from bot_bottle.supervise import leaf, rules
+from bot_bottle.supervise import rules
 from bot_bottle.supervise.charter import title
 from bot_bottle.supervise.expiry import LATE
 from bot_bottle.supervise.granting import flow_ends, is_access
@@ -54,6 +54,8 @@ class Answering:
             self._noted(store, judged, reply)
             return
         if proposal is not None:
+            from bot_bottle.supervise import leaf
+
             leaf.write(proposal)
         self._settle(store, judged)
         reply(Answered(judged.state, judged.grant.id if judged.grant else "", proposal.path if proposal else ""))

@@ -6,17 +6,21 @@ message: a user of this machine can speak for no other one (B44).
 
 import os
 import secrets
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from bot_bottle.base.errors import BusyFault, UsageFault
 from bot_bottle.keeper.messages import AnswerAsk
 from bot_bottle.policy.effective import Policy
-from bot_bottle.supervise import leaf, rules
+from bot_bottle.supervise import rules
 from bot_bottle.supervise.charter import LOCAL, Charter
 from bot_bottle.supervise.granting import grant_for
 from bot_bottle.supervise.model import Answer, Approver, Ask, AskState, Scope, StoredGrant
 from bot_bottle.supervise.ports import ApprovalReader
+
+if TYPE_CHECKING:
+    from bot_bottle.supervise import leaf
 
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
@@ -80,7 +84,7 @@ def is_themselves(approver: Approver, peer: int) -> None:
         raise UsageFault("ask.not-you", "This answer was given in the name of another user.", "Answer as yourself.")
 
 
-def proposed(judged: Judged, policy: Policy, said: AnswerAsk) -> leaf.Proposal | None:
+def proposed(judged: Judged, policy: Policy, said: AnswerAsk) -> "leaf.Proposal | None":
     """The change of the bottle file that this answer makes; None where it makes none. Raises BusyFault where the
     person saw another one."""
     grant = judged.grant
@@ -92,8 +96,10 @@ def proposed(judged: Judged, policy: Policy, said: AnswerAsk) -> leaf.Proposal |
     return proposal
 
 
-def propose(path: str, policy: Policy, ask: Ask) -> leaf.Proposal:
+def propose(path: str, policy: Policy, ask: Ask) -> "leaf.Proposal":
     """What `always` would write for this ask."""
+    from bot_bottle.supervise import leaf  # reads manifests: no bottle starts later for it
+
     return leaf.propose(path, policy, ask.wanted, f"a person's answer to {ask.id}")
 
 

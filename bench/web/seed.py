@@ -46,19 +46,43 @@ def lines(run: str, number: int, count: int, chance: random.Random) -> Iterator[
         kind = chance.random()
         if kind < 0.86:
             host = _MODEL if kind < 0.45 else chance.choice(_OTHERS)
-            path = _PATHS[host].format(package=f"pkg-{chance.randrange(900)}x", n=chance.randrange(99_999), a="2d", b="1f")
-            said = _said(request, host, "POST" if host == _MODEL else "GET", path, "allow", f"{bottle}/{host.partition('.')[0]}")
+            path = _PATHS[host].format(
+                package=f"pkg-{chance.randrange(900)}x", n=chance.randrange(99_999), a="2d", b="1f"
+            )
+            said = _said(
+                request,
+                host,
+                "POST" if host == _MODEL else "GET",
+                path,
+                "allow",
+                f"{bottle}/{host.partition('.')[0]}",
+            )
             secret = ',"secrets":["MODEL_KEY"]' if host == _MODEL else ""
             yield _line("intent", run, at, who, said + secret)
-            yield _line("pinned", run, at + 400_000, who, f',"request":{request},"address":"203.0.113.{request % 250}:443"')
+            yield _line(
+                "pinned", run, at + 400_000, who, f',"request":{request},"address":"203.0.113.{request % 250}:443"'
+            )
             done = f',"status":{200 if kind < 0.83 else 404},"up":{chance.randrange(4000)},"down":{chance.randrange(90_000)},"ms":{chance.randrange(900)}'
             yield _line("outcome", run, at + 90_000_000, who, said + secret + done)
             made += 3
         elif kind < 0.9:
-            yield _line("name", run, at, who, f',"entry":"dns","target":"dns://{chance.choice(own)}","method":"A","verdict":"allow"')
+            yield _line(
+                "name",
+                run,
+                at,
+                who,
+                f',"entry":"dns","target":"dns://{chance.choice(own)}","method":"A","verdict":"allow"',
+            )
             made += 1
         else:
-            said = _said(request, chance.choice(own), chance.choice(("GET", "POST")), f"/t/{chance.randrange(1 << 30):x}/in", "deny", "")
+            said = _said(
+                request,
+                chance.choice(own),
+                chance.choice(("GET", "POST")),
+                f"/t/{chance.randrange(1 << 30):x}/in",
+                "deny",
+                "",
+            )
             yield _line("denied", run, at, who, said + ',"reason":"policy.no-route"')
             made += 1
     yield _line("stop", run, at + 1_000_000, who, "")
@@ -66,7 +90,11 @@ def lines(run: str, number: int, count: int, chance: random.Random) -> Iterator[
 
 def _said(request: int, host: str, method: str, path: str, verdict: str, rule: str) -> str:
     said = f',"request":{request},"entry":"forward","protocol":"http1","target":"https://{host}:443","method":"{method}","path":"{path}"'
-    return said + f',"headers":["host","user-agent","accept"],"verdict":"{verdict}"' + (f',"rule":"{rule}"' if rule else "")
+    return (
+        said
+        + f',"headers":["host","user-agent","accept"],"verdict":"{verdict}"'
+        + (f',"rule":"{rule}"' if rule else "")
+    )
 
 
 def _line(kind: str, run: str, at: int, who: str, more: str) -> bytes:

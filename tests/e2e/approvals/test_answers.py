@@ -137,6 +137,33 @@ def test_d25_kill_9_of_the_keeper_during_a_hold_lets_nothing_through(world: Appr
     assert world.verify().returncode == 0
 
 
+@pytest.mark.parametrize("victim", ["gateway", "launcher"])
+def test_d25_kill_9_of_gateway_or_launcher_during_a_hold_lets_nothing_through(world: Approvals, victim: str) -> None:
+    world.asks_first()
+    child = world.curl("-d", "x=1", URL)
+    (ask,) = world.asked()
+    held = lease.read(world.place, "one")
+    assert held is not None
+    os.kill(next(one.pid for one in held.processes if one.name == victim), signal.SIGKILL)
+    child.communicate(timeout=30)
+    until(lambda: world.state(ask["id"]) in ("ended", "withdrawn"))
+    assert world.upstream.seen == []
+    assert world.cli("cleanup").returncode == 0
+    assert world.verify().returncode == 0
+
+
+def test_a_yes_while_the_bottle_is_frozen_moves_no_byte_before_the_thaw(world: Approvals) -> None:
+    world.asks_first()
+    child = world.curl("-d", "x=1", URL)
+    (ask,) = world.asked()
+    assert world.cli("freeze", "one").returncode == 0
+    assert world.cli("approve", ask["id"]).returncode == 0
+    assert world.cli("info", "one").returncode == 0  # the gateway has read everything that it was told
+    assert world.upstream.seen == []
+    assert world.cli("thaw", "one").returncode == 0
+    assert child.communicate(timeout=30)[0] == "took x=1\n"
+
+
 def test_a_bottle_that_ends_ends_its_asks(world: Approvals) -> None:
     world.asks_first()
     child = world.curl("-d", "x=1", URL)

@@ -17,9 +17,10 @@ from bot_bottle.harnesses.load import load_all
 from bot_bottle.supervise.model import Ask, AskState
 from bot_bottle.supervise.ports import AskQuery
 from bot_bottle.supervise.sentence import sentence
-from bot_bottle.web.api import bottles, reach
+from bot_bottle.web.api import bottles, first_seen, reach
+from bot_bottle.web.api.first_seen import FirstSeenWish
 from bot_bottle.web.api.operation import Operation
-from bot_bottle.web.api.reach import FirstSeenWish, RunsWish
+from bot_bottle.web.api.reach import RunsWish
 from bot_bottle.web.desk import Desk
 from bot_bottle.web.page import act, desk, form, page
 from bot_bottle.web.problem import WebFault
@@ -46,7 +47,7 @@ def _now(request: Request, template: str, status: int = 200, notes: tuple[dict[s
         "living": living,
         "waiting": len(waiting),
         "recent": [_recent(at, run) for run in runs if run.run not in {row["run"] for row in living}][:_RECENT],
-        "firsts": reach.first_seen(at, FirstSeenWish(days=1, limit=8)).items,
+        "firsts": first_seen.first_seen(at, FirstSeenWish(days=1, limit=8)).items,
         "today": _today(at),
         "notes": notes,
     }

@@ -5,6 +5,7 @@ and the hash of the last line; a log that no longer has that line there is index
 log is dropped here too. What people make, like the marks on reviewed hosts, is kept elsewhere (web/reviewed.py).
 """
 
+import sqlite3
 import time
 from collections.abc import Callable, Collection
 
@@ -12,10 +13,12 @@ import msgspec
 
 from bot_bottle.audit.filters import Filter, Term
 from bot_bottle.audit.index_lines import Lines
+from bot_bottle.audit.index_logs import HOST
 from bot_bottle.audit.index_reach import Reach
-from bot_bottle.audit.index_schema import VERSION, connect
+from bot_bottle.audit.index_schema import VERSION, connect, discard, identity
 from bot_bottle.audit.index_search import Found, Hit, Key, Search
-from bot_bottle.audit.index_write import HOST, Writer
+from bot_bottle.audit.index_write import Writer
+from bot_bottle.base.errors import AuditFault
 from bot_bottle.base.home import Home
 
 __all__ = ["HOST", "VERSION", "Found", "Hit", "Index", "Key", "Query"]
@@ -48,7 +51,9 @@ class Index:
     home: whose logs lines are read from; without it the first `refresh` says. told: see Writer."""
 
     def __init__(self, path: str, home: Home | None = None, told: Callable[[int], None] = lambda _: None) -> None:
+        self._path = path
         self._database = connect(path)
+        self._file = identity(path)
         self._home = home
         self._writer = Writer(self._database, path, told)
         self._lines = Lines(self._directory, self._place)
@@ -57,9 +62,22 @@ class Index:
 
     def refresh(self, home: Home, wait: bool = True, only: Collection[str] = ()) -> int:
         """Takes in what the logs got since; the number of new records, -1 where another process is at it and we do
-        not wait. only: these runs and no others."""
+        not wait. only: these runs and no others. Raises AuditFault where the index was damaged: it is gone then, and
+        the next one that is opened is made anew."""
         self._home = home
-        return self._writer.refresh(home, wait, only)
+        try:
+            return self._writer.refresh(home, wait, only)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                what = f"The index cannot be written: {error}."
+                raise AuditFault("audit.index", what, "Free space on the disk of the home.") from None
+            discard(self._path)
+            raise AuditFault("audit.index", "The index was damaged.", "It is made anew: try again.") from None
+
+    @property
+    def stale(self) -> bool:
+        """Whether this index was removed, or another one stands in its place: then it is opened again."""
+        return identity(self._path) != self._file
 
     def search(self, query: Query) -> list[Hit]:
         """The newest records that fit, oldest first; as long as it takes."""

@@ -68,10 +68,23 @@ def connect(path: str) -> sqlite3.Connection:
         if isinstance(error, sqlite3.OperationalError):
             what = f"The index cannot be opened: {error}."
             raise AuditFault("audit.index", what, "Mend its permissions, or delete it: it is made anew.") from None
-        for name in (path, f"{path}-wal", f"{path}-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
+        discard(path)
         return _connect(path)
+
+
+def discard(path: str) -> None:
+    """Removes an index that is damaged; who has it open sees that it is `stale`."""
+    for name in (path, f"{path}-wal", f"{path}-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def identity(path: str) -> int:
+    """Which file stands there now, 0 for none."""
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return 0
 
 
 def _connect(path: str) -> sqlite3.Connection:

@@ -15,8 +15,8 @@ import msgspec
 
 from bot_bottle.audit.encode import decode
 from bot_bottle.audit.filter_match import Seen
+from bot_bottle.audit.index_logs import HOST
 from bot_bottle.audit.index_rows import place
-from bot_bottle.audit.index_write import HOST
 from bot_bottle.audit.reader import LogReader
 from bot_bottle.audit.record import Kind
 from bot_bottle.base.errors import AuditFault

@@ -29,6 +29,8 @@ def order(plan: Plan, home: Home, run: str, environ: Mapping[str, str], recover:
         "harness": plan.harness_digest,
         "workspace": plan.workspace.mode,
         "backend": plan.backend,
+        "project": plan.workspace.source if plan.workspace.mode != "none" else "",
+        "person": environ.get("USER", ""),
     }
     return Open(
         identity=identity(plan, run),

@@ -83,7 +83,7 @@ class Office:
 
     def index(self) -> Index:
         index: Index | None = getattr(self._own, "index", None)
-        if index is None:
+        if index is None or index.stale:
             index = self._own.index = Index(self.home.index, self.home)
         return index
 

@@ -69,11 +69,14 @@ class Watch:
                 self._wake.wait_for(lambda: self._asked > self._done, TURN)
                 asked = self._asked
             try:
+                if index is not None and index.stale:
+                    index.close()
+                    index, self.whole = None, False
                 index = index or Index(self._home.index, self._home, self._told)
                 self._once(index)
                 self.failed = ""
             except BottleError as error:
-                self.failed = error.what
+                index, self.failed, self.whole = None, error.what, False
             except Exception as error:  # the thread must go on; a bug's place is for the terminal of `serve`
                 index, self.failed = None, "The index cannot be brought up to date."
                 print(f"bot-bottle web: the index failed: {type(error).__name__}.", file=sys.stderr)

@@ -23,6 +23,7 @@ from bot_bottle.audit.purge import purge
 from bot_bottle.audit.reader import LogReader
 from bot_bottle.audit.record import VERSION, Record
 from bot_bottle.audit.runlog import RunLog
+from bot_bottle.base.errors import AuditFault
 from bot_bottle.base.home import Home
 
 HOUR = 3_600_000_000_000
@@ -420,3 +421,25 @@ def test_any_line_is_taken_or_left(data: bytes) -> None:
     taker.take(0, data + b"\n")
     taker.take(1, encode(Record(VERSION, "denied", "r", 1, 1, "b", "a", "h", "l", "d")))
     assert 1 <= len(taker.batch.rows) <= 2
+
+
+def test_a_damaged_index_is_made_anew_while_it_is_open(home: Home, tmp_path: Path) -> None:
+    path = str(tmp_path / "own" / "records.sqlite")
+    index, other = Index(path, home), Index(path, home)
+    count = index.refresh(home)
+    index.close()
+    base = sqlite3.connect(path)
+    base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    base.close()
+    data = bytearray(Path(path).read_bytes())
+    data[4096:] = b"\xff" * (len(data) - 4096)
+    Path(path).write_bytes(data)
+    damaged = Index(path, home)
+    with pytest.raises(AuditFault, match="damaged"):
+        damaged.refresh(home)
+    assert other.stale
+    fresh = Index(path, home)
+    assert not fresh.stale
+    assert fresh.refresh(home) == count
+    for one in (damaged, other, fresh):
+        one.close()

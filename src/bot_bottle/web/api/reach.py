@@ -1,7 +1,6 @@
-"""What was reached: hosts, paths, times, secrets of any subject; first-seen hosts and their marks; runs compared."""
+"""What was reached: hosts, paths, times and secrets of a run, a bottle, an agent, a harness, a project, a person."""
 
-import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -11,15 +10,12 @@ from bot_bottle.audit.entries import signed
 from bot_bottle.audit.filters import Filter
 from bot_bottle.audit.index import HOST
 from bot_bottle.audit.index_reach import Bucket, Reached, RunRow
-from bot_bottle.web.api import cursor
-from bot_bottle.web.api.operation import Empty, Nothing, Operation
-from bot_bottle.web.api.records import RunId, Text
+from bot_bottle.web.api import compare, first_seen
+from bot_bottle.web.api.operation import Empty, Operation
+from bot_bottle.web.api.records import Text
 from bot_bottle.web.desk import Desk
 from bot_bottle.web.problem import WebFault
-from bot_bottle.web.reviewed import Reviewed
 
-DAY = 86400 * 1_000_000_000
-HostName = Annotated[str, Meta(min_length=1, max_length=1100)]
 _REACHED = 2000
 
 
@@ -65,62 +61,6 @@ class TimelineWish(msgspec.Struct, forbid_unknown_fields=True):
 
 class Timeline(msgspec.Struct):
     buckets: list[Bucket]
-
-
-class FirstSeenWish(msgspec.Struct, forbid_unknown_fields=True):
-    """days: how far back. reviewed: also those that somebody reviewed."""
-
-    days: Annotated[int, Meta(ge=1, le=3650)] = 30
-    reviewed: bool = False
-    before: Annotated[str, Meta(max_length=2000)] = ""
-    limit: Annotated[int, Meta(ge=1, le=500)] = 50
-
-
-class NewHost(msgspec.Struct):
-    """first: when any log named it first. reached: requests were allowed to it. reviewed: by whom, "" for nobody."""
-
-    host: str
-    first: int
-    last: int
-    run: str
-    label: str
-    requests: int
-    reached: bool
-    reviewed: str = ""
-    reviewed_at: int = 0
-
-
-class NewHosts(msgspec.Struct):
-    items: list[NewHost]
-    next: str
-
-
-class OneHost(msgspec.Struct, forbid_unknown_fields=True):
-    host: HostName
-
-
-class CompareWish(msgspec.Struct, forbid_unknown_fields=True):
-    """Two runs; what `run` has besides `other`."""
-
-    run: RunId
-    other: RunId
-
-
-class HostChange(msgspec.Struct):
-    """what: new | gone | grown | less | other (methods, secrets or verdicts differ). before, after: requests."""
-
-    host: str
-    what: Literal["new", "gone", "grown", "less", "other"]
-    before: int
-    after: int
-    said: list[str]
-
-
-class Comparison(msgspec.Struct):
-    """same: hosts that did not change."""
-
-    changes: list[HostChange]
-    same: int
 
 
 class RunsWish(msgspec.Struct, forbid_unknown_fields=True):
@@ -197,87 +137,6 @@ def read_timeline(desk: Desk, wish: TimelineWish) -> Timeline:
     return Timeline(reach.timeline(wanted, desk.clock(), start, end, wish.buckets))
 
 
-def first_seen(desk: Desk, wish: FirstSeenWish) -> NewHosts:
-    """Hosts that the logs named for the first time lately, and who reviewed them."""
-    since, before = desk.clock() - wish.days * DAY, None
-    if wish.before:
-        before = cursor.decode(wish.before, tuple[int, str])
-    desk.office.watch.fresh()
-    items: list[NewHost] = []
-    reach, marks = desk.index().reach, Reviewed(desk.home)
-    end = time.monotonic() + 0.25
-    while len(items) < wish.limit:
-        found = reach.first_seen(since, wish.limit, before)
-        reviewed = marks.of([one.host for one in found])
-        for one in found:
-            mark = reviewed.get(one.host)
-            if mark is None or wish.reviewed:
-                items.append(
-                    NewHost(
-                        one.host, one.first, one.last, one.run, one.label, one.requests, one.reached > 0,
-                        mark.person if mark else "", mark.at if mark else 0,
-                    )
-                )  # fmt: skip
-        before = (found[-1].first, found[-1].host) if found else None
-        if len(found) < wish.limit or time.monotonic() > end:
-            before = before if len(found) == wish.limit else None
-            break
-    return NewHosts(items, cursor.encode(before) if before else "")
-
-
-def mark_reviewed(desk: Desk, which: OneHost) -> Nothing:
-    """Says that a person has looked at a host. It decides nothing."""
-    Reviewed(desk.home).mark(which.host.lower(), desk.clock(), f"{desk.person.kind}:{desk.person.id}")
-    return Nothing()
-
-
-def unmark_reviewed(desk: Desk, which: OneHost) -> Nothing:
-    Reviewed(desk.home).unmark(which.host.lower())
-    return Nothing()
-
-
-def compare_runs(desk: Desk, wish: CompareWish) -> Comparison:
-    """Which hosts are new, gone or grown between two runs, and what else is different about them."""
-    desk.office.watch.fresh()
-    reach = desk.index().reach
-    after = reach.hosts(Filter().plus("run", wish.run), desk.clock())
-    before = reach.hosts(Filter().plus("run", wish.other), desk.clock())
-    return compared(before, after)
-
-
-def compared(before: list[Reached], after: list[Reached]) -> Comparison:
-    """Pure. grown: half as much again at least, and ten requests more."""
-    old, new = {one.name: one for one in before}, {one.name: one for one in after}
-    changes: list[HostChange] = []
-    for host in sorted(old.keys() | new.keys()):
-        one, other = old.get(host), new.get(host)
-        said = _said(one, other) if one and other else []
-        count, now = (one.requests if one else 0), (other.requests if other else 0)
-        what: Literal["new", "gone", "grown", "less", "other"] | None = None
-        if one is None or other is None:
-            what = "new" if one is None else "gone"
-        elif now > count * 1.5 and now - count >= 10:
-            what = "grown"
-        elif count > now * 1.5 and count - now >= 10:
-            what = "less"
-        elif said:
-            what = "other"
-        if what:
-            changes.append(HostChange(host, what, count, now, said))
-    order = ("new", "other", "grown", "gone", "less")
-    changes.sort(key=lambda change: (order.index(change.what), -change.after, change.host))
-    return Comparison(changes, len(old.keys() | new.keys()) - len(changes))
-
-
-def _said(one: Reached, other: Reached) -> list[str]:
-    """What is different about a host that both reached."""
-    said = [f"secret {name} is new" for name in other.secrets if name not in one.secrets]
-    said += [f"{name} is new" for name in other.methods if name not in one.methods]
-    if other.verdicts.get("deny", 0) and not one.verdicts.get("deny", 0):
-        said.append("was never denied before")
-    return said
-
-
 def list_runs(desk: Desk, wish: RunsWish) -> RunList:
     desk.office.watch.fresh()
     return RunList(desk.index().reach.runs(asked(wish.q), desk.clock(), wish.limit))
@@ -300,55 +159,16 @@ def behind(desk: Desk, run: str) -> Behind:
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     Operation(
-        "readReach", "GET", "/reach", "What was reached, by host or path", "read", ReachWish, ReachAnswer, read_reach
+        "readReach", "GET", "/reach", "What was reached, by host or path", "read", ReachWish, ReachAnswer, read_reach,
     ),
     Operation(
-        "readTimeline", "GET", "/reach/timeline", "Decisions over time", "read", TimelineWish, Timeline, read_timeline
+        "readTimeline", "GET", "/reach/timeline", "Decisions over time", "read", TimelineWish, Timeline,
+        read_timeline,
     ),
     Operation(
-        "compareRuns",
-        "GET",
-        "/reach/compare",
-        "What one run reached and another did not",
-        "read",
-        CompareWish,
-        Comparison,
-        compare_runs,
-    ),
-    Operation(
-        "listSubjects", "GET", "/reach/subjects", "What can be asked about", "read", Empty, Subjects, list_subjects
+        "listSubjects", "GET", "/reach/subjects", "What can be asked about", "read", Empty, Subjects, list_subjects,
     ),
     Operation("listRuns", "GET", "/runs", "Runs that the logs know", "read", RunsWish, RunList, list_runs),
-    Operation(
-        "listFirstSeen",
-        "GET",
-        "/hosts/first-seen",
-        "Hosts seen for the first time",
-        "read",
-        FirstSeenWish,
-        NewHosts,
-        first_seen,
-    ),
-    Operation(
-        "markReviewed",
-        "PUT",
-        "/hosts/{host}/reviewed",
-        "A person has looked at this host",
-        "answer",
-        OneHost,
-        Nothing,
-        mark_reviewed,
-        status=204,
-    ),
-    Operation(
-        "unmarkReviewed",
-        "DELETE",
-        "/hosts/{host}/reviewed",
-        "Take the mark back",
-        "answer",
-        OneHost,
-        Nothing,
-        unmark_reviewed,
-        status=204,
-    ),
-)
+    *compare.OPERATIONS,
+    *first_seen.OPERATIONS,
+)  # fmt: skip

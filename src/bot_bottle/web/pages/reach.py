@@ -13,9 +13,11 @@ from starlette.routing import Route
 from bot_bottle.audit.filters import DIMENSIONS, Filter, Term, exactly
 from bot_bottle.audit.index_reach import Bucket, Reached, RunRow
 from bot_bottle.base.errors import BottleError
-from bot_bottle.web.api import reach
+from bot_bottle.web.api import compare, first_seen, reach
+from bot_bottle.web.api.compare import CompareWish
+from bot_bottle.web.api.first_seen import DAY, FirstSeenWish
 from bot_bottle.web.api.operation import Empty
-from bot_bottle.web.api.reach import DAY, CompareWish, FirstSeenWish, ReachWish, RunsWish, TimelineWish
+from bot_bottle.web.api.reach import ReachWish, RunsWish, TimelineWish
 from bot_bottle.web.desk import Desk
 from bot_bottle.web.page import act, desk, fields, page
 from bot_bottle.web.problem import WebFault
@@ -187,7 +189,7 @@ def _fresh(at: Desk, shown: dict[str, Any], found: list[Reached]) -> dict[str, A
         return {"fresh": rows[:20], "fresh_more": len(rows) > 20}
     names = {one.name for one in found}
     days = {"24h": 1, "7d": 7}.get(shown["span"], 30)
-    page_of = reach.first_seen(at, FirstSeenWish(days, limit=100))
+    page_of = first_seen.first_seen(at, FirstSeenWish(days, limit=100))
     rows = [
         (one.host, one.first, "allow" if one.reached else "deny", one.label, one.requests)
         for one in page_of.items
@@ -204,7 +206,7 @@ def _compared(at: Desk, run: RunRow | None, runs: list[RunRow], other: str) -> d
     others = [one for one in near if one.run != run.run][:30]
     try:
         wish = msgspec.convert({"run": run.run, "other": other or run.run}, CompareWish)
-        found = reach.compare_runs(at, wish) if other else None
+        found = compare.compare_runs(at, wish) if other else None
     except (BottleError, msgspec.ValidationError):
         found = None
     label = next((one.label for one in runs if one.run == other), other)
@@ -215,7 +217,7 @@ async def review(request: Request) -> Response:
     """Marks a host as reviewed, or takes the mark back; then the page again."""
     values = fields(await request.body())
     name = "unmarkReviewed" if values.get("undo") else "markReviewed"
-    operation = next(one for one in reach.OPERATIONS if one.name == name)
+    operation = next(one for one in first_seen.OPERATIONS if one.name == name)
     await run_in_threadpool(act, request, operation, host=values.get("host", ""))
     back = values.get("back", "/reach")
     if not back.startswith("/reach") or "\\" in back or "\n" in back:

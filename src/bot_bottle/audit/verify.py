@@ -8,7 +8,7 @@ truncation or fork. Records after the last checkpoint are counted and called unp
 
 import base64
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -57,10 +57,12 @@ def verify(
     *,
     origin: str = "",
     known: Sequence[Checkpoint] = (),
+    told: Callable[[int], None] | None = None,
 ) -> Report:
     """The state of one log. fingerprint: ``SHA256:...`` or a verifier key. against: remembered signed notes.
 
-    origin: what the checkpoint must call itself ("" accepts any). known: heads that the host log countersigned.
+    origin: what the checkpoint must call itself ("" accepts any). known: heads that the host log countersigned. told:
+    called now and then with the number of records that were read; what it raises ends the reading.
     Never raises for what the files say; that is the report's business.
     """
     report = Report(directory)
@@ -69,7 +71,7 @@ def verify(
         remembered = [heads.verify(one, key) for one in note.split(against)] if against is not None else []
         if against is not None and not remembered:
             raise AuditFault("audit.note", "The remembered checkpoint is empty.")
-        _judge(report, key, head, [*known, *remembered])
+        _judge(report, key, head, [*known, *remembered], told)
     except AuditFault as fault:
         report.problems.append(fault.what)
     except OSError as error:
@@ -103,12 +105,20 @@ def _pinned_key(directory: str, fingerprint: str, name: str) -> note.VerifierKey
     return key
 
 
-def _judge(report: Report, key: note.VerifierKey, head: Checkpoint, remembered: list[Checkpoint]) -> None:
+def _judge(
+    report: Report,
+    key: note.VerifierKey,
+    head: Checkpoint,
+    remembered: list[Checkpoint],
+    told: Callable[[int], None] | None,
+) -> None:
     report.purged = purge.purged(report.directory, key, head)
     endless = head.origin == HOST
     comparison = Comparison(Tiles(report.directory), head, report.purged, remembered, ends=not endless)
     reader = LogReader(report.directory, report.purged)
     for start, lines in reader.batches():
+        if told is not None:
+            told(start + len(lines))
         if not comparison.add(start, lines):
             break
     comparison.finish()

@@ -5,6 +5,7 @@ checkpoint kept elsewhere shows that. The documentation says so.
 """
 
 import os
+from collections.abc import Callable
 
 import msgspec
 
@@ -35,9 +36,15 @@ def verify_home(home: Home, fingerprint: str) -> Whole:
 
 
 def verify_run(
-    home: Home, run: str, fingerprint: str, against: bytes | None = None, *, facts: runs.Facts | None = None
+    home: Home,
+    run: str,
+    fingerprint: str,
+    against: bytes | None = None,
+    *,
+    facts: runs.Facts | None = None,
+    told: Callable[[int], None] | None = None,
 ) -> Report:
-    """One run's log, also against the heads that the host log countersigned."""
+    """One run's log, also against the heads that the host log countersigned. told: as in `verify`."""
     if facts is None:
         facts = runs.read(home.host_log).get(run, runs.Facts(run))
     directory = home.run_log(run)
@@ -45,7 +52,7 @@ def verify_run(
         return Report(
             directory, "bad", problems=["The host log or a checkpoint knows this run, but its log has vanished."]
         )
-    report = verify(directory, fingerprint, against, origin=run_origin(run), known=facts.heads)
+    report = verify(directory, fingerprint, against, origin=run_origin(run), known=facts.heads, told=told)
     mentioned = facts.start is not None or facts.heads or facts.ended
     if not mentioned and report.size + report.unproven:
         report.problems.append("The host log does not know this run.")

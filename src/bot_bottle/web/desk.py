@@ -31,6 +31,7 @@ from bot_bottle.keeper.messages import (
 )
 from bot_bottle.supervise.model import Approver, Ask, Scope
 from bot_bottle.supervise.ports import ApprovalReader
+from bot_bottle.web.checks import Checks
 from bot_bottle.web.pairing import Codes, Keys
 from bot_bottle.web.readers import open_approvals
 from bot_bottle.web.starter import Starter
@@ -70,6 +71,7 @@ class Office:
     _remembered: dict[str, tuple[float, Any]] = field(default_factory=dict[str, tuple[float, Any]])
     _making: threading.Lock = field(default_factory=threading.Lock)
     watch: Watch = field(init=False)
+    checks: Checks = field(default_factory=Checks)
 
     def __post_init__(self) -> None:
         self.watch = Watch(self.home)

@@ -1,6 +1,7 @@
 """Log in a real browser: search, pages, one record with its proof, verify, download."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,3 +142,23 @@ def test_hostile_records_are_text_everywhere(page: Page, web: Inside, stage: Sta
         page.goto(f"{web.url}/log?q=" + __import__("urllib.parse", fromlist=["quote"]).quote(text[:1500]))
         assert page.title() == "Log · bot-bottle"
         assert page.locator("main script, main img").count() == 0
+
+
+def test_a_long_check_says_how_far_it_is(page: Page, web: Inside, run: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bot_bottle.web.api import records
+
+    whole, go_on = records.verify_run, threading.Event()
+
+    def slow(*args: object, **more: object) -> object:
+        more["told"](17)  # type: ignore[operator]
+        go_on.wait(20)
+        return whole(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(records, "verify_run", slow)
+    page.goto(f"{web.url}/log")
+    page.get_by_role("button", name="Verify fix-login").click()
+    expect(page.locator("#checked .loading")).to_contain_text("17 of")
+    page.wait_for_timeout(900)
+    expect(page.locator("#checked .loading")).to_contain_text("17 of")
+    go_on.set()
+    expect(page.locator("#checked .verified")).to_contain_text("are as they were signed.")

@@ -2,6 +2,7 @@
 
 import base64
 import os
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -137,7 +138,7 @@ def prove_record(desk: Desk, which: OneRecord) -> RecordProof:
     )
 
 
-def check_log(desk: Desk, which: WhichLog) -> LogCheck:
+def check_log(desk: Desk, which: WhichLog, told: Callable[[int], None] | None = None) -> LogCheck:
     """Reads one log whole and says whether it is what was signed. The web process does not know which key the home
     pinned (it lies with the keys): give the fingerprint that `bot-bottle log verify` prints, or trust the key beside
     the log, which proves that log and key fit each other."""
@@ -146,10 +147,10 @@ def check_log(desk: Desk, which: WhichLog) -> LogCheck:
     if not fingerprint:
         raise UsageFault("log.no-key", "The verifier key beside the log is gone.", "Give the fingerprint.")
     if which.run == HOST:
-        report = verify(folder, fingerprint, origin=HOST_ORIGIN)
+        report = verify(folder, fingerprint, origin=HOST_ORIGIN, told=told)
     else:
         facts = runs.read(desk.home.host_log).get(which.run, runs.Facts(which.run))
-        report = verify_run(desk.home, which.run, fingerprint, facts=facts)
+        report = verify_run(desk.home, which.run, fingerprint, facts=facts, told=told)
     report.directory = which.run
     report.problems = [visible(text, 400) for text in report.problems]
     return LogCheck(report, bool(which.fingerprint))

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from bot_bottle.audit import filters
 from bot_bottle.audit.encode import decode
+from bot_bottle.audit.entries import signed
 from bot_bottle.audit.filters import FilterFault
 from bot_bottle.audit.index import HOST, Key
 from bot_bottle.audit.record import Kind, Record
@@ -157,12 +158,21 @@ async def check(request: Request) -> Response:
     return await run_in_threadpool(_check, request, values.get("run", ""), values.get("fingerprint", "").strip())
 
 
-def _check(request: Request, run: str, fingerprint: str) -> Response:
-    shown: dict[str, Any] = {"run": run, "checked": None, "fault": None, "fingerprint": fingerprint}
-    status = 200
+async def progress(request: Request) -> Response:
+    """How far a check has got, or what it found."""
+    desk(request)
+    return await run_in_threadpool(_check, request, request.query_params.get("run", ""), "", again=True)
+
+
+def _check(request: Request, run: str, fingerprint: str, again: bool = False) -> Response:
+    shown: dict[str, Any] = {"run": run, "checked": None, "fault": None, "fingerprint": fingerprint, "check": None}
+    status, at = 200, desk(request)
     try:
         wish = msgspec.convert({"run": run, "fingerprint": fingerprint}, WhichLog)
-        shown["checked"] = records.check_log(desk(request), wish)
+        size = signed(records.directory(at, run))[0]
+        check = at.office.checks.find(run) if again else None
+        check = check or at.office.checks.begin(run, size, lambda told: records.check_log(at, wish, told))
+        shown["check"], shown["checked"] = check, check.wait(0.7 if "hx-request" in request.headers else 600)
     except msgspec.ValidationError:
         shown["fault"], status = WebFault(422, "log.unknown", "There is no such log."), 422
     except BottleError as error:
@@ -188,5 +198,6 @@ ROUTES = [
     Route("/log", search, methods=["GET"]),
     Route("/log/export", export, methods=["GET"]),
     Route("/log/check", check, methods=["POST"]),
+    Route("/log/check", progress, methods=["GET"]),
     Route("/record/{run}/{number}", record, methods=["GET"]),
 ]

@@ -10,6 +10,7 @@ insert a record in batches), and DuckDB reading the same lines as newline-delimi
 import argparse
 import json
 import os
+import random
 import shutil
 import sqlite3
 import statistics
@@ -73,6 +74,7 @@ def main() -> None:
         seeded.seed(home, wish.records)
     rows = [("Measure", "Here", "Wanted")]
     rows += indexing(home)
+    rows += keeping_up(home)
     rows += peers(home, wish.work)
     rows += queries(home)
     rows += pages(wish.work, wish.live, wish.rate)
@@ -105,6 +107,46 @@ def indexing(home: Home) -> list[tuple[str, str, str]]:
         ),
         ("its size; a look at all logs when nothing is new", f"{size / 1e6:,.0f} MB; {again * 1000:.0f} ms", ""),
     ]
+
+
+def keeping_up(home: Home) -> list[tuple[str, str, str]]:
+    """20,000 records a second in four runs for ten seconds, written by another process, taken in once a second."""
+    names = [f"20261201t00000{number}-aaaaaaaaaaa{number}" for number in range(4)]
+    for name in names:
+        shutil.rmtree(home.run_log(name), ignore_errors=True)
+        os.makedirs(f"{home.run_log(name)}/journal")
+        Path(home.run_log(name), "journal", f"{0:016d}").touch()
+    writer = os.fork()
+    if writer == 0:
+        append(home, names)
+        os._exit(0)
+    index, spent, most, count, start = Index(home.index, home), 0.0, 0.0, 0, time.monotonic()
+    while time.monotonic() - start < 11.5:
+        began, cpu = time.perf_counter(), time.process_time()
+        count += index.refresh(home, only=names)
+        spent, most = spent + time.process_time() - cpu, max(most, time.perf_counter() - began)
+        time.sleep(max(0.0, 1.0 - (time.perf_counter() - began)))
+    count += index.refresh(home, only=names)
+    index.close()
+    os.waitpid(writer, 0)
+    for name in names:
+        shutil.rmtree(home.run_log(name))
+    return [
+        ("keeping up: 20,000 records/s for 10 s on top of these, taken in each second",
+         f"{count:,} taken in; at most {most * 1000:.0f} ms a second, {spent / 10 * 100:.0f} % of one core", "keeps up"),
+    ]  # fmt: skip
+
+
+def append(home: Home, names: list[str]) -> None:
+    """Real lines, 500 of each run in each tenth of a second, in one write as a gateway does."""
+    chance = random.Random(3)
+    ready = [list(seeded.lines(name, number, 50_100, chance)) for number, name in enumerate(names)]
+    files = [os.open(f"{home.run_log(name)}/journal/{0:016d}", os.O_WRONLY | os.O_APPEND) for name in names]
+    start = time.monotonic()
+    for turn in range(100):
+        for number, file in enumerate(files):
+            os.write(file, b"".join(ready[number][turn * 500 : turn * 500 + 500]))
+        time.sleep(max(0.0, start + (turn + 1) / 10 - time.monotonic()))
 
 
 def sample(home: Home) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from bot_bottle.audit.filters import DIMENSIONS, Filter
+from bot_bottle.audit.filters import DIMENSIONS, Filter, Term, exactly
 from bot_bottle.audit.index_match import Plan, plan
 from bot_bottle.audit.index_rows import KIND_NUMBERS
 from bot_bottle.audit.index_schema import HOUR, MOST
@@ -120,33 +120,53 @@ class Reach:
         finer than by the hour."""
         if end <= start:
             return []
-        made = plan(self._database, wanted, now)
-        step = max(1, -(-(end - start) // count))
+        rows = self._spans(plan(self._database, wanted, now), start, end, max(1, -(-(end - start) // count)), "0")
+        return self._buckets(
+            ((at, verdict, requests, asks) for _, at, verdict, requests, asks in rows), start, end, count
+        )
+
+    def timelines(
+        self, wanted: Filter, now: int, start: int, end: int, count: int, hosts: Iterable[str]
+    ) -> dict[str, list[Bucket]]:
+        """One for each of these hosts, together."""
+        names = list(hosts)
+        if end <= start or not names:
+            return {}
+        made = plan(self._database, Filter((*wanted.terms, Term("host", tuple(map(exactly, names))))), now)
+        rows = self._spans(made, start, end, max(1, -(-(end - start) // count)), "s.host")
+        found: dict[int, list[tuple[int, int, int, int]]] = {}
+        for host, at, verdict, requests, asks in rows:
+            found.setdefault(host, []).append((at, verdict, requests, asks))
+        texts = self._hosts(set(found))
+        return {texts[host]: self._buckets(some, start, end, count) for host, some in found.items()}
+
+    def _buckets(self, rows: Iterable[tuple[int, int, int, int]], start: int, end: int, count: int) -> list[Bucket]:
+        step, verdicts = max(1, -(-(end - start) // count)), self._verdicts()
         buckets = [Bucket(start + number * step) for number in range(count)]
-        verdicts = self._verdicts()
-        for at, verdict, requests, asks in self._spans(made, start, end, step):
+        for at, verdict, requests, asks in rows:
             bucket = buckets[min(max(0, (at - start) // step), count - 1)]
             _count(bucket, verdicts.get(verdict, ""), requests, asks)
         return buckets
 
-    def _spans(self, made: Plan, start: int, end: int, step: int) -> Iterable[tuple[int, int, int, int]]:
+    def _spans(self, made: Plan, start: int, end: int, step: int, by: str) -> list[tuple[int, int, int, int, int]]:
+        """(by, wall ns, verdict, requests, asks)."""
         where = f"{made.where or '1'} AND s.last >= ? AND s.first <= ? AND (s.requests OR s.asks)"
         values = [*made.values, start, end]
         (total,) = self._database.execute(f"SELECT sum(records) FROM groups s WHERE {where}", values).fetchone()
         if (total or 0) > _FINE or step >= HOUR:
             query = (
-                "SELECT h.hour, s.verdict, sum(h.requests), sum(h.asks) FROM groups s JOIN hours h ON h.grp = s.id"
-                f" WHERE {where} AND h.hour >= ? AND h.hour <= ? GROUP BY h.hour, s.verdict"
+                f"SELECT {by}, h.hour, s.verdict, sum(h.requests), sum(h.asks) FROM groups s"
+                f" JOIN hours h ON h.grp = s.id WHERE {where} AND h.hour >= ? AND h.hour <= ? GROUP BY 1, 2, 3"
             )
             rows = self._database.execute(query, [*values, start // HOUR, end // HOUR])
-            return [(hour * HOUR, verdict, requests, asks) for hour, verdict, requests, asks in rows]
+            return [(one, hour * HOUR, verdict, requests, asks) for one, hour, verdict, requests, asks in rows]
         query = (
-            f"SELECT (r.time - ?) / ?, s.verdict, sum(r.kind IN {_REQUESTS}), sum(r.kind = {_ASK})"
+            f"SELECT {by}, (r.time - ?) / ?, s.verdict, sum(r.kind IN {_REQUESTS}), sum(r.kind = {_ASK})"
             " FROM groups s JOIN records r INDEXED BY records_grp ON r.grp = s.id"
-            f" WHERE {where} AND r.time >= ? AND r.time <= ? GROUP BY 1, 2"
+            f" WHERE {where} AND r.time >= ? AND r.time <= ? GROUP BY 1, 2, 3"
         )
         rows = self._database.execute(query, [start, step, *values, start, end])
-        return [(start + at * step, verdict, requests, asks) for at, verdict, requests, asks in rows]
+        return [(one, start + at * step, verdict, requests, asks) for one, at, verdict, requests, asks in rows]
 
     def first_seen(self, since: int, limit: int, before: tuple[int, str] | None = None) -> list[FirstSeen]:
         """Hosts that the logs named for the first time since then, newest first. before: first and host of the last

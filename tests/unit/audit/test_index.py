@@ -179,6 +179,10 @@ def test_paths_times_rules_runs(home: Home, index: Index) -> None:
         assert sum(one.allow for one in buckets) == sum(r.kind == "intent" for r in rows)
         assert sum(one.deny for one in buckets) == sum(r.kind == "denied" for r in rows)
         assert sum(one.ask for one in buckets) == sum(r.kind == "ask" for r in rows)
+        several = index.reach.timelines(parse("-agent:a3"), NOW, first, last + 1, count, HOSTS[:3])
+        for host in HOSTS[:3]:
+            own = Filter((*parse("-agent:a3").terms, *Filter().plus("host", host).terms))
+            assert several[host] == index.reach.timeline(own, NOW, first, last + 1, count)
     used = index.reach.rules(parse("bottle:shop"), NOW, NOW - 3 * HOUR)
     api = [r for r in rows if r.rule == "shop/api" and r.bottle == "shop" and r.kind == "intent"]
     assert used["shop/api"].all == len(api)

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from bot_bottle.audit.filters import DIMENSIONS, Filter, Term, exactly
-from bot_bottle.audit.index_reach import Bucket, Reached, RunRow
+from bot_bottle.audit.index_reach import Reached, RunRow
 from bot_bottle.base.errors import BottleError
 from bot_bottle.web.api import compare, first_seen, reach
 from bot_bottle.web.api.compare import CompareWish
@@ -170,10 +170,8 @@ def _times(at: Desk, wanted: Filter, span: str, found: reach.ReachAnswer) -> dic
     if not found.items:
         return {"buckets": (), "start": 0, "end": 0}
     buckets = reach.read_timeline(at, TimelineWish(str(wanted), start, end, 120)).buckets
-    strips: dict[str, list[Bucket]] = {}
-    for one in found.items[:12]:
-        own = Filter((*wanted.terms, Term("host", (exactly(one.name),))))
-        strips[one.name] = at.index().reach.timeline(own, at.clock(), start, end, _STRIPS)
+    first = [one.name for one in found.items[:12]]
+    strips = at.index().reach.timelines(wanted, at.clock(), start, end, _STRIPS, first)
     busiest = max((one.allow + one.deny + one.ask for one in buckets), default=0)
     return {"buckets": buckets, "start": start, "end": end, "strips": strips, "busiest": busiest}
 

@@ -54,27 +54,89 @@ def busy(stage: Stage) -> list[Bottle]:
     Path(stage.home.settings).write_text(SETTINGS)
     stage.ended("fix-login-417", rows=traffic(160, 2), ago=9000)
     stage.ended("deps-weekly-30", rows=traffic(90, 3), ago=7000, agent="codex")
-    stage.ended("spike-wasm-2", rows=(*traffic(60, 4), denied("169.254.169.254", "/latest/meta-data/")), ago=5000, agent="aider")
+    stage.ended(
+        "spike-wasm-2",
+        rows=(*traffic(60, 4), denied("169.254.169.254", "/latest/meta-data/")),
+        ago=5000,
+        agent="aider",
+    )
     fix = stage.running("fix-login-422", rows=spread(traffic(200, 1), 1080))
     deps = stage.running("deps-weekly-31", agent="codex", rows=spread(traffic(90, 5), 360))
     triage = stage.running("triage-509", rows=spread(traffic(30, 6), 190))
     docs = stage.running("docs-typos-88", agent="aider", rows=spread(traffic(40, 8), 2500))
     hosts = {"api.model.example": 214, "npm.acme.example": 96, "forge.lan": 18, "docs.python.example": 9}
-    aged(fix, 1080, "Fix the login redirect loop, web/shop #422", allowed=406, asked=2, denied=4, bytes_up=1_200_000, bytes_down=115_000_000, hosts=hosts)
-    aged(deps, 360, "Update dependencies, open one pull request", allowed=188, asked=1, denied=0, bytes_up=84_000, bytes_down=212_000_000, hosts={"npm.acme.example": 188}, denied_hosts={})
-    aged(triage, 190, "Find the cause of the 502s on checkout", allowed=41, asked=1, denied=0, bytes_up=212_000, bytes_down=3_100_000, denied_hosts={})
-    aged(docs, 2520, "Proof-read docs/, no code", allowed=96, asked=0, denied=41, bytes_up=640_000, bytes_down=2_400_000)
+    aged(
+        fix,
+        1080,
+        "Fix the login redirect loop, web/shop #422",
+        allowed=406,
+        asked=2,
+        denied=4,
+        bytes_up=1_200_000,
+        bytes_down=115_000_000,
+        hosts=hosts,
+    )
+    aged(
+        deps,
+        360,
+        "Update dependencies, open one pull request",
+        allowed=188,
+        asked=1,
+        denied=0,
+        bytes_up=84_000,
+        bytes_down=212_000_000,
+        hosts={"npm.acme.example": 188},
+        denied_hosts={},
+    )
+    aged(
+        triage,
+        190,
+        "Find the cause of the 502s on checkout",
+        allowed=41,
+        asked=1,
+        denied=0,
+        bytes_up=212_000,
+        bytes_down=3_100_000,
+        denied_hosts={},
+    )
+    aged(
+        docs,
+        2520,
+        "Proof-read docs/, no code",
+        allowed=96,
+        asked=0,
+        denied=41,
+        bytes_up=640_000,
+        bytes_down=2_400_000,
+    )
     docs.frozen = "asked by mara: 41 denials in 2 min"
     docs.lease.update(frozen=docs.frozen)
     stage.ask(fix, what=request("hooks.relaybin.dev", "/t/9f31c2/in", body=2100, kind="application/json"), body=CODE, wait=600, ago=348,
               says="Webhook to confirm that the login callback works end to end.")  # fmt: skip
     for number in range(12):
         stage.ask(deps, what=request("npm.jsr.io", f"/@std/part{number}", "GET"), wait=600, ago=60, body=b"")
-    stage.ask(triage, what=request("sentry.example", "/api/0/projects/shop/web/events/", "GET", secrets=("SENTRY_TOKEN",)), wait=600, ago=30, body=b"")
-    stage.ask(fix, what=request("paste.example", "/", body=880, kind="text/plain", findings=("placeholder of FORGE_TOKEN",)), wait=600, ago=5, body=b"token = forge_pat_00000000000000000000 and some more text")
+    stage.ask(
+        triage,
+        what=request("sentry.example", "/api/0/projects/shop/web/events/", "GET", secrets=("SENTRY_TOKEN",)),
+        wait=600,
+        ago=30,
+        body=b"",
+    )
+    stage.ask(
+        fix,
+        what=request("paste.example", "/", body=880, kind="text/plain", findings=("placeholder of FORGE_TOKEN",)),
+        wait=600,
+        ago=5,
+        body=b"token = forge_pat_00000000000000000000 and some more text",
+    )
     stage.ask(docs, AskState.EXPIRED, request("vale.example", "/styles.zip", "GET"), ago=900, wait=300, body=b"")
     stage.ask(fix, AskState.ALLOWED, request("cdn.playwright.example", "/chromium.zip", "GET"), ago=800, body=b"")
-    stage.ask(fix, AskState.DENIED, request("telemetry.metrics.example", "/v2/batch", body=400, kind="application/json"), ago=700)
+    stage.ask(
+        fix,
+        AskState.DENIED,
+        request("telemetry.metrics.example", "/v2/batch", body=400, kind="application/json"),
+        ago=700,
+    )
     stage.grant(fix)
     return [fix, deps, triage, docs]
 
@@ -82,7 +144,12 @@ def busy(stage: Stage) -> list[Bottle]:
 def crowd(stage: Stage, bottle: Bottle, count: int) -> list[Ask]:
     """Many asks that no card can batch: each of its own host."""
     return [
-        stage.ask(bottle, what=request(f"h{number:03}.example", f"/p/{number}", body=100 + number, kind="application/json"), wait=3000, ago=count - number)
+        stage.ask(
+            bottle,
+            what=request(f"h{number:03}.example", f"/p/{number}", body=100 + number, kind="application/json"),
+            wait=3000,
+            ago=count - number,
+        )
         for number in range(count)
     ]
 

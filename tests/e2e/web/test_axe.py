@@ -43,7 +43,14 @@ def test_nor_on_a_phone(stage: Stage, web: Inside, watched: Callable[..., Any], 
     busy(stage)
     with watched(color_scheme=theme, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as page:
         page.add_init_script(axe)
-        assert wrong(page, web.url, ("/", "/inbox", "/bottle/fix-login-422", "/settings", "/live", "/reach", "/policy", "/log")) == []
+        assert (
+            wrong(
+                page,
+                web.url,
+                ("/", "/inbox", "/bottle/fix-login-422", "/settings", "/live", "/reach", "/policy", "/log"),
+            )
+            == []
+        )
         page.goto(f"{web.url}/inbox")
         page.locator(".scopebtn").tap()
         assert [one for one in page.evaluate(_RUN) if one[0] in ("serious", "critical")] == []

@@ -167,17 +167,32 @@
     }
   }
 
-  // A double click or a second key must not answer the next ask, which takes the place of this one.
+  // Only what a person has seen for a moment can be answered: a double click, a repeated key or a card that comes in
+  // under the thumb must not decide about the next ask, which takes the place of this one.
+  const SEEN = 350;
+  const root = document.documentElement;
+  let card = "", since = 0, sent = 0, soon = 0;
+  function watch() {
+    const id = one("#card")?.dataset.ask || "";
+    if (id === card) return;
+    card = id;
+    since = Date.now();
+    clearTimeout(soon);
+    delete root.dataset.seen;
+    soon = setTimeout(() => { root.dataset.seen = id; }, SEEN);
+  }
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (!form.matches("[data-once]")) return;
-    if (form.dataset.sent) event.preventDefault();
-    form.dataset.sent = "1";
-    setTimeout(() => { delete form.dataset.sent; }, 4000);
+    const early = form.closest(".answer") && Date.now() - since < SEEN;
+    if (early || Date.now() - sent < SEEN) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    } else sent = Date.now();
   }, true);
 
   // ---- after htmx put something in
-  function settle() { localTimes(document); inbox(); tick(); }
+  function settle() { localTimes(document); inbox(); watch(); tick(); }
   document.addEventListener("htmx:after:swap", settle);
 
   function ready() {

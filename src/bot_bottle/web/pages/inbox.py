@@ -89,8 +89,9 @@ async def part(request: Request) -> Response:
 
 
 def _inbox(
-    request: Request, template: str, status: int = 200, notes: tuple[dict[str, str], ...] = (), chosen: str = ""
-) -> Response:
+    request: Request, template: str, status: int = 200, notes: tuple[dict[str, str], ...] = (), chosen: str = "",
+    answered: bool = False,
+) -> Response:  # fmt: skip
     at, query = desk(request), request.query_params
     wanted, text = chosen or query.get("ask", ""), query.get("q", "")[:200]
     tab = _tab(at, query.get("tab", ""), wanted)
@@ -107,7 +108,7 @@ def _inbox(
         "counts": {name: at.approvals().count(AskQuery(states=states)) for name, states in _TABS.items()},
         "current": shown(at, current) if current else None, "place": stack.index(current) + 1 if current else 0,
         "previous": _beside(stack, current, -1), "next": _beside(stack, current, 1), "words": WORDS, "times": TIMES,
-        "notes": notes, "grants": at.approvals().grants(live_at=at.clock(), limit=50) if tab == "answered" else (),
+        "notes": notes, "answered": answered, "grants": at.approvals().grants(live_at=at.clock(), limit=50) if tab == "answered" else (),
         "oldest": min((card.deadline for card in stack), default=0) if tab == "waiting" else 0,
         "state_words": sentence.state_words, "request_line": sentence.request_line,
     }  # fmt: skip
@@ -261,7 +262,9 @@ def _answer(request: Request, values: dict[str, str]) -> Response:
             if given.wrote:
                 notes.append({"kind": "allow", "what": f"A rule was written to {given.wrote}.", "hint": ""})
     if "hx-request" in request.headers:
-        return _inbox(request, "inbox_part.html", notes=tuple(notes[:3]), chosen=values.get("next", ""))
+        return _inbox(
+            request, "inbox_part.html", notes=tuple(notes[:3]), chosen=values.get("next", ""), answered=True
+        )
     if notes:
         return _inbox(
             request, "inbox.html", 409 if any(note["kind"] == "deny" for note in notes) else 200, tuple(notes[:3])

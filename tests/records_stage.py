@@ -46,7 +46,13 @@ def traffic(count: int, seed: int) -> tuple[dict[str, Any], ...]:
             made.append(denied("telemetry.metrics.example", "/v2/batch", rule="shop/no-telemetry"))
             continue
         host, path, method, keys, _weight = chance.choice(pool)
-        said = {"target": f"https://{host}:443", "method": method, "path": path, "verdict": "allow", "rule": f"shop/{host.partition('.')[0]}"}
+        said = {
+            "target": f"https://{host}:443",
+            "method": method,
+            "path": path,
+            "verdict": "allow",
+            "rule": f"shop/{host.partition('.')[0]}",
+        }
         made.append({"kind": "intent", "secrets": keys, **said})
         more = {"status": 200, "up": chance.randrange(4000), "down": chance.randrange(900_000), "ms": 12.5}
         made.append({"kind": "outcome", "secrets": keys, "address": "203.0.113.7:443", **said, **more})
@@ -56,7 +62,14 @@ def traffic(count: int, seed: int) -> tuple[dict[str, Any], ...]:
 
 def denied(host: str, path: str = "/", rule: str = "", **more: Any) -> dict[str, Any]:
     reason = "policy.denied-by-rule" if rule else "policy.host-not-allowed"
-    said = {"target": f"https://{host}:443", "method": "POST", "path": path, "verdict": "deny", "rule": rule, "reason": reason}
+    said = {
+        "target": f"https://{host}:443",
+        "method": "POST",
+        "path": path,
+        "verdict": "deny",
+        "rule": rule,
+        "reason": reason,
+    }
     return {"kind": "denied", **said, **more}
 
 

@@ -50,7 +50,9 @@ def test_b73_what_strangers_wrote_is_text_on_every_page_of_records(stage: Stage)
         assert len(text) < 400_000, path
 
 
-def test_b73_control_without_escaping_the_same_bytes_are_markup(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_b73_control_without_escaping_the_same_bytes_are_markup(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = stage.ended("bad-run", rows=hostile(), ago=60).run
     bare = jinja2.Environment(
         loader=jinja2.FileSystemLoader(page_room.TEMPLATES), autoescape=False, undefined=page_room.Named,

@@ -66,7 +66,9 @@ def test_the_filter_is_in_the_url_and_holds_for_the_stream(page: Page, web: Insi
     assert set(page.locator("#live tbody .v").all_inner_texts()) <= {"Deny", "No name"}
     connected(page)
     bottle.record(**denied("a.quiet.example"))
-    bottle.record(kind="outcome", target="https://ok.example:443", method="GET", path="/", verdict="allow", status=200)
+    bottle.record(
+        kind="outcome", target="https://ok.example:443", method="GET", path="/", verdict="allow", status=200
+    )
     bottle.record(**denied("loud.example"))
     expect(page.locator("#live tbody tr").first).to_contain_text("loud.example")
     assert "quiet.example" not in page.locator("#live").inner_text()
@@ -161,7 +163,9 @@ def test_two_thousand_a_second_without_loss_and_with_a_bounded_page(page: Page, 
     assert page.locator("#live tbody tr").count() <= 301
 
 
-def test_what_went_by_while_away_is_counted(page: Page, web: Inside, bottle: Bottle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_went_by_while_away_is_counted(
+    page: Page, web: Inside, bottle: Bottle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from bot_bottle.audit import tail
 
     monkeypatch.setattr(tail, "KEPT", 20)
@@ -186,9 +190,13 @@ def test_nothing_yet(browser: Browser, tmp_path: Path) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_page_is_wider_than_a_phone(browser: Browser, stage: Stage, theme: str) -> None:
     stage.running("triage", rows=traffic(40, 1) + hostile())
-    with Inside(stage) as web, signed_in(browser, web, viewport={"width": 360, "height": 700}, color_scheme=theme) as page:
+    with (
+        Inside(stage) as web,
+        signed_in(browser, web, viewport={"width": 360, "height": 700}, color_scheme=theme) as page,
+    ):
         for path in ("/live", "/log", "/reach", "/policy"):
             page.goto(f"{web.url}{path}")
+            page.wait_for_load_state()
             assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
 
 

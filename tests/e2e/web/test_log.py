@@ -137,6 +137,7 @@ def test_hostile_records_are_text_everywhere(page: Page, web: Inside, stage: Sta
         assert page.title() == f"Record {number} · bot-bottle"
         assert page.locator("main script, main img").count() == 0
         assert not set(page.locator("main").inner_text()) & set("\u202e\u2066\u200b\x1b\ufeff\x07")
+        page.wait_for_load_state()
         assert page.evaluate("document.documentElement.scrollWidth") <= 1280
     for text in HOSTILE[:-1]:
         page.goto(f"{web.url}/log?q=" + __import__("urllib.parse", fromlist=["quote"]).quote(text[:1500]))
@@ -144,7 +145,9 @@ def test_hostile_records_are_text_everywhere(page: Page, web: Inside, stage: Sta
         assert page.locator("main script, main img").count() == 0
 
 
-def test_a_long_check_says_how_far_it_is(page: Page, web: Inside, run: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_check_says_how_far_it_is(
+    page: Page, web: Inside, run: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from bot_bottle.web.api import records
 
     whole, go_on = records.verify_run, threading.Event()

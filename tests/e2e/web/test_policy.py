@@ -38,7 +38,9 @@ def page(browser: Browser, web: Inside) -> Iterator[Page]:
 def used(stage: Stage, ago: int, *rows: dict[str, object]) -> None:
     """A run of the bottle `shop` with these records."""
     identity = stage.identity("shop-run", "claude", "shop", ago=ago)
-    stage.log(identity).seal(stage.record(identity, kind="stop")) if not rows else stage_run(stage, identity, rows, ago)
+    stage.log(identity).seal(stage.record(identity, kind="stop")) if not rows else stage_run(
+        stage, identity, rows, ago
+    )
 
 
 def stage_run(stage: Stage, identity: object, rows: tuple[dict[str, object], ...], ago: int) -> None:
@@ -125,7 +127,9 @@ def test_nothing_to_propose(page: Page, web: Inside) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named_with_its_line(page: Page, web: Inside, stage: Stage) -> None:
-    bottle_file(stage, "shop", "---\nversion: 1\negress:\n  routes:\n    - {name: x, host: a.example, metod: GET}\n---\n")
+    bottle_file(
+        stage, "shop", "---\nversion: 1\negress:\n  routes:\n    - {name: x, host: a.example, metod: GET}\n---\n"
+    )
     page.goto(f"{web.url}/policy?bottle=shop")
     alert = page.get_by_role("alert").first
     expect(alert).to_contain_text("shop.md is not loaded.")
@@ -137,7 +141,12 @@ def test_a_file_that_cannot_be_read_is_named_with_its_line(page: Page, web: Insi
 def test_hostile_rules_requests_and_queries_are_text(page: Page, web: Inside, stage: Stage) -> None:
     """B73: what stands in the log, in the URL and in a file that somebody else wrote."""
     used(stage, 60, denied("new.example", f"/{SCRIPT}", rule="shop/docs", protocol="http1"))
-    for query in (f"url=https://x.example/{SCRIPT}", f"url={SCRIPT}&method={SCRIPT}", f"bottle={SCRIPT}", f"narrow={SCRIPT}"):
+    for query in (
+        f"url=https://x.example/{SCRIPT}",
+        f"url={SCRIPT}&method={SCRIPT}",
+        f"bottle={SCRIPT}",
+        f"narrow={SCRIPT}",
+    ):
         page.goto(f"{web.url}/policy?bottle=shop&propose=1&{query}")
         assert page.title() != "owned"
         assert page.locator("main script, main img").count() == 0

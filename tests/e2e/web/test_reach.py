@@ -26,7 +26,9 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 @pytest.fixture
 def runs(stage: Stage) -> list[Identity]:
     older = stage.ended("fix-login-417", rows=traffic(60, 2), ago=9000)
-    newer = stage.ended("fix-login-422", rows=(*traffic(100, 1), denied("169.254.169.254", "/latest/meta-data/")), ago=600)
+    newer = stage.ended(
+        "fix-login-422", rows=(*traffic(100, 1), denied("169.254.169.254", "/latest/meta-data/")), ago=600
+    )
     return [older, newer]
 
 
@@ -125,4 +127,5 @@ def test_hostile_hosts_paths_and_secrets_are_text(page: Page, web: Inside, stage
         assert page.title().startswith("What did bad-run reach?")
         assert page.locator("main script, main img").count() == 0
         assert not set(page.locator("main").inner_text()) & set("\u202e\u2066\u200b\x1b\ufeff")
+        page.wait_for_load_state()
         assert page.evaluate("document.documentElement.scrollWidth") <= 1280

@@ -43,20 +43,48 @@ def some(run: str, count: int, seed: int) -> list[Record]:
     """Records of one run, of every kind that matters."""
     chance = random.Random(seed)
     number = int(run[1:])
-    common = ("shop" if number % 2 else "infra", f"a{number}", "claude" if number < 3 else "codex", f"l{number}", "d" * 64)
+    common = (
+        "shop" if number % 2 else "infra",
+        f"a{number}",
+        "claude" if number < 3 else "codex",
+        f"l{number}",
+        "d" * 64,
+    )
     at = NOW - 6 * HOUR + number * 1000
-    made = [Record(VERSION, "start", run, at, 1, *common, detail={"project": "/work/site", "person": "ann" if number % 2 else "ben"})]
+    made = [
+        Record(
+            VERSION,
+            "start",
+            run,
+            at,
+            1,
+            *common,
+            detail={"project": "/work/site", "person": "ann" if number % 2 else "ben"},
+        )
+    ]
     for _ in range(count):
         at += chance.randrange(1, HOUR // 20)
         host = chance.choice(HOSTS)
-        said = {"target": f"https://{host}:443", "method": chance.choice(("GET", "POST")), "path": f"/v1/items/{chance.randrange(9)}"}
+        said = {
+            "target": f"https://{host}:443",
+            "method": chance.choice(("GET", "POST")),
+            "path": f"/v1/items/{chance.randrange(9)}",
+        }
         match chance.randrange(5):
             case 0:
-                made.append(Record(VERSION, "denied", run, at, 2, *common, **said, verdict="deny", reason="policy.no-route", up=3))
+                made.append(
+                    Record(
+                        VERSION, "denied", run, at, 2, *common, **said, verdict="deny", reason="policy.no-route", up=3
+                    )
+                )
             case 1:
-                made.append(Record(VERSION, "name", run, at, 2, *common, target=f"dns://{host}", method="A", verdict="allow"))
+                made.append(
+                    Record(VERSION, "name", run, at, 2, *common, target=f"dns://{host}", method="A", verdict="allow")
+                )
             case 2:
-                made.append(Record(VERSION, "ask", run, at, 2, *common, **said, verdict="ask", rule="shop/hooks", ask="a-1"))
+                made.append(
+                    Record(VERSION, "ask", run, at, 2, *common, **said, verdict="ask", rule="shop/hooks", ask="a-1")
+                )
             case 3:
                 made.append(Record(VERSION, "limited", run, at, 2, *common, reason="limit.x", count=4))
             case _:
@@ -64,7 +92,20 @@ def some(run: str, count: int, seed: int) -> list[Record]:
                 said |= {"verdict": "allow", "rule": "shop/api", "secrets": ("KEY",) if chance.random() < 0.5 else ()}
                 made.append(Record(VERSION, "intent", run, at, 2, *common, **said, **more))
                 status = chance.choice((200, 404))
-                made.append(Record(VERSION, "outcome", run, at + 5, 2, *common, **said, status=status, up=chance.randrange(999), down=7))
+                made.append(
+                    Record(
+                        VERSION,
+                        "outcome",
+                        run,
+                        at + 5,
+                        2,
+                        *common,
+                        **said,
+                        status=status,
+                        up=chance.randrange(999),
+                        down=7,
+                    )
+                )
     return [*made, Record(VERSION, "stop", run, at + 9, 3, *common)]
 
 
@@ -160,7 +201,9 @@ def test_sums_are_those_of_the_records(home: Home, index: Index) -> None:
             asks[host] += record.kind == "ask"
             up[host] += record.up if record.kind == "outcome" else 0
         found = {one.name: one for one in index.reach.hosts(parse(text), NOW)}
-        assert {name: one.requests for name, one in found.items()} == {h: n for h, n in requests.items() if h and (n or asks[h])}
+        assert {name: one.requests for name, one in found.items()} == {
+            h: n for h, n in requests.items() if h and (n or asks[h])
+        }
         for name, one in found.items():
             assert (one.up, one.asks) == (up[name], asks[name])
             assert sum(one.verdicts.values()) == one.requests
@@ -214,11 +257,18 @@ def dump(path: str) -> dict[str, object]:
     base = sqlite3.connect(path)
     names = dict(base.execute("SELECT id, text FROM names"))
     names[0] = ""
-    runs = {row[0]: row[1:] for row in base.execute("SELECT id, run, bottle, agent, harness, label, project, person, policy, first, last, records, ended, next, purged FROM runs")}
+    runs = {
+        row[0]: row[1:]
+        for row in base.execute(
+            "SELECT id, run, bottle, agent, harness, label, project, person, policy, first, last, records, ended, next, purged FROM runs"
+        )
+    }
     hosts = {row[0]: row[1:] for row in base.execute("SELECT id, host, first, last FROM hosts")}
     groups = {
         row[0]: (runs[row[1]][0], hosts[row[2]][0], *(names[n] for n in row[3:9]), *row[9:])
-        for row in base.execute("SELECT id, run, host, scheme, method, verdict, rule, reason, secrets, solo, kinds, records, requests, asks, up, down, first, last FROM groups")
+        for row in base.execute(
+            "SELECT id, run, host, scheme, method, verdict, rule, reason, secrets, solo, kinds, records, requests, asks, up, down, first, last FROM groups"
+        )
     }
     found: dict[str, object] = {
         "runs": sorted(runs.values()), "hosts": sorted(hosts.values()), "groups": sorted(groups.values()),
@@ -373,14 +423,31 @@ def test_what_a_gateway_that_was_taken_over_writes_breaks_nothing(tmp_path: Path
     common = ("b", "a", "h", "l", "d")
     for up in (2**62, 2**62, 2**62, -5):
         for _ in range(3):
-            log.append(Record(VERSION, "outcome", "r1", NOW, 1, *common, target="https://x:443", up=up, down=up, verdict="allow"))
+            log.append(
+                Record(
+                    VERSION, "outcome", "r1", NOW, 1, *common, target="https://x:443", up=up, down=up, verdict="allow"
+                )
+            )
     log.append(Record(VERSION, "denied", "r1", 2**63 - 1, 1, *common, target="https://x:443", status=2**62))
     log.append(Record(VERSION, "denied", "r1", -7, 1, *common, target="no target at all", verdict="deny\x00'\"%"))
-    log.append(Record(VERSION, "new-kind", "r1", 5, 1, *common, target="https://\u202e\x00:443", secrets=("a,b", "'; DROP TABLE records")))
+    log.append(
+        Record(
+            VERSION,
+            "new-kind",
+            "r1",
+            5,
+            1,
+            *common,
+            target="https://\u202e\x00:443",
+            secrets=("a,b", "'; DROP TABLE records"),
+        )
+    )
     os.write(log.rotate(), b"not a record\n" + b'{"kind":"denied"}\n' + b"[]\n" + b'{"kind":7,"time":1}\n')
     for number in range(MOST_PATTERNS + 300):
         words = f"/{'abcdefghij'[number % 10]}{'klmnopqrst'[number // 10 % 10]}x{'uvwxyzabcd'[number // 100 % 10]}/w{'ghijklmnop'[number // 1000]}"
-        log.append(Record(VERSION, "denied", "r1", NOW, 1, *common, target="https://y:443", path=words, verdict="deny"))
+        log.append(
+            Record(VERSION, "denied", "r1", NOW, 1, *common, target="https://y:443", path=words, verdict="deny")
+        )
     log.close(Record(VERSION, "stop", "r1", NOW, 1, *common))
     index = Index(home.index)
     index.refresh(home)

@@ -415,6 +415,10 @@ class Inside:
         app: Any = self.web.front._gate.app
         return list(app.state.reports)
 
+    def forget_reports(self) -> None:
+        app: Any = self.web.front._gate.app
+        app.state.reports.clear()
+
     def session(self, kind: str = "local") -> dict[str, str]:
         """Headers of a signed-in person's browser, without the CSRF token."""
         sessions = Sessions(self.web.office.store)

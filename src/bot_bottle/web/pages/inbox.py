@@ -108,7 +108,8 @@ def _inbox(
         "counts": {name: at.approvals().count(AskQuery(states=states)) for name, states in _TABS.items()},
         "current": shown(at, current) if current else None, "place": stack.index(current) + 1 if current else 0,
         "previous": _beside(stack, current, -1), "next": _beside(stack, current, 1), "words": WORDS, "times": TIMES,
-        "notes": notes, "answered": answered, "grants": at.approvals().grants(live_at=at.clock(), limit=50) if tab == "answered" else (),
+        "notes": notes, "answered": answered,
+        "grants": at.approvals().grants(live_at=at.clock(), limit=50) if tab == "answered" else (),
         "oldest": min((card.deadline for card in stack), default=0) if tab == "waiting" else 0,
         "state_words": sentence.state_words, "request_line": sentence.request_line,
     }  # fmt: skip

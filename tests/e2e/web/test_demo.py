@@ -74,6 +74,7 @@ def test_the_demo_ends_with_an_ask_that_a_person_lets_through(demo: Demo) -> Non
         page.locator("#sentence", has_text="board.example").wait_for()
         page.get_by_text("discount.py is mended").first.wait_for()  # the held bytes, from the gateway
         page.screenshot(path=pictures("demo-inbox"), full_page=True)
+        page.locator("html[data-seen]").wait_for(state="attached")  # before, no answer counts
         begun = time.monotonic()
         page.locator("button[name=answer][value=allow]").click()
         said = demo.until(r"The ask was (\w+): (.*)")

@@ -1,5 +1,5 @@
 """The dashboard from another network namespace, as a phone on the same network: TLS by our own authority, pairing by
-code, then answering an ask. A plain HTTP client does it here; the browser does it in test_phone.py.
+code, then answering an ask. A plain HTTP client does it here; the browser does it in e2e/approvals/test_phone.py.
 """
 
 import ctypes
@@ -27,6 +27,7 @@ from bot_bottle.web import profile
 from bot_bottle.web.messages import Certificate, Listen
 from web_stage import Answered, Stage, Web, fetch, tls
 
+pytestmark = pytest.mark.xdist_group("phone")
 T = TypeVar("T")
 HERE, THERE = "10.77.5.1", "10.77.5.2"
 SPACE = "bb-phone"

@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def fetched(path: str, serve: Serve) -> bytes:
 
 
 @contextlib.contextmanager
-def phone(place: Path, authority: bytes = b"") -> Iterator[Page]:
+def phone(place: Path, authority: bytes = b"") -> Generator[Page]:
     """Chromium in that network, small, by touch. authority: DER of a CA that its owner installed; nothing else is waived."""
     rules = place / "etc" / "policies" / "managed"
     rules.mkdir(parents=True, exist_ok=True)
@@ -96,9 +96,9 @@ def test_a_phone_pairs_and_lets_a_held_request_through(world: Approvals, network
         link = str(serve.facts["phone"]["link"])
         held = world.curl("-d", "the build is red", f"https://{HOST}/in")
         (ask,) = world.asked()
-        with phone(tmp_path) as stranger:  # whose owner has not installed our authority
-            with pytest.raises(Exception, match="ERR_CERT_AUTHORITY_INVALID"):
-                stranger.goto(link)
+        # whose owner has not installed our authority:
+        with phone(tmp_path) as stranger, pytest.raises(Exception, match="ERR_CERT_AUTHORITY_INVALID"):
+            stranger.goto(link)
         with phone(tmp_path, fetched("/authority.crt", serve)) as page:
             errors = complaints(page)
             page.goto(link.partition("/pair#")[0] + "/inbox")

@@ -27,6 +27,7 @@ SPANS = {"run": 0, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "all": 0}
 _DRAWN = 11
 _ROW = 40
 _STRIPS = 60
+_SHOWN = 80
 Choices = tuple[str, list[tuple[str, str]]]
 
 
@@ -71,7 +72,7 @@ def _show(request: Request) -> Response:
         return page(request, "reach.html", tab="reach", **shown)
     run = next((one for one in runs if one.run == name), None) if kind == "run" else None
     wanted = _filter(kind, name, span, at.clock())
-    found = reach.read_reach(at, ReachWish(str(wanted)))
+    found = reach.read_reach(at, ReachWish(str(wanted), limit=_SHOWN))
     shown |= {"hosts": found.items, "sums": found.sums, "more": found.more, "indexed": found.indexed, "run": run}
     shown |= {"q": str(wanted), "picture": picture(found.items[:_DRAWN]), "drawn": drawn(found.items)}
     shown["behind"] = reach.behind(at, name if run else "")

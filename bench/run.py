@@ -12,7 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs/performance.md"
-NAMES = ("scrub", "log", "bottle", "gateway", "hold", "approvals", "learning", "export")
+NAMES = ("scrub", "log", "bottle", "gateway", "hold", "approvals", "learning", "export", "inbox")
 INTRO = """# Performance
 
 The latest tables, with the command that made each. Ratios against a named peer in the same run are the facts; absolute

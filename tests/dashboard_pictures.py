@@ -17,6 +17,7 @@ PAGES = {
     "now": "/", "inbox": "/inbox", "bottle": "/bottle/fix-login-422", "live": "/live", "reach": "/reach?of=bottle:web",
     "policy": "/policy?bottle=shop", "log": "/log", "settings": "/settings",
 }  # fmt: skip
+TALL = ("live", "log")
 ON_A_PHONE = ("now", "inbox")
 IN_THE_DARK = ("inbox", "reach")
 
@@ -26,7 +27,7 @@ def picture(page: Page, url: str, path: Path, whole: bool = True) -> None:
     page.goto(url)
     until(lambda: bool(page.evaluate("!!document.querySelector('#events')?._htmx?.sse?.reader")))
     until(lambda: not page.locator("#inbox .loading:visible").count())
-    page.screenshot(path=str(path), full_page=whole)
+    page.screenshot(path=str(path), full_page=whole and path.stem not in TALL)
 
 
 def shoot(browser: Browser, web: Inside, place: Path) -> None:
@@ -37,6 +38,7 @@ def shoot(browser: Browser, web: Inside, place: Path) -> None:
     ]
     for suffix, settings, names in views:
         with signed_in(browser, web, reduced_motion="reduce", **settings) as page:
+            page.goto(f"{web.url}/bottle/fix-login-422")  # waits for the index
             for name in names:
                 picture(page, f"{web.url}{PAGES[name]}", place / f"{name}{suffix}.png", whole=suffix != "-phone")
             if suffix == "-phone":

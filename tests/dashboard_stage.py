@@ -60,10 +60,10 @@ def busy(stage: Stage) -> list[Bottle]:
         ago=5000,
         agent="aider",
     )
-    fix = stage.running("fix-login-422", rows=spread(traffic(200, 1), 1080))
-    deps = stage.running("deps-weekly-31", agent="codex", rows=spread(traffic(90, 5), 360))
-    triage = stage.running("triage-509", rows=spread(traffic(30, 6), 190))
-    docs = stage.running("docs-typos-88", agent="aider", rows=spread(traffic(40, 8), 2500))
+    fix = stage.running("fix-login-422", rows=spread(traffic(200, 1), 1080), ago=1080)
+    deps = stage.running("deps-weekly-31", agent="codex", rows=spread(traffic(90, 5), 360), ago=360)
+    triage = stage.running("triage-509", rows=spread(traffic(30, 6), 190), ago=190)
+    docs = stage.running("docs-typos-88", agent="aider", rows=spread(traffic(40, 8), 2500), ago=2520)
     hosts = {"api.model.example": 214, "npm.acme.example": 96, "forge.lan": 18, "docs.python.example": 9}
     aged(
         fix,

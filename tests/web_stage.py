@@ -316,15 +316,17 @@ class Stage:
         agent: str = "claude",
         bottle: str = "web",
         rows: tuple[dict[str, Any], ...] = DIALOGUE,
+        ago: int = 0,
     ) -> Bottle:
-        """A bottle that runs: real lease, real log, a keeper that answers."""
-        identity = self.identity(label, agent, bottle)
+        """A bottle that runs: real lease, real log, a keeper that answers. ago: seconds since its start."""
+        identity = self.identity(label, agent, bottle, ago)
+        started = time.time_ns() - ago * SECOND
         lease = leases.take(
             self.home,
-            leases.Held(label, identity.run, bottle, agent, "claude", "/work/site", time.time_ns(), "running"),
+            leases.Held(label, identity.run, bottle, agent, "claude", "/work/site", started, "running"),
         )
         log = self.log(identity)
-        log.append(self.record(identity, kind="start", detail={"workspace": "/work/site"}))
+        log.append(self.record(identity, kind="start", time=started, detail={"workspace": "/work/site"}))
         for number, row in enumerate(rows, 1):
             log.append(self.record(identity, **({"request": number} | row)))
         log.checkpoint()

@@ -1,5 +1,6 @@
 """Bottle: one run, living or ended: its timeline, hosts, log with checkpoints, and what it was made from."""
 
+import datetime
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from starlette.routing import Route
 
 from bot_bottle.audit.encode import decode
 from bot_bottle.audit.filters import Filter, Term
-from bot_bottle.audit.index_reach import Bucket, RunRow
+from bot_bottle.audit.index_reach import RunRow
 from bot_bottle.audit.record import Record
 from bot_bottle.base.errors import AuditFault, UsageFault
 from bot_bottle.base.ids import is_label
@@ -25,6 +26,7 @@ from bot_bottle.web.desk import Desk
 from bot_bottle.web.page import desk, page
 from bot_bottle.web.problem import WebFault
 from bot_bottle.web.rows import of_line
+from bot_bottle.web.timeline import line
 
 _ROWS, _HOSTS, _BUCKETS = 14, 8, 90
 
@@ -48,14 +50,15 @@ def _show(request: Request, template: str) -> Response:
     end = max(at.clock() if lives else run.last if run else 0, start + 1)
     hosts = at.index().reach.hosts(only, at.clock())
     mine = held if held and held.run == ident else None
+    behind, asked = reach.behind(at, ident), at.approvals().asks(AskQuery(run=ident, limit=200))
+    rows, buckets = _rows(at, ident), at.index().reach.timeline(only, at.clock(), start, end, _BUCKETS)
     waiting = at.approvals().asks(AskQuery((AskState.WAITING,), run=ident))[:3]
     context: dict[str, Any] = {
         "run": run, "held": mine, "lives": lives, "item": item, "ident": ident, "start": start, "end": end,
         "label": mine.label if mine else run.label if run else "",
         "hosts": hosts[:_HOSTS], "more": max(0, len(hosts) - _HOSTS), "sums": reach.sums(hosts),
-        "lanes": lanes(at.index().reach.timeline(only, at.clock(), start, end, _BUCKETS)),
-        "rows": _rows(at, ident), "behind": reach.behind(at, ident), "made": made_from(at, ident),
-        "answers": at.approvals().asks(AskQuery(run=ident, limit=20)),
+        "line": line(start, end, buckets, asked, _signed(rows, behind.size, start, end)),
+        "rows": rows, "behind": behind, "made": made_from(at, ident), "answers": asked[:20],
         "waiting": [(ask, sentence(ask)) for ask in waiting],
         "which": str(request.path_params["which"]),
     }  # fmt: skip
@@ -77,11 +80,12 @@ def found(at: Desk, which: str) -> tuple[Held | None, RunRow | None]:
     return held, runs[0] if runs else None
 
 
-def lanes(buckets: list[Bucket]) -> list[tuple[str, list[tuple[str, int]]]]:
-    """(verdict, [(x in percent, count)]) of the timeline's lanes."""
-    places = [(f"{100 * index / max(1, len(buckets)):.2f}%", bucket) for index, bucket in enumerate(buckets)]
-    names = ("allow", "ask", "deny")
-    return [(name, [(x, n) for x, one in places if (n := int(getattr(one, name)))]) for name in names]
+def _signed(rows: list[Any], size: int, start: int, end: int) -> int:
+    """When the newest record was written that a checkpoint covers: known where it is among the newest rows."""
+    if rows and rows[0].number < size:
+        return end
+    iso = next((row.iso for row in rows if row.number < size), "")
+    return int(datetime.datetime.fromisoformat(iso).timestamp() * 1_000_000_000) if iso else start
 
 
 def _rows(at: Desk, run: str) -> list[Any]:

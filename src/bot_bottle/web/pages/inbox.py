@@ -1,5 +1,6 @@
 """Inbox: what waits for a person as cards, exactly what would be sent, the answer; what was missed, what was said."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from starlette.routing import Route
 
 from bot_bottle.audit.filters import Filter, Term
 from bot_bottle.base.errors import BottleError
+from bot_bottle.base.text import visible
 from bot_bottle.policy.replay import Line
 from bot_bottle.supervise import past, rules, sentence
 from bot_bottle.supervise.cards import Card, cards
@@ -22,7 +24,9 @@ from bot_bottle.supervise.risk import WORDS
 from bot_bottle.web.api import asks as operations
 from bot_bottle.web.api.operation import Operation, fill
 from bot_bottle.web.desk import Desk
+from bot_bottle.web.look import pieces
 from bot_bottle.web.page import act, desk, form, page
+from bot_bottle.web.page import shown as seen
 from bot_bottle.web.rows import of_line
 
 SHOWN = 50
@@ -40,6 +44,10 @@ TIMES = (
     (86400, "1 day"),
     (604800, "7 days"),
 )
+FOUND = {
+    "custody.secret-sent": "A real secret of this machine is in it. A yes would give it away.",
+    "inspect.unseen-coding": "Its body is compressed or coded in a way that was not looked into.",
+}
 _NAMES = {
     Scope.ONCE: ("Once", "once"), Scope.RUN: ("This run", "for this run"),
     Scope.BOTTLE: ("This bottle", "for this bottle"), Scope.PROJECT: ("This project", "for this project"),
@@ -77,6 +85,7 @@ class Shown:
     also: str
     answers: tuple[Any, ...]
     lines: tuple[str, ...]
+    parts: tuple[tuple[str, str], ...]
 
 
 async def inbox(request: Request) -> Response:
@@ -111,7 +120,7 @@ def _inbox(
         "notes": notes, "answered": answered,
         "grants": at.approvals().grants(live_at=at.clock(), limit=50) if tab == "answered" else (),
         "oldest": min((card.deadline for card in stack), default=0) if tab == "waiting" else 0,
-        "state_words": sentence.state_words, "request_line": sentence.request_line,
+        "found_words": FOUND, "state_words": sentence.state_words, "request_line": sentence.request_line,
     }  # fmt: skip
     return page(request, template, status=status, tab="inbox", **context)
 
@@ -160,7 +169,19 @@ def shown(at: Desk, card: Card) -> Shown:
         card, ask, () if settled else choices(at, ask), WORDS[card.risk], late, settled, is_access(ask.wanted),
         sentence.request_line(ask.wanted), sentence.quoted(ask), last_rows(at, ask.run), _also(at, ask),
         tuple(detail.answers), tuple(sentence.request_line(one.wanted) for one in card.asks[:SHOWN]),
+        parts_of(card),
     )  # fmt: skip
+
+
+def parts_of(card: Card) -> tuple[tuple[str, str], ...]:
+    """The sentence with what counts made strong: who, how much, to whom, which secret."""
+    ask = card.asks[0]
+    wanted = ask.wanted
+    names = (visible(ask.label, 64), sentence.place(wanted), *(visible(one, 64) for one in wanted.secrets[:4]))
+    amount = re.search(r"[0-9][0-9.]* ?[A-Za-z]*B(?: of [A-Za-z]+(?: [a-z]+)?)?(?= to )", card.sentence)
+    why = re.search(r"because ([^.]{3,200})\.", card.sentence)
+    facts = (amount.group() if amount else "", why.group(1) if why else "")
+    return tuple(pieces(card.sentence, names, facts))
 
 
 def choices(at: Desk, ask: Ask) -> tuple[Choice, ...]:
@@ -221,7 +242,7 @@ def _held(request: Request) -> Response:
     at = desk(request)
     found = at.show(str(request.path_params["ask"]))
     head = found.head.decode("latin-1").replace("\r\n", "\n").strip("\n")
-    body = found.body.decode("utf-8", "replace")
+    body = str(seen(found.body.decode("utf-8", "replace")))
     return page(
         request, "held.html", held=found.held, head=head, body=body, size=found.size,
         cut=found.size > len(found.body), ask_id=str(request.path_params["ask"]),

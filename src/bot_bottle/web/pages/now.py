@@ -14,9 +14,9 @@ from bot_bottle.base.errors import BottleError
 from bot_bottle.bottles.lease import Held
 from bot_bottle.bottles.manifests import Library
 from bot_bottle.harnesses.load import load_all
+from bot_bottle.supervise.cards import Card, cards
 from bot_bottle.supervise.model import Ask, AskState
 from bot_bottle.supervise.ports import AskQuery
-from bot_bottle.supervise.sentence import sentence
 from bot_bottle.web.api import bottles, first_seen, reach
 from bot_bottle.web.api.first_seen import FirstSeenWish
 from bot_bottle.web.api.operation import Operation
@@ -25,7 +25,7 @@ from bot_bottle.web.desk import Desk
 from bot_bottle.web.page import act, desk, form, page
 from bot_bottle.web.problem import WebFault
 
-_BARS, _RECENT, _ASKS = 30, 8, 500
+_BARS, _RECENT, _ASKS, _CARDS = 30, 8, 500, 2
 Bars = list[tuple[float, float, bool]]
 
 
@@ -42,12 +42,13 @@ def _now(request: Request, template: str, status: int = 200, notes: tuple[dict[s
     at = desk(request)
     waiting = at.approvals().asks(AskQuery(states=(AskState.WAITING,), limit=_ASKS))
     living = [_row(at, held, bottles.item(held, facts), waiting) for held, facts in at.running()]
+    living.sort(key=lambda row: not row["asks"])  # what waits comes first
     runs = reach.list_runs(at, RunsWish(limit=_RECENT + len(living))).items
     shown: dict[str, Any] = {
         "living": living,
         "waiting": len(waiting),
         "recent": [_recent(at, run) for run in runs if run.run not in {row["run"] for row in living}][:_RECENT],
-        "firsts": first_seen.first_seen(at, FirstSeenWish(days=1, limit=8)).items,
+        "firsts": first_seen.first_seen(at, FirstSeenWish(days=1, limit=6)).items,
         "today": _today(at),
         "notes": notes,
     }
@@ -58,13 +59,20 @@ def _now(request: Request, template: str, status: int = 200, notes: tuple[dict[s
 
 def _row(at: Desk, held: Held, item: bottles.BottleItem, waiting: list[Ask]) -> dict[str, Any]:
     asks = [ask for ask in waiting if ask.run == held.run]
+    stack = cards(asks, lambda _: False)
     state = "frozen" if item.state == "frozen" else "held" if asks else "run"
     return {
         "run": held.run, "label": held.label, "agent": held.agent, "harness": held.harness, "task": held.task,
         "item": item, "state": state, "started": held.started, "hosts": len(item.hosts | item.denied_hosts),
         "bars": bars(_timeline(at, held.run, held.started)),
-        "asks": [(ask, sentence(ask)) for ask in asks[-2:]], "more": max(0, len(asks) - 2),
+        "asks": [(card, _wish(card)) for card in stack[:_CARDS]], "more": max(0, len(stack) - _CARDS),
     }  # fmt: skip
+
+
+def _wish(card: Card) -> str:
+    """What a card wants, without who wants it: that stands above."""
+    said = card.sentence
+    return said.partition(" ")[2] if said.startswith(f"{card.asks[0].label} ") else said
 
 
 def _recent(at: Desk, run: Any) -> dict[str, Any]:

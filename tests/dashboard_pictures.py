@@ -17,17 +17,16 @@ PAGES = {
     "now": "/", "inbox": "/inbox", "bottle": "/bottle/fix-login-422", "live": "/live", "reach": "/reach?of=bottle:web",
     "policy": "/policy?bottle=shop", "log": "/log", "settings": "/settings",
 }  # fmt: skip
-TALL = ("live", "log")
 ON_A_PHONE = ("now", "inbox")
 IN_THE_DARK = ("inbox", "reach")
 
 
-def picture(page: Page, url: str, path: Path, whole: bool = True) -> None:
+def picture(page: Page, url: str, path: Path, whole: bool = False) -> None:
     """The page as it settles: streams connected, held bytes there."""
     page.goto(url)
     until(lambda: bool(page.evaluate("!!document.querySelector('#events')?._htmx?.sse?.reader")))
     until(lambda: not page.locator("#inbox .loading:visible").count())
-    page.screenshot(path=str(path), full_page=whole and path.stem not in TALL)
+    page.screenshot(path=str(path), full_page=whole)
 
 
 def shoot(browser: Browser, web: Inside, place: Path) -> None:
@@ -40,7 +39,7 @@ def shoot(browser: Browser, web: Inside, place: Path) -> None:
         with signed_in(browser, web, reduced_motion="reduce", **settings) as page:
             page.goto(f"{web.url}/bottle/fix-login-422")  # waits for the index
             for name in names:
-                picture(page, f"{web.url}{PAGES[name]}", place / f"{name}{suffix}.png", whole=suffix != "-phone")
+                picture(page, f"{web.url}{PAGES[name]}", place / f"{name}{suffix}.png", whole=False)
             if suffix == "-phone":
                 page.goto(f"{web.url}/inbox")
                 page.locator(".scopebtn").tap()

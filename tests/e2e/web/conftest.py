@@ -1,4 +1,4 @@
-"""The dashboard as a person has it: a seeded home, the server inside this process, one Chromium for the session."""
+"""The dashboard as a person has it: a seeded home, the server inside this process, one Chromium for each file."""
 
 import base64
 import hashlib
@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from records_stage import chromium as browser
 from records_stage import signed_in
 from web_stage import Inside, Stage
 
@@ -22,13 +23,11 @@ AXE = (
 """What npm is asked for, and the integrity that it must have."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's, one for all tests of a worker."""
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+    """Debian's, one for all tests of a file: playwright runs once in a process, and other files start their own."""
+    with browser() as made:
         yield made
-        made.close()
 
 
 @pytest.fixture

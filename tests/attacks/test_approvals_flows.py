@@ -260,6 +260,24 @@ def test_d25_a_grant_for_one_use_opens_one_request_where_the_default_is_deny(
     assert ended(client, 3)
 
 
+def test_d25_revoking_the_grant_that_opened_a_held_request_ends_it(start: Start, upstream: Upstream) -> None:
+    """As the keeper says it: the answer that names the grant, then the grants, then without it."""
+
+    def after(stand: Stand) -> bool:
+        client = _answered(stand, upstream, stream, grant="g1")
+        stand.tell(m.Grants((granted(),)))
+        assert not ended(client, 0.5)
+        stand.tell(m.Grants(()))
+        return ended(client, 2)
+
+    assert after(start(routes=(asking(upstream),)))
+    weak = (
+        "import bot_bottle.egress.outcome as o\nreal = o.Ending.allowed_still\n"
+        "o.Ending.allowed_still = lambda self, verdict, gone: real(self, verdict, set())"
+    )
+    assert not after(start(routes=(asking(upstream),), weaken=weak))
+
+
 def test_what_got_a_yes_goes_on_under_the_rule_that_always_writes(start: Start, upstream: Upstream) -> None:
     stand = start(routes=(asking(upstream, auth=None),))
     client = _answered(stand, upstream, stream)

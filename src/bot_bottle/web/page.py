@@ -35,10 +35,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Nav:
-    """waiting: asks that wait for a person. machine: name of this host."""
+    """waiting: asks that wait for a person. machine: this host. changes: of the asks, before they were read."""
 
     waiting: int
     machine: str
+    changes: int
 
 
 def page(request: Request, template: str, *, status: int = 200, tab: str = "", **context: Any) -> HTMLResponse:
@@ -51,7 +52,7 @@ def page(request: Request, template: str, *, status: int = 200, tab: str = "", *
         "person": person.approver if person else NOBODY,
         "scopes": person.scopes if person else frozenset[str](),
         "tab": tab,
-        "nav": Nav(_waiting(office) if person else 0, _machine()),
+        "nav": Nav(_waiting(office) if person else 0, _machine(), _changes(request) if person else 0),
         "seal": seal.newest(office.home) if person else None,
         "now": office.clock.wall(),
         "request_path": request.url.path,
@@ -63,6 +64,7 @@ def page(request: Request, template: str, *, status: int = 200, tab: str = "", *
 
 def desk(request: Request, scope: str = "read") -> Desk:
     """The desk of this request's person. Raises WebFault where nobody is signed in, or they may not."""
+    _changes(request)
     return desk_of(request, principal.need(request, scope))
 
 
@@ -124,6 +126,13 @@ def environment() -> jinja2.Environment:
     )  # fmt: skip
     made.filters.update(FILTERS)
     return made
+
+
+def _changes(request: Request) -> int:
+    """The count of changes at the first time that this request looks, so before it has read any ask."""
+    if not hasattr(request.state, "changes"):
+        request.state.changes = office_of(request).approvals().changes()
+    return int(request.state.changes)
 
 
 def _waiting(office: Office) -> int:

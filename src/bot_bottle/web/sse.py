@@ -50,8 +50,10 @@ class Feed:
     always: bool = True
 
 
-def asks(desk: Desk, _: Mapping[str, str], cursor: str) -> Polled:
-    """Something about asks, answers or grants changed: the page asks what."""
+def asks(desk: Desk, query: Mapping[str, str], cursor: str) -> Polled:
+    """Something about asks, answers or grants changed: the page asks what. ``changes`` of the query: what the page
+    had seen when it was made, so that nothing between that and the stream's start is missed."""
+    cursor = cursor or query.get("changes", "")[:20]
     now = str(desk.approvals().changes())
     return Polled(now, () if not cursor or now == cursor else (f'{{"changes":{now}}}',))
 

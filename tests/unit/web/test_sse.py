@@ -134,3 +134,18 @@ def test_the_bottles_feed_changes_with_what_runs(stage: Stage, inside: Inside) -
     stage.running("one")
     until(lambda: bottles(desk, {}, first.cursor).data != ())
     assert CSRF_HEADER
+
+
+def test_nothing_between_page_and_stream_is_missed(stage: Stage, inside: Inside) -> None:
+    """A page says what it has seen: what changed before its stream began is told at once. Without that word it is not."""
+    from bot_bottle.web.desk import Desk
+    from bot_bottle.web.sse import asks
+    from web_stage import PERSON
+
+    bottle = stage.running()
+    desk = Desk(inside.web.office, PERSON)
+    seen = str(stage.store.changes())
+    stage.ask(bottle)
+    assert asks(desk, {"changes": seen}, "").data
+    assert not asks(desk, {}, "").data
+    assert not asks(desk, {"changes": str(stage.store.changes())}, "").data

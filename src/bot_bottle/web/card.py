@@ -1,0 +1,149 @@
+"""One card of the inbox in full: all that a person is to see before an answer, and what each answer would mean."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from bot_bottle.audit.filters import Filter, Term
+from bot_bottle.base.text import visible
+from bot_bottle.policy.replay import Line
+from bot_bottle.supervise import past, rules, sentence
+from bot_bottle.supervise.cards import Card
+from bot_bottle.supervise.expiry import LATE
+from bot_bottle.supervise.granting import is_access
+from bot_bottle.supervise.model import Ask, AskState, Scope
+from bot_bottle.supervise.risk import WORDS
+from bot_bottle.web.api import asks as operations
+from bot_bottle.web.desk import Desk
+from bot_bottle.web.look import pieces
+from bot_bottle.web.rows import of_line
+
+SHOWN = 50
+_LAST, _PAST = 5, 5000
+FOUND = {
+    "custody.secret-sent": "A real secret of this machine is in it. A yes would give it away.",
+    "inspect.unseen-coding": "Its body is compressed or coded in a way that was not looked into.",
+}
+_NAMES = {
+    Scope.ONCE: ("Once", "once"), Scope.RUN: ("This run", "for this run"),
+    Scope.BOTTLE: ("This bottle", "for this bottle"), Scope.PROJECT: ("This project", "for this project"),
+    Scope.ALWAYS: ("Always", "always"),
+}  # fmt: skip
+"""Title of a scope, and how the button says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One scope that a yes may have. writes: what it would leave behind, one line each."""
+
+    scope: str
+    title: str
+    button: str
+    permits: str
+    until: str
+    writes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """A card in full. batch: all asks that one answer answers. late: nobody waits any more."""
+
+    card: Card
+    ask: Ask
+    choices: tuple[Choice, ...]
+    risk: str
+    late: bool
+    settled: bool
+    access: bool
+    line: str
+    says: str
+    rows: tuple[Any, ...]
+    also: str
+    answers: tuple[Any, ...]
+    lines: tuple[str, ...]
+    parts: tuple[tuple[str, str], ...]
+
+
+def first_seen(at: Desk, found: Iterable[Ask]) -> set[str]:
+    """Hosts that no record named before the first of these asks."""
+    asked: dict[str, int] = {}
+    for ask in found:
+        host = ask.wanted.target.host
+        asked[host] = min(asked.get(host, ask.asked), ask.asked)
+    known = at.index().reach.host_first(asked)
+    return {host for host, when in asked.items() if host not in known or known[host][0] >= when - 2_000_000_000}
+
+
+def full(at: Desk, card: Card) -> Full:
+    """Everything that a person is to see before an answer, but the bytes, which come by themselves."""
+    ask = card.asks[0]
+    detail = operations.get_ask(at, operations.AskId(ask.id))
+    late = ask.state in LATE
+    settled = not late and ask.state is not AskState.WAITING
+    return Full(
+        card, ask, () if settled else choices(at, ask), WORDS[card.risk], late, settled, is_access(ask.wanted),
+        sentence.request_line(ask.wanted), sentence.quoted(ask), last_rows(at, ask.run), _also(at, ask),
+        tuple(detail.answers), tuple(sentence.request_line(one.wanted) for one in card.asks[:SHOWN]),
+        parts_of(card),
+    )  # fmt: skip
+
+
+def parts_of(card: Card) -> tuple[tuple[str, str], ...]:
+    """The sentence with what counts made strong: who, how much, to whom, which secret."""
+    ask = card.asks[0]
+    wanted = ask.wanted
+    names = (visible(ask.label, 64), sentence.place(wanted), *(visible(one, 64) for one in wanted.secrets[:4]))
+    amount = re.search(r"[0-9][0-9.]* ?[A-Za-z]*B(?: of [A-Za-z]+(?: [a-z]+)?)?(?= to )", card.sentence)
+    why = re.search(r"because ([^.]{3,200})\.", card.sentence)
+    facts = (amount.group() if amount else "", why.group(1) if why else "")
+    return tuple(pieces(card.sentence, names, facts))
+
+
+def choices(at: Desk, ask: Ask) -> tuple[Choice, ...]:
+    """The scopes that a yes to this ask may have, narrowest first."""
+    facts = None if ask.state in LATE else at.facts(ask.label)
+    leaf = facts.leaf if facts else ""
+    case = rules.Case(ask, at.clock(), policy=ask.policy, revision=ask.revision, leaf=leaf)
+    found = sentence.consequences(ask, rules.scopes(case))
+    return tuple(
+        Choice(one.scope.value, *_NAMES[one.scope], one.permits, one.until, writes(ask, one.scope, leaf))
+        for one in found
+    )
+
+
+def writes(ask: Ask, scope: Scope, leaf: str) -> tuple[str, ...]:
+    """What a yes would leave behind."""
+    bound = (f"request sha256:{ask.request[:8]}…{ask.request[-4:]}", f"policy revision {ask.revision}")
+    if scope is Scope.ONCE:
+        return ("no rule: one grant, used once", *bound)
+    if scope is Scope.ALWAYS:
+        return (f"one route in {leaf}, shown below", f"policy revision {ask.revision}")
+    return (
+        f"no rule: a grant for {scope.value}",
+        sentence.request_line(ask.wanted),
+        f"policy revision {ask.revision}",
+    )
+
+
+def last_rows(at: Desk, run: str) -> tuple[Any, ...]:
+    """The last five requests of a run."""
+    only = Filter((Term("run", (run,)), Term("kind", ("outcome", "denied"))))
+    found = at.index().page(only, at.clock(), _LAST, None, 0.1)
+    return tuple(of_line(hit.text, hit.run, hit.number) for hit in found.hits)
+
+
+def _also(at: Desk, ask: Ask) -> str:
+    """What a lasting yes would have allowed in the past thirty days."""
+    only = Filter((Term("host", (ask.wanted.target.host,)), Term("kind", ("outcome", "denied")))).plus("since", "30d")
+    found = at.index().page(only, at.clock(), _PAST, None, 0.1)
+    return past.also_words(past.also(ask.wanted, (line for hit in found.hits if (line := _line(hit.text)))))
+
+
+def _line(text: str) -> Line | None:
+    try:
+        return msgspec.json.decode(text, type=Line)
+    except msgspec.MsgspecError:
+        return None

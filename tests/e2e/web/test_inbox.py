@@ -201,6 +201,19 @@ def test_on_a_phone_the_answer_is_under_the_thumb(stage: Stage, web: Inside, wat
         assert told(fix)[0].scope is Scope.RUN
 
 
+def test_an_empty_inbox_on_a_phone_leads_to_what_was_missed(
+    stage: Stage, web: Inside, watched: Callable[..., Any]
+) -> None:
+    bottle = stage.running("docs-typo")
+    stage.ask(bottle, AskState.EXPIRED)
+    with watched(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as page:
+        page.goto(f"{web.url}/inbox")
+        page.get_by_role("button", name="Nothing waiting").tap()
+        page.get_by_role("link", name="Missed").tap()
+        page.wait_for_url("**tab=missed*")
+        expect(page.locator("#card")).to_contain_text("missed: nobody answered in time")
+
+
 def test_without_scripts_forms_and_links_do_it(stage: Stage, web: Inside, watched: Callable[..., Any]) -> None:
     fix = busy(stage)[0]
     with watched(java_script_enabled=False) as page:

@@ -57,10 +57,11 @@ def collect(lines: Iterable[bytes]) -> dict[str, Hold]:
 
 
 def _take_line(found: dict[str, Hold], line: bytes) -> None:
+    """A line that cannot be read may have been a hold, so it holds every run until a person releases ``*``."""
     try:
         take(found, decode(line))
     except AuditFault:
-        return
+        found.setdefault(EVERY, Hold(EVERY, 0, "", "A record of the host log cannot be read; it may be a hold."))
 
 
 def take(found: dict[str, Hold], record: Record) -> None:

@@ -161,7 +161,7 @@ class Starter:
         def guarded() -> None:
             try:
                 work()
-            except BottleError as error:
+            except Exception as error:  # a bug in one of them is told, and stops no other
                 self._say(f"The {name} ended: {error}")
 
         thread = threading.Thread(target=guarded, name=name, daemon=True)
@@ -184,8 +184,10 @@ class Starter:
             now = time.monotonic()
             if now - purged >= _DAY:
                 purged = now
-                with contextlib.suppress(BottleError):
+                try:
                     records.retain(self._host, self._settings)
+                except (BottleError, OSError) as error:  # the certificate is renewed all the same
+                    self._say(f"Old records were not purged: {error}")
             if now - renewed >= _RENEW and self._places.tls:
                 renewed = now
                 self._renew()
@@ -193,7 +195,7 @@ class Starter:
     def _renew(self) -> None:
         try:
             made = serve_places.certificate(self.warm, self._host.home, self._places)
-        except BottleError as error:
+        except (BottleError, OSError) as error:
             self._say(f"The certificate cannot be renewed: {error}")
             return
         if made is not None and self.web is not None:

@@ -1,14 +1,15 @@
 """A person's answer, from the control socket to the gateway: judged, recorded, settled, recorded, let go (D25).
 
 A yes is on the disk before anything comes of it; the bottle file of `always` is written between its record and the
-compare-and-set, so that a rule never stands there which no record names.
+compare-and-set, so that a rule never stands there which no record names, and is taken back where that fails.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from bot_bottle.base.errors import UsageFault
+from bot_bottle.base.errors import BottleError, UsageFault
 from bot_bottle.egress.messages import Settled
 from bot_bottle.keeper import approval_records as records
 from bot_bottle.keeper.approval_ports import Archive, Around
@@ -23,6 +24,9 @@ from bot_bottle.supervise.granting import flow_ends, is_access
 from bot_bottle.supervise.model import Ask, AskState, Scope
 from bot_bottle.supervise.ports import ApprovalStore
 from bot_bottle.supervise.sentence import state_words
+
+if TYPE_CHECKING:
+    from bot_bottle.supervise.leaf import Proposal
 
 Reply = Callable[[KeeperToControl], None]
 
@@ -53,11 +57,8 @@ class Answering:
         if isinstance(judged.ruling, rules.Waits):
             self._noted(store, judged, reply)
             return
-        if proposal is not None:
-            from bot_bottle.supervise import leaf
-
-            leaf.write(proposal)
-        self._settle(store, judged)
+        self._claim(store, judged, proposal)
+        self._settle(judged)
         reply(Answered(judged.state, judged.grant.id if judged.grant else "", proposal.path if proposal else ""))
         if proposal is not None:
             self._around.barrier(lambda: self._around.reload(proposal.policy))
@@ -79,12 +80,25 @@ class Answering:
             self._waiting.put(store.ask(ask.id) or ask)
         reply(Answered(ask.state))
 
-    def _settle(self, store: ApprovalStore, judged: Judged) -> None:
-        """Compare-and-set, the record of it, then what it lets go."""
+    def _claim(self, store: ApprovalStore, judged: Judged, proposal: "Proposal | None") -> None:
+        """The bottle file, then compare-and-set; where the store takes it not, the file is as it was: an answer that
+        lost leaves no rule behind. Raises BottleError, and then nothing has come of it."""
+        ask, undo = judged.ask, _nothing
+        if proposal is not None:
+            from bot_bottle.supervise import leaf
+
+            undo = leaf.write(proposal)
+        try:
+            if not store.settle(ask.id, ask.version, judged.state, judged.answer.at, judged.answer, judged.grant):
+                raise faster(ask)
+        except BottleError:
+            undo()
+            raise
+
+    def _settle(self, judged: Judged) -> None:
+        """The record of it, then what it lets go."""
         ask, ruling, state = judged.ask, judged.ruling, judged.state
         assert isinstance(ruling, rules.Settles)
-        if not store.settle(ask.id, ask.version, state, judged.answer.at, judged.answer, judged.grant):
-            raise faster(ask)
         approver, grant = title(judged.answer.approver), judged.grant.id if judged.grant else ""
         self._around.write(records.settled(ask, state, "", grant, approver, ruling))
         waits = self._waiting.by_id(ask.id)
@@ -117,3 +131,7 @@ class Answering:
             raise UsageFault("ask.no-file", "No bottle file can take a rule for this.", "Use scope bottle.")
         found = propose(self._order.leaf, self._around.policy(), asked(store, ask))
         return LeafProposed(found.path, found.before, found.diff)
+
+
+def _nothing() -> None:
+    """Nothing was written, so nothing is taken back."""

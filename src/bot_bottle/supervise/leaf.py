@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import UNSET
@@ -108,10 +108,11 @@ def propose_routes(path: str, routes: Sequence[model.Route], comment: str = "", 
     return Change(real, before, text.encode(), _diff(path, raw or b"", text.encode()))
 
 
-def write(proposal: Change) -> None:
+def write(proposal: Change) -> Callable[[], None]:
     """Puts the proposed file in its place: whole or not at all, with the permissions that the old one has.
 
-    Raises BusyFault when the file is another one by now, HostFault when it cannot be written.
+    Returns what takes it back, for whoever learns afterwards that the yes did not count. Raises BusyFault when the
+    file is another one by now, HostFault when it cannot be written.
     """
     raw = _read(proposal.path)
     if (hashlib.sha256(raw).hexdigest() if raw is not None else "") != proposal.before:
@@ -122,6 +123,21 @@ def write(proposal: Change) -> None:
     except OSError as error:
         what = f"{proposal.path} cannot be written: {error.strerror}."
         raise HostFault("leaf.unwritable", what, "Free space or mend its permissions.") from None
+    return lambda: _take_back(proposal, raw)
+
+
+def _take_back(written: Change, raw: bytes | None) -> None:
+    """The file as it was; one that somebody changed since stays. Raises HostFault where it cannot be written."""
+    if _read(written.path) != written.after:
+        return
+    try:
+        if raw is None:
+            os.unlink(written.path)
+        else:
+            _replace(written.path, raw)
+    except OSError as error:
+        what = f"{written.path} holds a rule of an answer that did not count: {error.strerror}."
+        raise HostFault("leaf.unwritable", what, "Take its last route out.") from None
 
 
 def grown_policy(policy: Policy, file: BottleFile, wanted: Wanted) -> Policy:

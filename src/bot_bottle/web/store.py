@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Generator, Sequence
 
+from bot_bottle.base.errors import HostFault
 from bot_bottle.base.home import Home
 
 VERSION = 1
@@ -27,7 +28,7 @@ _SCHEMA = (
 
 
 class Store:
-    """One file, any number of threads."""
+    """One file, any number of threads. Raises HostFault where a newer bot-bottle wrote it."""
 
     def __init__(self, home: Home) -> None:
         os.makedirs(home.web, 0o700, exist_ok=True)
@@ -40,6 +41,8 @@ class Store:
                 for statement in _SCHEMA:
                     database.execute(statement)
                 database.execute(f"PRAGMA user_version = {VERSION}")
+            elif version != VERSION:
+                raise HostFault("web.newer", f"{self.path} was written by a newer bot-bottle.", "Upgrade bot-bottle.")
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
         return self._database().execute(statement, values).fetchall()

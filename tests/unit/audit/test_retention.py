@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,6 +130,14 @@ def test_a_hold_on_everything_holds_what_comes_as_well(world: World) -> None:
     assert set(world.purge("r0", "r1").kept) == {"r0", "r1"}
     world.later(400)
     assert set(world.purge(days=30).kept) == {"r0", "r1"}
+
+
+def test_a_record_that_cannot_be_read_may_be_a_hold(world: World) -> None:
+    found = holds.collect([b"{ damaged\n"])
+    assert holds.is_held(found, "any")
+    release = {"what": holds.RELEASE, "run": holds.EVERY}
+    holds.take(found, msgspec.structs.replace(world.record("control", ""), rule=holds.RULE, detail=release))
+    assert not found
 
 
 def test_a_hold_that_comes_while_a_purge_begins_wins(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

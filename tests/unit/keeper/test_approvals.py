@@ -18,6 +18,7 @@ from bot_bottle.policy.effective import Policy, Route
 from bot_bottle.policy.grants import DEFAULT
 from bot_bottle.policy.verdict import Target
 from bot_bottle.supervise.model import Ask, AskKind, AskState, Scope, Wanted
+from bot_bottle.supervise.store import SqliteStore
 from unit.keeper.stand import ME, POLICY, Stand
 
 Keepers = Callable[..., Stand]
@@ -276,6 +277,26 @@ def test_always_writes_the_leaf_and_nothing_else(keepers: Keepers) -> None:
     answer = next(one for one in stand.records() if one.kind == "answer")
     assert answer.detail["file"] == str(leaf)
     assert answer.detail["diff"] == proposed.diff
+
+
+def test_d25_an_always_that_came_too_late_leaves_no_rule(keepers: Keepers, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand = keepers()
+    leaf = Path(stand.home.bottles, "b.md")
+    leaf.parent.mkdir(parents=True)
+    leaf.write_text("---\nversion: 1\negress:\n  default: ask\n---\n")
+    stand.start(leaf=str(leaf))
+    ask, text = opened(stand), leaf.read_text()
+    seen: list[bool] = []
+
+    def lost(*_: object) -> bool:
+        seen.append("hooks.example.net" in leaf.read_text())
+        return False
+
+    monkeypatch.setattr(SqliteStore, "settle", lost)
+    refused = stand.answer(ask, scope=Scope.ALWAYS)
+    monkeypatch.undo()
+    assert (refused.slug, seen) == ("ask.faster", [True])
+    assert leaf.read_text() == text
 
 
 def test_without_a_leaf_there_is_no_always(asking: Stand) -> None:

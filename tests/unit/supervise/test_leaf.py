@@ -296,3 +296,16 @@ def test_any_file_gains_one_route_and_loses_no_character(text: str, want: Wanted
     places = range(max(0, at - longer), at + 1)  # an insertion, wherever equal characters make its place uncertain
     assert any(after[:p] + after[p + longer :] == text for p in places)
     assert isinstance(route, model.Route)
+
+
+@pytest.mark.parametrize("text", [OWN, None])
+def test_what_was_written_can_be_taken_back_unless_it_changed_since(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "own.md"
+    if text is not None:
+        file.write_text(text)
+    leaf.write(leaf.propose(str(file), policy_of(OWN), wanted()))()
+    assert (file.read_text() if file.exists() else None) == text
+    undo = leaf.write(leaf.propose(str(file), policy_of(OWN), wanted()))
+    file.write_text("mine")
+    undo()
+    assert file.read_text() == "mine"

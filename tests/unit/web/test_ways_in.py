@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot_bottle.base.clock import FixedClock
+from bot_bottle.base.errors import HostFault
 from bot_bottle.base.home import Home
 from bot_bottle.web.pairing import ALPHABET, CODE_LENGTH, CODE_SECONDS, GUESSES, Codes, Keys, plain, spoken
 from bot_bottle.web.sessions import DEVICE_SECONDS, SECOND, Sessions, csrf
@@ -141,3 +142,11 @@ def test_the_store_is_private_and_survives_a_writer_that_dies(store: Store) -> N
         database.execute("INSERT INTO tokens VALUES ('a', 'b', 'c', 'read', 1, 1, 1, 0)")
         raise RuntimeError
     assert Tokens(store).all() == []
+
+
+def test_a_store_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
+    home = Home(str(tmp_path), str(tmp_path / "run"))
+    with Store(home).write() as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(HostFault, match="newer"):
+        Store(home)

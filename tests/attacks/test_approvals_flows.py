@@ -187,8 +187,14 @@ def test_d25_what_a_held_yes_opened_ends_at_its_until(start: Start, upstream: Up
         assert stand.wait_record(1, "outcome")[-1]["reason"] == "ask.until"
 
 
+def test_d25_a_clock_that_is_set_back_prolongs_no_yes(start: Start, upstream: Upstream) -> None:
+    back = "import bot_bottle.egress.outcome as o\no.time = type('t', (), {'time_ns': lambda: 0, 'monotonic': o.time.monotonic})"
+    stand = start(routes=(asking(upstream),), weaken=back)
+    assert ended(_answered(stand, upstream, stream, until=time.time_ns() + 500_000_000), 5)
+
+
 def test_d25_without_its_end_a_yes_would_stay_open(start: Start, upstream: Upstream) -> None:
-    weak = "import bot_bottle.egress.outcome as o\no.time = type('t', (), {'time_ns': lambda: 0, 'monotonic': o.time.monotonic})"
+    weak = "import bot_bottle.egress.outcome as o\no.Yes.over = lambda self, now: False"
     stand = start(routes=(asking(upstream),), weaken=weak)
     assert not ended(_answered(stand, upstream, stream, until=time.time_ns() + 500_000_000), 2.5)
 

@@ -128,9 +128,7 @@ def propose(home: Home, ask: Ask) -> LeafProposed:
 def revoke(home: Home, approver: Approver, grant: str, environ: Mapping[str, str] = os.environ) -> None:
     """The grant ends now, with every flow under it, in every bottle."""
     said = RevokeGrant(grant, approver)
-    running = next((held.label for held, alive in leases.leases(home) if alive and held.state == "running"), "")
-    if running:
-        control.revoke(home, running, said)
+    if control.revoke_by_any(home, said):
         return
     crew = Crew(hatch(environ, gateway=False))
     try:

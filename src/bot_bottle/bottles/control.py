@@ -141,6 +141,17 @@ def revoke(home: Home, label: str, said: RevokeGrant) -> None:
     refresh_others(home, label)
 
 
+def revoke_by_any(home: Home, said: RevokeGrant) -> bool:
+    """The first running keeper that answers ends the grant, in every bottle; False where none does: then a keeper
+    without a bottle is to. One that hangs keeps no yes alive. Raises what a keeper refused with."""
+    for found, lives in leases.leases(home):
+        if lives and found.state == "running":
+            with contextlib.suppress(HostFault):
+                revoke(home, found.label, said)
+                return True
+    return False
+
+
 def learn(home: Home, label: str, said: LearnPolicy) -> None:
     """Begins or ends a timed learn mode."""
     exchange(home, label, said)

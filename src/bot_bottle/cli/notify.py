@@ -19,7 +19,8 @@ def list_(as_json: bool) -> None:
 
     found = {name: kind_of(config) for name, config in load(Host().home).notifiers.items()}
     if as_json:
-        click.echo(msgspec.json.encode([{"name": name, "kind": kind.name} for name, kind in found.items()]).decode())
+        rows = [{"name": name, "kind": kind.name} for name, kind in found.items()]
+        click.echo(msgspec.json.encode({"notifiers": rows}).decode())
         return
     for name, kind in found.items():
         click.echo(f"{name:<16} {kind.name:<8} {kind.says}")

@@ -112,6 +112,8 @@ class WebProcess:
                         pass
                     case _:
                         self._handle(message, self._say)
+        with contextlib.suppress(OSError):  # to which we listen no more, that ends, and is started again
+            self._channel.sock.shutdown(socket.SHUT_RDWR)
 
 
 def failed(number: int, error: Exception) -> Reply:

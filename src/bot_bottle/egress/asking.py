@@ -108,7 +108,10 @@ class Asking(Refusals):
             held.number,
         )
         exchange.held = body
-        exchange.yes = Yes(said.ask, said.grant, said.until or time.time_ns() + _UNSAID, held.took(said.grant))
+        wall = time.time_ns()
+        until = said.until or wall + _UNSAID
+        ends = gateway.loop.now + (until - wall) / 1e9
+        exchange.yes = Yes(said.ask, said.grant, until, ends, held.took(said.grant))
         session.exchange = exchange
         session.leg.active = gateway.loop.now
         self.open.add(exchange)

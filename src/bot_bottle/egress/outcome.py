@@ -23,13 +23,19 @@ if TYPE_CHECKING:
 
 
 class Yes(NamedTuple):
-    """A person's yes to this one request. grant: id, "" for once. until: wall ns at which what it opened ends.
-    used: the grant for one use that it took, which holds for nothing else."""
+    """A person's yes to this one request. grant: id, "" for once. until: wall ns at which what it opened ends; ends:
+    the same by the monotonic clock (s), since one that is set back prolongs nothing. used: the grant for one use that
+    it took, which holds for nothing else."""
 
     ask: str
     grant: str
     until: int
+    ends: float
     used: Grant | None = None
+
+    def over(self, now: float) -> bool:
+        """Whether what it opened must end. now: monotonic."""
+        return now >= self.ends or time.time_ns() >= self.until
 
 
 class Ending:
@@ -152,7 +158,7 @@ class Ending:
 
     def sweep(self, now: float) -> None:
         """Once a second: the end of a yes, idle and total time."""
-        if self.yes is not None and time.time_ns() >= self.yes.until:
+        if self.yes is not None and self.yes.over(now):
             self.fail(403, "ask.until", "The yes that this request had is over.")
             return
         route, limits = self.prepared.route, self.flow.gateway.limits

@@ -184,10 +184,7 @@ class Desk:
         if self.approvals().grant(grant) is None:
             raise UsageFault("grant.unknown", "There is no such grant.")
         order = RevokeGrant(grant, self.person)
-        running = [held.label for held, lives in leases.leases(self.home) if lives and held.state == "running"]
-        if running:
-            control.revoke(self.home, running[0], order)
-        else:
+        if not control.revoke_by_any(self.home, order):
             self.starter.revoke_ended(order)
 
     def learn(self, label: str, seconds: int) -> None:

@@ -79,10 +79,14 @@ class Streams:
         self.ending = asyncio.Event()
         self._open: dict[str, int] = {}
 
-    def enter(self, who: str) -> None:
-        """Raises WebFault 429 where this person, or everybody together, has too many."""
+    def admit(self, who: str) -> None:
+        """Raises WebFault 429 where this person, or everybody together, has too many. Counts nothing yet: whoever is
+        gone before the stream's first byte would never be counted out."""
         if sum(self._open.values()) >= STREAMS or self._open.get(who, 0) >= STREAMS_OF_ONE:
             raise WebFault(429, "web.streams", "Too many pages are open.", "Close some.")
+
+    def enter(self, who: str) -> None:
+        """Its first byte is on its way; `leave` comes for certain."""
         self._open[who] = self._open.get(who, 0) + 1
 
     def leave(self, who: str) -> None:
@@ -102,11 +106,11 @@ async def events(request: Request) -> Response:
         person = principal.need(request, "read")
         wanted = chosen(streams.feeds, request.query_params.get("feeds", ""))
         who = person.session.hash if person.session else person.approver.id
-        streams.enter(who)
+        streams.admit(who)
     except BottleError as error:
         return problem.response(error)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    body = _leaving(_stream(request, person, wanted, streams), streams, who)
+    body = _counted(_stream(request, person, wanted, streams), streams, who)
     return StreamingResponse(body, media_type="text/event-stream", headers=headers)
 
 
@@ -116,7 +120,8 @@ def chosen(feeds: tuple[Feed, ...], names: str) -> tuple[Feed, ...]:
     return tuple(feed for feed in feeds if feed.name in names.split(","))
 
 
-async def _leaving(body: AsyncIterator[str], streams: Streams, who: str) -> AsyncIterator[str]:
+async def _counted(body: AsyncIterator[str], streams: Streams, who: str) -> AsyncIterator[str]:
+    streams.enter(who)
     try:
         async for text in body:
             yield text

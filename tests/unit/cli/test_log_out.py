@@ -203,7 +203,10 @@ def test_notify_lists_and_tries(home: Path, tmp_path: Path) -> None:
     (home / "settings.toml").write_text(
         f'[notify.here]\nkind = "desktop"\ncommand = "{program}"\n[notify.hook]\nkind = "webhook"\nurl = "https://x.example/"\nsigning_secret = "hook-key"\n'
     )
-    assert [one["kind"] for one in json.loads(out("list", "--json", group=notify))] == ["desktop", "webhook"]
+    assert [one["kind"] for one in json.loads(out("list", "--json", group=notify))["notifiers"]] == [
+        "desktop",
+        "webhook",
+    ]
     assert "notify-send on this machine" in out("list", group=notify)
     assert (
         out("test", "here", "--link", "https://me.example/", group=notify)

@@ -1,11 +1,14 @@
 """The desk with real sockets, leases and stores; keepers are stand-ins that answer by the real rules."""
 
 import time
+from typing import Any
 
 import pytest
 
 from bot_bottle.api.request import Request
-from bot_bottle.base.errors import BottleError, UsageFault
+from bot_bottle.base.errors import BottleError, HostFault, UsageFault
+from bot_bottle.base.home import Home
+from bot_bottle.bottles import control
 from bot_bottle.keeper.messages import AnswerAsk, FreezeBottle, RefreshGrants, RevokeGrant
 from bot_bottle.supervise.model import Approver, AskState, Scope
 from bot_bottle.web.desk import Desk
@@ -72,6 +75,21 @@ def test_revoking_tells_every_keeper(stage: Stage, desk: Desk) -> None:
     assert found is not None and found.revoked and RevokeGrant in said
     with pytest.raises(UsageFault, match="no such grant"):
         desk.revoke("nothing")
+
+
+def test_a_keeper_that_hangs_keeps_no_grant_alive(stage: Stage, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, grant = stage.running("one"), stage.grant(stage.running("two"))
+    right = control.exchange
+
+    def hung(home: Home, label: str, message: Any) -> Any:
+        if label == one.label:
+            raise HostFault("keeper.unreachable", "It does not answer.")
+        return right(home, label, message)
+
+    monkeypatch.setattr(control, "exchange", hung)
+    desk.revoke(grant.id)
+    found = desk.approvals().grant(grant.id)
+    assert found is not None and found.revoked
 
 
 def test_running_bottles_with_what_their_keepers_know(stage: Stage, desk: Desk) -> None:

@@ -1,8 +1,9 @@
 """Event streams: names, ids, going on where a lost connection ended, bounds. (`streamEvents` of the API.)"""
 
+import asyncio
 import http.client
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from bot_bottle.supervise.model import Approver
 from bot_bottle.web.desk import Desk
 from bot_bottle.web.security import CSRF_HEADER
-from bot_bottle.web.sse import Feed, Polled, bottles, chosen, event, positions
+from bot_bottle.web.sse import STREAMS_OF_ONE, Feed, Polled, Streams, _counted, bottles, chosen, event, positions
 from web_stage import Inside, Stage, until
 
 
@@ -149,3 +150,22 @@ def test_nothing_between_page_and_stream_is_missed(stage: Stage, inside: Inside)
     assert asks(desk, {"changes": seen}, "").data
     assert not asks(desk, {}, "").data
     assert not asks(desk, {"changes": str(stage.store.changes())}, "").data
+
+
+def test_a_stream_that_nobody_reads_does_not_count() -> None:
+    async def run() -> None:
+        streams = Streams(())
+        for _ in range(STREAMS_OF_ONE):
+            streams.admit("me")
+            _counted(words(), streams, "me")  # the tab was closed before its first byte
+        streams.admit("me")
+        read = _counted(words(), streams, "me")
+        assert (await anext(read), streams.count) == ("one", 1)
+        await read.aclose()  # type: ignore[attr-defined]
+        assert streams.count == 0
+
+    async def words() -> AsyncIterator[str]:
+        yield "one"
+        yield "two"
+
+    asyncio.run(run())

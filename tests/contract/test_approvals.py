@@ -255,6 +255,22 @@ def test_a_reader_sees_what_a_writer_adds_and_writes_nothing(tmp_path: Path) -> 
     store.close()
 
 
+def test_a_row_that_is_damaged_is_a_fault_and_no_crash(tmp_path: Path) -> None:
+    store = SqliteStore(path_in(tmp_path))
+    store.add(ask())
+    store.settle("a1", 1, AskState.ALLOWED, T0, answer(ask()), grant())
+    for table in ("asks", "answers", "grants"):
+        store._database.execute(f"UPDATE {table} SET body = x'7b'")
+    reads = (
+        lambda: store.ask("a1"), lambda: store.asks(ALL), lambda: store.answers("a1"),
+        lambda: store.grant("g1"), store.grants,
+    )  # fmt: skip
+    for read in reads:
+        with pytest.raises(HostFault, match="damaged"):
+            read()
+    store.close()
+
+
 def test_no_file_and_no_directory_say_so(tmp_path: Path) -> None:
     with pytest.raises(HostFault) as fault:
         SqliteReader(f"{tmp_path}/none/a.sqlite")

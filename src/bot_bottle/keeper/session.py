@@ -281,8 +281,11 @@ class Session:
         """A policy that came from within: a learned one, or one with a new rule."""
         if self._answers is None or self._over:
             return
-        with contextlib.suppress(BottleError):  # it names no secret that the one before did not
+        try:
             self._answers.reload(policy)
+        except BottleError as fault:  # a store that refuses by now; a learn mode must not go on for it
+            if self._policy.default == "learn" != policy.default:
+                self._halt(fault.slug, fault.what)
 
     def _say(self, message: KeeperToLauncher) -> None:
         if not self._launcher_lives:

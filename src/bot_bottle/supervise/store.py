@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Generator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,6 +22,7 @@ from bot_bottle.supervise.model import Answer, Ask, AskState, StoredGrant
 from bot_bottle.supervise.opening import WAIT, open_to_read, open_to_write, told
 from bot_bottle.supervise.ports import AskQuery
 
+T = TypeVar("T")
 _PAUSE = 0.001
 _ASK = msgspec.json.Decoder(Ask)
 _ANSWER = msgspec.json.Decoder(Answer)
@@ -37,12 +38,12 @@ class SqliteReader:
 
     def ask(self, ask: str) -> Ask | None:
         row = self._one("SELECT body FROM asks WHERE id = ?", ask)
-        return _ASK.decode(row[0]) if row else None
+        return self._read(_ASK, row[0]) if row else None
 
     def asks(self, query: AskQuery) -> list[Ask]:
         where, values = _conditions(query)
         text = f"SELECT body FROM asks {where} ORDER BY asked DESC, id DESC LIMIT ?"  # noqa: S608 - fixed text
-        return [_ASK.decode(row[0]) for row in self._all(text, *values, query.limit)]
+        return [self._read(_ASK, row[0]) for row in self._all(text, *values, query.limit)]
 
     def count(self, query: AskQuery) -> int:
         where, values = _conditions(query)
@@ -51,7 +52,7 @@ class SqliteReader:
 
     def answers(self, ask: str) -> list[Answer]:
         rows = self._all("SELECT body FROM answers WHERE ask = ? ORDER BY at, rowid", ask)
-        return [_ANSWER.decode(row[0]) for row in rows]
+        return [self._read(_ANSWER, row[0]) for row in rows]
 
     def grants(self, *, live_at: int = 0, limit: int = 1000) -> list[StoredGrant]:
         rows = self._all(
@@ -59,12 +60,12 @@ class SqliteReader:
             live_at or -1,
             -1 if live_at else limit,
         )
-        found = [_GRANT.decode(row[0]) for row in rows]
+        found = [self._read(_GRANT, row[0]) for row in rows]
         return [one for one in found if not live_at or alive(one, live_at)][:limit]
 
     def grant(self, grant: str) -> StoredGrant | None:
         row = self._one("SELECT body FROM grants WHERE id = ?", grant)
-        return _GRANT.decode(row[0]) if row else None
+        return self._read(_GRANT, row[0]) if row else None
 
     def changes(self) -> int:
         row = self._one("SELECT number FROM changed")
@@ -72,6 +73,11 @@ class SqliteReader:
 
     def close(self) -> None:
         self._database.close()
+
+    def _read(self, decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+        """A row's content. Raises HostFault where it is damaged."""
+        with told(self._path):
+            return decoder.decode(body)
 
     def _one(self, text: str, *values: object) -> tuple[Any, ...] | None:
         rows = self._all(text, *values)

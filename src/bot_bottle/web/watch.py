@@ -78,7 +78,7 @@ class Watch:
             except BottleError as error:
                 index, self.failed, self.whole = None, error.what, False
             except Exception as error:  # the thread must go on; a bug's place is for the terminal of `serve`
-                index, self.failed = None, "The index cannot be brought up to date."
+                index, self.failed, self.whole = None, "The index cannot be brought up to date.", False
                 print(f"bot-bottle web: the index failed: {type(error).__name__}.", file=sys.stderr)
             with self._wake:
                 self._done = asked

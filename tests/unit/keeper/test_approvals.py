@@ -354,6 +354,14 @@ def test_learning_ends_by_itself_and_can_be_forbidden(keepers: Keepers) -> None:
     assert learned == [("begun", ""), ("ended", "time")]
 
 
+def test_a_learn_mode_that_cannot_be_ended_ends_the_bottle(asking: Stand) -> None:
+    asking.ask(m.LearnPolicy(60, ME))
+    assert asking.heard(g.Reload).policy.default == "learn"
+    asking.shelf.values.clear()  # the old policy names a secret that its store no longer gives
+    asking.ask(m.LearnPolicy(0, ME))
+    assert asking.told(m.Halt).slug.startswith("custody.")
+
+
 def test_learning_ends_when_it_is_asked_to_and_where_the_policy_is_reloaded(asking: Stand) -> None:
     asking.ask(m.LearnPolicy(600, ME))
     asking.ask(m.LearnPolicy(0, ME))

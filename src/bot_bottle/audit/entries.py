@@ -14,7 +14,7 @@ from bot_bottle.audit.encode import decode, encode
 from bot_bottle.audit.hostlog import facts
 from bot_bottle.audit.merkle import WIDTH, leaf_hash
 from bot_bottle.audit.reader import LogReader
-from bot_bottle.audit.record import VERSION, Kind, Record
+from bot_bottle.audit.record import VERSION, Record
 from bot_bottle.audit.tiles import Tiles
 from bot_bottle.base.errors import AuditFault
 
@@ -117,11 +117,3 @@ def hash_before(directory: str, number: int) -> bytes:
         if found:
             return found[last]
     return b""
-
-
-def is_lifecycle(record: Record) -> bool:
-    """Whether it says what people or the keeper did, not what a bottle sent."""
-    return record.kind not in _TRAFFIC
-
-
-_TRAFFIC = (Kind.INTENT, Kind.PINNED, Kind.OUTCOME, Kind.DENIED, Kind.NAME, Kind.LIMITED, Kind.BODY, UNREADABLE)

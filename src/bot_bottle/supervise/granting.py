@@ -77,11 +77,6 @@ def for_gateway(grants: Iterable[StoredGrant], holder: Holder, now: int) -> tupl
     return tuple(as_grant(one) for one in grants if not one.retry and holds(one, holder, now))
 
 
-def next_change(grants: Iterable[StoredGrant], now: int) -> int:
-    """When the first of these expires (wall ns), 0 if none does: then the grants are to be read again."""
-    return min((one.expires for one in grants if one.expires > now), default=0)
-
-
 def as_grant(grant: StoredGrant) -> Grant:
     """A stored grant as the policy applies it."""
     wanted = grant.wanted

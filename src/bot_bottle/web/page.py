@@ -12,7 +12,6 @@ from functools import cache
 from typing import Any, TypeVar
 
 import jinja2
-import msgspec
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -142,11 +141,3 @@ def _waiting(office: Office) -> int:
 @cache
 def _machine() -> str:
     return socket.gethostname()
-
-
-def decode_form(kind: type[R], values: dict[str, str]) -> R:
-    """A form as a typed value. Raises WebFault 422 with the field that does not fit."""
-    try:
-        return msgspec.convert(values, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise WebFault(422, "web.field", f"{error}.") from None

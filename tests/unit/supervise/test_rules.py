@@ -296,7 +296,6 @@ def test_each_scope_has_its_subject_and_time(scope: Scope, subject: str, seconds
         assert granting.for_gateway([made], holder, NOW) == ()
     for dead in (changed(made, revoked=NOW), changed(made, expires=NOW), changed(made, given=NOW + DAY * SECOND)):
         assert granting.for_gateway([dead], HOLDER, NOW) == ()
-    assert granting.next_change([made, changed(made, expires=NOW - 1)], NOW) == made.expires
 
 
 def test_always_is_a_note_and_no_grant_of_its_own() -> None:

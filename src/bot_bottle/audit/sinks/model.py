@@ -82,8 +82,3 @@ def value_of(secrets: Secrets, name: str) -> bytes:
     if name not in secrets:
         raise OperatorFault("sink.secret", f"The secret {name} is not set.", f"Run: bot-bottle secret set {name}")
     return secrets[name]
-
-
-def no_problems(_config: object) -> list[tuple[str, str]]:
-    """For a config that its types describe fully."""
-    return []

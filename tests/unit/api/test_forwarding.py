@@ -68,6 +68,7 @@ def test_one_that_cannot_run_stops_no_other_and_says_so_once(logged: Home, tmp_p
     thread.start()
     until(lambda: (tmp_path / "out").exists() and (tmp_path / "out").read_bytes().count(b"\n") == 25)
     until(lambda: forwarding.status_of(logged, "dead").state == "failing")
+    until(lambda: {one.name: one.behind for one in forwarding.states(logged, settings)}["disk"] == 0)
     with pytest.raises(BusyFault, match="served by another process"):
         forwarding.once(logged, "disk", settings.sinks["disk"], {}, 1)
     states = {one.name: one for one in forwarding.states(logged, settings)}

@@ -3,12 +3,15 @@
 Exit status: 0 ended by Ctrl-C or SIGTERM, 3 settings.toml is wrong, 4 a port cannot be used, 6 it runs already.
 """
 
+import contextlib
+import html
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import urllib.parse
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -58,7 +61,7 @@ def serve(here: "Host", port: int | None, phone: bool, no_open: bool, as_json: b
         desk = serve_socket.Desk(here.home, lambda wish: given(starter, wish))
         tell(starter, f"{web.serving.url}/?key={web.serving.key}", phone, as_json)
         if not no_open:
-            browse(f"{web.serving.url}/?key={web.serving.key}")
+            browse(f"{web.serving.url}/?key={web.serving.key}", here.home.runtime)
         starter.serve()
     finally:
         if desk is not None:
@@ -130,14 +133,24 @@ def show_code(code: "CodeIssued") -> None:
         click.echo(f"Its certificate comes from an authority of its own, sha256 {code.fingerprint}.")
 
 
-def browse(link: str) -> None:
-    """Opens the person's browser where there is a desktop; a browser that is missing is no error."""
+def browse(link: str, folder: str) -> None:
+    """Opens the person's browser where there is a desktop; a browser that is missing is no error.
+
+    The link is in a file that only this person reads: arguments of a program are shown to every user of the machine.
+    """
     program = shutil.which("xdg-open")
     if program is None or not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    page = os.path.join(folder, "open.html")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(page)
+    fd = os.open(page, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(fd, "w", encoding="utf-8") as file:
+        file.write(f'<!doctype html><meta http-equiv="refresh" content="0;url={html.escape(link)}">')
     subprocess.Popen(
-        [program, link], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
-        start_new_session=True,
+        [program, f"file://{urllib.parse.quote(page)}"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, cwd="/", start_new_session=True,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bot_bottle.base.home import Home
 from bot_bottle.bottles.spawn import listed, spawn
 from bot_bottle.web import confine
 from web_stage import Stage
@@ -145,3 +146,12 @@ def test_d17_without_landlock_nothing_is_served(stage: Stage, monkeypatch: pytes
         finally:
             os._exit(3)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_what_is_made_by_others_after_the_start_can_be_read(tmp_path: Path) -> None:
+    """The first sink is used while the dashboard runs: Settings reads how far it has got."""
+    home = Home(str(tmp_path / "home"), str(tmp_path / "runtime"))
+    os.makedirs(home.root)
+    found = confine.readable(home)
+    assert home.forward in found
+    assert os.path.isdir(home.forward)

@@ -54,8 +54,8 @@ def _sealed(outcome: Outcome) -> str:
 
 
 def _refused(counters: Counters) -> str:
-    """Hosts of what was denied or asked; what named none, or one host too many, counts too."""
-    nameless = counters.denied + counters.asked - sum(counters.denied_hosts.values())
+    """Hosts of what was denied; what named none, or one host too many, counts too."""
+    nameless = counters.denied - sum(counters.denied_hosts.values())
     named = [_hosts(counters.denied_hosts)] if counters.denied_hosts else []
     return ", ".join([*named, *([f"{nameless} unnamed"] if nameless > 0 else [])])
 

@@ -5,6 +5,9 @@ All by the program's own commands: `start --detach`, `serve`, `stop`.
 
 import contextlib
 import json
+import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,14 +50,20 @@ def opened(set_up: stage.Stage, environ: Mapping[str, str], line: Line, head: Li
         link = linked(serve)
         line(f"  {visible(sentence(ask), 300)}")
         line(f"  The dashboard: {link}")
-        line(f"  Or, in another terminal: BOT_BOTTLE_HOME={set_up.home} bot-bottle supervise")
+        line(f"  Or, in another terminal: BOT_BOTTLE_HOME={set_up.home} {command()} supervise")
         line("  Ctrl-C ends both.")
-        browse(link)
+        browse(link, home.runtime)
         with contextlib.suppress(KeyboardInterrupt):
             line(f"  {watched(home, ask, set_up)}")
             serve.wait()
     finally:
         ended(serve, environ)
+
+
+def command() -> str:
+    """How a person runs this program in another terminal: `scripts/demo` puts nothing on PATH."""
+    beside = os.path.join(os.path.dirname(sys.executable), "bot-bottle")
+    return "bot-bottle" if shutil.which("bot-bottle") or not os.path.exists(beside) else shlex.quote(beside)
 
 
 def asked(home: Home) -> Ask:

@@ -76,9 +76,10 @@ def spill_to(directory: str) -> None:
 
 
 def readable(home: Home) -> tuple[str, ...]:
-    """All of the home but keys and secrets: Landlock only grants, so its entries are named one by one."""
+    """All of the home but keys and secrets: Landlock only grants, so its entries are named one by one, and what
+    others would make later (at the first run, at the first use of a sink) is made here."""
     kept = {os.path.basename(home.keys), os.path.basename(home.secrets)}
-    wanted = {"agents", "bottles", "contrib", "log", "state", "leases", "approvals", "harnesses"}
+    wanted = {"agents", "bottles", "contrib", "log", "state", "leases", "approvals", "harnesses", "forward"}
     for name in wanted:
         os.makedirs(f"{home.root}/{name}", 0o700, exist_ok=True)
     found = [f"{home.root}/{name}" for name in sorted(os.listdir(home.root)) if name not in kept]

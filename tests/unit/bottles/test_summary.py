@@ -54,6 +54,12 @@ def test_what_named_no_host_is_counted_without_an_empty_name() -> None:
     assert lines(outcome())[2] == "denied    0"
 
 
+def test_what_was_asked_about_and_allowed_is_not_told_as_denied() -> None:
+    assert lines(outcome(allowed=2, asked=1))[1:3] == ["asked     1", "denied    0"]
+    asked = outcome(asked=2, denied=1, denied_hosts={"e.example": 1})
+    assert lines(asked)[1:3] == ["asked     2", "denied    1  e.example x1"]
+
+
 @given(st.dictionaries(st.text(max_size=300), st.integers(0, 10**9), max_size=10))
 def test_b73_names_that_an_agent_chose_cannot_add_lines_or_drive_the_terminal(names: dict[str, int]) -> None:
     found = lines(outcome(denied_hosts=names, hosts=names, secrets={}))

@@ -20,10 +20,13 @@ from playwright.sync_api import Page, expect, sync_playwright
 from e2e.approvals.conftest import Approvals
 from e2e.approvals.test_serve import Serve
 from e2e.lifecycle.world import HOST
+from one_network import one_at_a_time
 
 pytestmark = [pytest.mark.bottle, pytest.mark.timeout(180), pytest.mark.xdist_group("phone")]
 CHROMIUM = os.environ.get("BOT_BOTTLE_CHROMIUM", "/usr/bin/chromium")
-HERE, THERE, SPACE = "10.77.6.1", "10.77.6.2", "bb-browser"
+_NUMBER = os.getpid() % 250
+HERE, THERE = f"10.78.{_NUMBER}.1", f"10.78.{_NUMBER}.2"  # each process has a network of its own
+SPACE, NEAR, FAR = f"bb-web{os.getpid()}", f"bn{os.getpid()}", f"bf{os.getpid()}"
 
 
 def ip(*words: str) -> None:
@@ -34,21 +37,22 @@ def ip(*words: str) -> None:
 def network() -> Iterator[str]:
     """A network namespace of its own, at the other end of a cable; what is only on this host's loopback is not there."""
     assert os.geteuid() == 0, "needs root to make a network"
-    ip("netns", "add", SPACE)
-    try:
-        ip("link", "add", "bb-near", "type", "veth", "peer", "name", "bb-far", "netns", SPACE)
-        ip("addr", "add", f"{HERE}/30", "dev", "bb-near")
-        ip("link", "set", "bb-near", "up")
-        ip("-n", SPACE, "addr", "add", f"{THERE}/30", "dev", "bb-far")
-        ip(
-            "-n", SPACE, "link", "set", "bb-far", "addrgenmode", "none"
-        )  # an address that comes late interrupts Chromium
-        ip("-n", SPACE, "link", "set", "bb-far", "up")
-        ip("-n", SPACE, "link", "set", "lo", "up")
-        ip("-n", SPACE, "route", "add", "default", "via", HERE)
-        yield HERE
-    finally:
-        subprocess.run(["ip", "netns", "del", SPACE], check=False)
+    with one_at_a_time():
+        ip("netns", "add", SPACE)
+        try:
+            ip("link", "add", NEAR, "type", "veth", "peer", "name", FAR, "netns", SPACE)
+            ip("addr", "add", f"{HERE}/30", "dev", NEAR)
+            ip("link", "set", NEAR, "up")
+            ip("-n", SPACE, "addr", "add", f"{THERE}/30", "dev", FAR)
+            ip(
+                "-n", SPACE, "link", "set", FAR, "addrgenmode", "none"
+            )  # an address that comes late interrupts Chromium
+            ip("-n", SPACE, "link", "set", FAR, "up")
+            ip("-n", SPACE, "link", "set", "lo", "up")
+            ip("-n", SPACE, "route", "add", "default", "via", HERE)
+            yield HERE
+        finally:
+            subprocess.run(["ip", "netns", "del", SPACE], check=False)
 
 
 def fetched(path: str, serve: Serve) -> bytes:

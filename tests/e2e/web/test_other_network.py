@@ -25,12 +25,14 @@ from bot_bottle.keeper.web_authority import WebAuthority
 from bot_bottle.supervise.model import AskState
 from bot_bottle.web import profile
 from bot_bottle.web.messages import Certificate, Listen
+from one_network import one_at_a_time
 from web_stage import Answered, Stage, Web, fetch, tls
 
 pytestmark = pytest.mark.xdist_group("phone")
 T = TypeVar("T")
-HERE, THERE = "10.77.5.1", "10.77.5.2"
-SPACE = "bb-phone"
+_NUMBER = os.getpid() % 250
+HERE, THERE = f"10.77.{_NUMBER}.1", f"10.77.{_NUMBER}.2"  # each process has a network of its own
+SPACE, NEAR, FAR = f"bb-phone{os.getpid()}", f"bh{os.getpid()}", f"bt{os.getpid()}"
 
 
 def ip(*words: str) -> None:
@@ -42,16 +44,17 @@ def network() -> Iterator[str]:
     """A veth pair into a namespace of its own; what the phone is on."""
     if os.geteuid() != 0:
         pytest.skip("needs root to make a network")
-    ip("netns", "add", SPACE)
-    try:
-        ip("link", "add", "bb-here", "type", "veth", "peer", "name", "bb-there", "netns", SPACE)
-        ip("addr", "add", f"{HERE}/30", "dev", "bb-here")
-        ip("link", "set", "bb-here", "up")
-        ip("-n", SPACE, "addr", "add", f"{THERE}/30", "dev", "bb-there")
-        ip("-n", SPACE, "link", "set", "bb-there", "up")
-        yield HERE
-    finally:
-        subprocess.run(["ip", "netns", "del", SPACE], check=False)
+    with one_at_a_time():
+        ip("netns", "add", SPACE)
+        try:
+            ip("link", "add", NEAR, "type", "veth", "peer", "name", FAR, "netns", SPACE)
+            ip("addr", "add", f"{HERE}/30", "dev", NEAR)
+            ip("link", "set", NEAR, "up")
+            ip("-n", SPACE, "addr", "add", f"{THERE}/30", "dev", FAR)
+            ip("-n", SPACE, "link", "set", FAR, "up")
+            yield HERE
+        finally:
+            subprocess.run(["ip", "netns", "del", SPACE], check=False)
 
 
 def there(do: Callable[[], T]) -> T:
@@ -247,13 +250,13 @@ def test_the_authority_can_be_taken_along_and_speaks_for_private_names_only(
 def test_a_host_whose_address_changed_is_known_by_the_new_one(stage: Stage, network: str) -> None:
     from bot_bottle.web import messages
 
-    moved = "10.77.5.5"
+    moved = f"10.77.{_NUMBER}.5"
     web = stage.web(
         listen=(Listen(), Listen("0.0.0.0", tls=True)), names=(network,), certificate=certificate(stage, network)
     )
     port = int(web.serving.urls[1].rpartition(":")[2])
     made = certificate(stage, network, moved)
-    ip("addr", "add", f"{moved}/32", "dev", "bb-here")
+    ip("addr", "add", f"{moved}/32", "dev", NEAR)
     ip("-n", SPACE, "route", "add", f"{moved}/32", "via", network)
 
     def status() -> int:

@@ -51,7 +51,14 @@ class Seaweed:
             "-ip=127.0.0.1",
             "-ip.bind=127.0.0.1",
         ]
-        argv += [f"-dir={data}", "-volume.max=300", "-master.volumeSizeLimitMB=64", "-s3.port.iceberg=0", *flags]
+        argv += [
+            f"-dir={data}",
+            "-volume.max=300",
+            "-master.volumeSizeLimitMB=64",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            *flags,
+        ]
         self.process = Process(argv, {"PATH": os.environ["PATH"], "HOME": str(folder)}, ready=self.answers)
 
     @property

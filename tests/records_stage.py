@@ -1,5 +1,6 @@
 """Runs with believable records, and hostile ones, for tests of Live, Reach, Policy and Log; a browser that is signed in."""
 
+import contextlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 from web_stage import Inside, Stage
 
@@ -109,6 +111,8 @@ def signed_in(browser: Browser, web: Inside, **more: Any) -> Iterator[Page]:
     page.on("pageerror", lambda error: failed.append(str(error)))
     page.on("dialog", lambda dialog: failed.append(f"dialog: {dialog.message}"))
     yield page
+    with contextlib.suppress(PlaywrightError):
+        page.goto("about:blank")  # a context that is closed amid a navigation may wait for ever
     context.close()
     assert not failed, failed
     assert not web.reports, web.reports

@@ -18,9 +18,11 @@ from bot_bottle.bottles.terminal_filter import Allowed, TerminalFilter
 
 RESET = (
     b"\x18\x1b\\\x0f\x1b(B\x1b[!p\x1b[m\x1b[?1049l\x1b[?1047l\x1b[?47l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l"
-    b"\x1b[?1015l\x1b[?1016l\x1b[?2004l\x1b[?2026l\x1b[?2027l\x1b[?1l\x1b[?5l\x1b[?7h\x1b[?66l\x1b[?25h\x1b[r\x1b[=0u\x1b[<99u"
-    b"\x1b[>4m\x1b[4l\x1b[0 q\x1b]8;;\x1b\\\r\n"
+    b"\x1b[?1015l\x1b[?1016l\x1b[?2004l\x1b[?2026l\x1b[?2027l\x1b[?1l\x1b[?5l\x1b[?7h\x1b[?66l\x1b[?25h\x1b7\x1b[r\x1b8"
+    b"\x1b[=0u\x1b[<99u\x1b[>4m\x1b[4l\x1b[0 q\x1b]8;;\x1b\\\r\n"
 )
+"""All that an agent may have left on. The margins stand between saving and restoring the cursor: setting them moves it
+to the top, and what comes next would overwrite the agent's last lines."""
 _CURSOR = re.compile(rb"\x1b\[\d{1,5};\d{1,5}R")
 _ANSWERS = {"status": b"\x1b[0n", "identity": b"\x1b[?62;22c"}
 

@@ -5,6 +5,7 @@ import pty
 import termios
 from pathlib import Path
 
+import pyte
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -150,3 +151,14 @@ def test_a_pty_learns_its_size(person: tuple[int, int]) -> None:
     resize(person[0], 40, 120)
     assert size(person[1]) == (40, 120)
     assert size(os.open(os.devnull, os.O_RDONLY)) == (24, 80)
+
+
+def test_what_comes_after_the_reset_stands_below_what_the_agent_wrote() -> None:
+    """Resetting the margins moves the cursor home: the summary stood on top of the last lines."""
+    screen = pyte.Screen(40, 10)
+    stream = pyte.ByteStream(screen)
+    stream.feed(b"first\r\nan answer without an end of line" + RESET + b"allowed   1")
+    shown = [line.rstrip() for line in screen.display]
+    assert shown[0] == "first"
+    assert shown[1].startswith("an answer without an end of line")  # pyte prints what it does not know
+    assert shown[2] == "allowed   1"

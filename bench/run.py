@@ -65,7 +65,7 @@ def main() -> None:
         date = datetime.datetime.now(datetime.UTC).date()
         kept[name] = f"`scripts/bench {name} --write`, {date}, {machine()}\n\n{output}"
     if write:
-        body = "".join(f"\n## {name}\n\n{kept[name]}\n" for name in NAMES if name in kept)
+        body = "".join(f"\n## {name}\n\n{kept[name]}\n" for name in dict.fromkeys((*NAMES, *kept)) if name in kept)
         PAGE.write_text(INTRO + body)
 
 

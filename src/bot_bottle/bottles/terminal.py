@@ -21,8 +21,8 @@ RESET = (
     b"\x1b[?1015l\x1b[?1016l\x1b[?2004l\x1b[?2026l\x1b[?2027l\x1b[?1l\x1b[?5l\x1b[?7h\x1b[?66l\x1b[?25h\x1b7\x1b[r\x1b8"
     b"\x1b[=0u\x1b[<99u\x1b[>4m\x1b[4l\x1b[0 q\x1b]8;;\x1b\\\r\n"
 )
-"""All that an agent may have left on. The margins stand between saving and restoring the cursor: setting them moves it
-to the top, and what comes next would overwrite the agent's last lines."""
+"""All that an agent may have left on. The margins stand between saving and restoring the cursor: setting them moves
+it to the top, and what comes next would overwrite the agent's last lines."""
 _CURSOR = re.compile(rb"\x1b\[\d{1,5};\d{1,5}R")
 _ANSWERS = {"status": b"\x1b[0n", "identity": b"\x1b[?62;22c"}
 

@@ -25,7 +25,7 @@ class Lines:
         """The line, or None where the log has none of this number any more."""
         index, offset = divmod(number, WIDTH)
         bundle = self._bundles.get((run, index))
-        if bundle is None or offset >= len(bundle):
+        if bundle is None or offset >= len(bundle) or not bundle[offset]:  # the log may have grown since it was read
             bundle = self._read(run, index, number)
         else:
             self._bundles.move_to_end((run, index))

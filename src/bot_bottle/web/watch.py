@@ -18,12 +18,13 @@ _LIVING = 0.4
 
 
 class Watch:
-    """The state of the index for pages. indexed: records taken in by this sweep. whole: the first sweep is done."""
+    """The state of the index for pages. indexed: records taken in by this sweep. whole: the first sweep is done.
+    current: the last look took in all that it found; not while another process fills the index."""
 
     def __init__(self, home: Home) -> None:
         self.tail = Tail(home)
         self.indexed = 0
-        self.whole = False
+        self.whole = self.current = False
         self.failed = ""
         self._home = home
         self._wake = threading.Condition()
@@ -48,7 +49,7 @@ class Watch:
             self._asked += 1
             wanted = self._asked
             self._wake.notify_all()
-            return self._wake.wait_for(lambda: self._done >= wanted, seconds) and self.whole
+            return self._wake.wait_for(lambda: self._done >= wanted, seconds) and self.whole and self.current
 
     def turn(self) -> int:
         """Reads what the running bottles wrote; the number of the newest record in the ring."""
@@ -91,11 +92,13 @@ class Watch:
         active = set(self.tail.runs) | {HOST} | self.living()
         if sweep or self._few(index):
             self.indexed = 0
-            if index.refresh(self._home, wait=False) >= 0:
+            self.current = index.refresh(self._home, wait=False) >= 0
+            if self.current:
                 self._swept, self.whole = time.monotonic(), True
-        elif before != self._known or active != self._active:
-            index.refresh(self._home, wait=False, only=active | self._active)
-        self._active = active
+        elif not self.current or before != self._known or active != self._active:
+            self.current = index.refresh(self._home, wait=False, only=active | self._active) >= 0
+        if self.current:
+            self._active = active
 
     def _few(self, index: Index) -> bool:
         return index.reach.totals()[1] < _FEW

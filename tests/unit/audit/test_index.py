@@ -369,6 +369,18 @@ def test_lines_are_found_in_bundles_and_in_the_journal(tmp_path: Path) -> None:
     grower.index.close()
 
 
+def test_a_line_that_came_after_its_neighbours_were_read_is_found(tmp_path: Path) -> None:
+    """Live in a browser lost rows: lines were remembered by the bundle, and what came to it later was taken for none."""
+    grower = Grower(tmp_path)
+    grower.write("r1", 4)
+    grower.index.refresh(grower.home)
+    assert len(grower.index.page(Filter(), NOW, 100).hits) == 4
+    grower.write("r1", 5)
+    grower.index.refresh(grower.home)
+    assert [hit.number for hit in grower.index.page(Filter(), NOW, 100).hits] == [*range(8, -1, -1)]
+    grower.index.close()
+
+
 def test_many_read_while_one_writes(tmp_path: Path) -> None:
     grower = Grower(tmp_path)
     grower.write("r1", 60)

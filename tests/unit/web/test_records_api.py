@@ -1,5 +1,7 @@
 """Operations on records, reach and policies: what they give, and the pure parts behind them."""
 
+import fcntl
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,6 +162,20 @@ def test_the_watch_takes_in_what_is_written_and_survives_a_lost_index(busy: Stag
     until(lambda: watch.fresh(5) and fresh.count(parse("host:late.example"), 0) == 1)
     index.close()
     fresh.close()
+
+
+def test_the_watch_does_not_call_fresh_what_another_process_is_filling(busy: Stage) -> None:
+    watch = Watch(busy.home)
+    assert watch.fresh(20)
+    lock = os.open(f"{os.path.dirname(busy.home.index)}/writer.lock", os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    busy.running("four").record(kind="denied", target="https://late.example:443", verdict="deny")
+    assert not watch.fresh(5)
+    os.close(lock)
+    assert watch.fresh(20)
+    index = Index(busy.home.index, busy.home)
+    assert index.count(parse("host:late.example"), 0) == 1
+    index.close()
 
 
 def test_a_download_that_nobody_takes_ends(busy: Stage) -> None:

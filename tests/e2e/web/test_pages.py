@@ -89,6 +89,7 @@ def test_a_bottle_appears_by_itself(stage: Stage, web: Inside, person: Page) -> 
     connected(person)
     stage.running("fresh")
     expect(person.locator("table.now")).to_contain_text("fresh", timeout=4000)
+    expect(person.locator("h1")).to_have_text("One bottle running.")
 
 
 def test_what_cannot_be_done_says_why(stage: Stage, web: Inside, person: Page) -> None:

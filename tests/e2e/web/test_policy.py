@@ -4,16 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from records_stage import SCRIPT, bottle_file, chromium, denied, signed_in
+from records_stage import SCRIPT, bottle_file, denied
 from web_stage import Inside, Stage
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture
@@ -26,12 +20,6 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 @pytest.fixture
 def web(stage: Stage) -> Iterator[Inside]:
     with Inside(stage) as found:
-        yield found
-
-
-@pytest.fixture
-def page(browser: Browser, web: Inside) -> Iterator[Page]:
-    with signed_in(browser, web) as found:
         yield found
 
 
@@ -63,82 +51,82 @@ def row(page: Page, rule: str) -> object:
     return page.locator("table.rules tr", has=page.locator("td.mono", has_text=rule))
 
 
-def test_rules_with_their_file_line_and_use(page: Page, web: Inside, stage: Stage) -> None:
+def test_rules_with_their_file_line_and_use(person: Page, web: Inside, stage: Stage) -> None:
     used(stage, 60, *[allowed("docs.example.org", f"/{n}", "shop/docs") for n in range(7)])
     used(stage, 40 * 86400, allowed("api.github.com", "/user", "shop/github"))
-    page.goto(f"{web.url}/policy?bottle=shop")
-    docs = page.locator("table.rules tr", has_text="shop/docs")
+    person.goto(f"{web.url}/policy?bottle=shop")
+    docs = person.locator("table.rules tr", has_text="shop/docs")
     expect(docs).to_contain_text("shop.md:6")
     expect(docs.locator("td[data-l=Hits]")).to_have_text("7")
-    github = page.locator("table.rules tr", has_text="shop.md:7")
+    github = person.locator("table.rules tr", has_text="shop.md:7")
     expect(github).to_contain_text("too broad")
     expect(github).to_contain_text("unused 40 d")
-    expect(page.locator("table.rules tr", has_text="shop/gh-api")).to_contain_text("shadowed by shop/github")
-    expect(page.locator("table.rules tr", has_text="shop/hooks")).to_contain_text("never used")
-    expect(page.locator("table.rules tr", has_text="everything else").locator(".v")).to_have_text("Ask")
+    expect(person.locator("table.rules tr", has_text="shop/gh-api")).to_contain_text("shadowed by shop/github")
+    expect(person.locator("table.rules tr", has_text="shop/hooks")).to_contain_text("never used")
+    expect(person.locator("table.rules tr", has_text="everything else").locator(".v")).to_have_text("Ask")
     docs.locator("td[data-l=Hits] a").click()
-    page.wait_for_url("**/log?q=bottle**")
-    assert page.locator("#log tbody tr").count() == 7
+    person.wait_for_url("**/log?q=bottle**")
+    assert person.locator("#log tbody tr").count() == 7
 
 
-def test_the_tester_explains(page: Page, web: Inside) -> None:
-    page.goto(f"{web.url}/policy?bottle=shop")
-    page.keyboard.press("t")
-    page.keyboard.type("https://docs.example.org/guide")
-    page.keyboard.press("Enter")
-    steps = page.locator(".steps")
+def test_the_tester_explains(person: Page, web: Inside) -> None:
+    person.goto(f"{web.url}/policy?bottle=shop")
+    person.keyboard.press("t")
+    person.keyboard.type("https://docs.example.org/guide")
+    person.keyboard.press("Enter")
+    steps = person.locator(".steps")
     expect(steps).to_contain_text("Allowed.")
     expect(steps).to_contain_text("Rule shop/docs.")
-    page.goto(f"{web.url}/policy?bottle=shop&method=POST&url=https://x.metrics.example/v2")
-    expect(page.locator(".steps")).to_contain_text("Denied.")
-    page.goto(f"{web.url}/policy?bottle=shop&method=POST&url=https://new.example/in")
-    expect(page.locator(".steps")).to_contain_text("A person is asked.")
-    expect(page.locator(".tester pre.rule")).to_contain_text("host: new.example")
-    page.goto(f"{web.url}/policy?bottle=shop&url=ftp://a.example/")
-    expect(page.locator(".tester").get_by_role("alert")).to_contain_text("refused before any rule")
+    person.goto(f"{web.url}/policy?bottle=shop&method=POST&url=https://x.metrics.example/v2")
+    expect(person.locator(".steps")).to_contain_text("Denied.")
+    person.goto(f"{web.url}/policy?bottle=shop&method=POST&url=https://new.example/in")
+    expect(person.locator(".steps")).to_contain_text("A person is asked.")
+    expect(person.locator(".tester pre.rule")).to_contain_text("host: new.example")
+    person.goto(f"{web.url}/policy?bottle=shop&url=ftp://a.example/")
+    expect(person.locator(".tester").get_by_role("alert")).to_contain_text("refused before any rule")
 
 
-def test_a_rule_that_is_too_broad_is_narrowed_to_its_use(page: Page, web: Inside, stage: Stage) -> None:
+def test_a_rule_that_is_too_broad_is_narrowed_to_its_use(person: Page, web: Inside, stage: Stage) -> None:
     used(stage, 60, *[allowed("api.github.com", f"/repos/acme/shop/pulls/{n}", "shop/github") for n in range(12)])
-    page.goto(f"{web.url}/policy?bottle=shop")
-    page.get_by_role("link", name="too broad").click()
-    diff = page.locator(".diff")
+    person.goto(f"{web.url}/policy?bottle=shop")
+    person.get_by_role("link", name="too broad").click()
+    diff = person.locator(".diff")
     expect(diff.locator("del").first).to_contain_text("*.github.com")
     expect(diff.locator("ins").first).to_contain_text("api.github.com")
-    prop = page.locator("section", has=page.locator("#prop"))
+    prop = person.locator("section", has=person.locator("#prop"))
     expect(prop).to_contain_text("no longer allowed")
     expect(prop).to_contain_text("12 past requests: decided as before")
 
 
-def test_requests_that_no_rule_named_become_a_diff_of_the_file(page: Page, web: Inside, stage: Stage) -> None:
+def test_requests_that_no_rule_named_become_a_diff_of_the_file(person: Page, web: Inside, stage: Stage) -> None:
     used(stage, 60, *[denied("new.example", f"/items/{n}", protocol="http1", method="GET") for n in range(5)])
-    page.goto(f"{web.url}/policy?bottle=shop")
-    page.get_by_role("link", name="Learn from the past").first.click()
-    expect(page.locator(".diff")).to_contain_text("new.example")
-    prop = page.locator("section", has=page.locator("#prop"))
+    person.goto(f"{web.url}/policy?bottle=shop")
+    person.get_by_role("link", name="Learn from the past").first.click()
+    expect(person.locator(".diff")).to_contain_text("new.example")
+    prop = person.locator("section", has=person.locator("#prop"))
     expect(prop).to_contain_text("From 5 recorded requests of 30 days.")
     expect(prop).to_contain_text("bot-bottle policy learn --bottle shop --denied --write shop")
     assert "new.example" not in Path(stage.home.bottles, "shop.md").read_text()
 
 
-def test_nothing_to_propose(page: Page, web: Inside) -> None:
-    page.goto(f"{web.url}/policy?bottle=shop&propose=1")
-    expect(page.locator("section", has=page.locator("#prop"))).to_contain_text("Nothing to propose")
+def test_nothing_to_propose(person: Page, web: Inside) -> None:
+    person.goto(f"{web.url}/policy?bottle=shop&propose=1")
+    expect(person.locator("section", has=person.locator("#prop"))).to_contain_text("Nothing to propose")
 
 
-def test_a_file_that_cannot_be_read_is_named_with_its_line(page: Page, web: Inside, stage: Stage) -> None:
+def test_a_file_that_cannot_be_read_is_named_with_its_line(person: Page, web: Inside, stage: Stage) -> None:
     bottle_file(
         stage, "shop", "---\nversion: 1\negress:\n  routes:\n    - {name: x, host: a.example, metod: GET}\n---\n"
     )
-    page.goto(f"{web.url}/policy?bottle=shop")
-    alert = page.get_by_role("alert").first
+    person.goto(f"{web.url}/policy?bottle=shop")
+    alert = person.get_by_role("alert").first
     expect(alert).to_contain_text("shop.md is not loaded.")
     expect(alert).to_contain_text("Line 5:")
-    page.goto(f"{web.url}/policy?bottle=nowhere")
-    expect(page.get_by_role("alert").filter(has_text="nowhere")).to_be_visible()
+    person.goto(f"{web.url}/policy?bottle=nowhere")
+    expect(person.get_by_role("alert").filter(has_text="nowhere")).to_be_visible()
 
 
-def test_hostile_rules_requests_and_queries_are_text(page: Page, web: Inside, stage: Stage) -> None:
+def test_hostile_rules_requests_and_queries_are_text(person: Page, web: Inside, stage: Stage) -> None:
     """B73: what stands in the log, in the URL and in a file that somebody else wrote."""
     used(stage, 60, denied("new.example", f"/{SCRIPT}", rule="shop/docs", protocol="http1"))
     for query in (
@@ -147,6 +135,6 @@ def test_hostile_rules_requests_and_queries_are_text(page: Page, web: Inside, st
         f"bottle={SCRIPT}",
         f"narrow={SCRIPT}",
     ):
-        page.goto(f"{web.url}/policy?bottle=shop&propose=1&{query}")
-        assert page.title() != "owned"
-        assert page.locator("main script, main img").count() == 0
+        person.goto(f"{web.url}/policy?bottle=shop&propose=1&{query}")
+        assert person.title() != "owned"
+        assert person.locator("main script, main img").count() == 0

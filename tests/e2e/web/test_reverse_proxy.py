@@ -111,7 +111,7 @@ def test_a_device_pairs_and_streams_through_the_proxy(proxied: Proxied) -> None:
     link.request("GET", "/events", headers=mine)
     with link.getresponse() as stream:
         begun = time.monotonic()
-        assert stream.readline() == b"retry: 1000\n" and time.monotonic() - begun < 2
+        assert stream.readline() == b"retry: 1000\n" and time.monotonic() - begun < 8
     link.close()
 
     right = mine | {"x-bot-bottle-csrf": csrf(mine["cookie"].partition("=")[2]), "content-type": "application/json"}

@@ -195,13 +195,21 @@
   function settle() { localTimes(document); inbox(); watch(); tick(); }
   document.addEventListener("htmx:after:swap", settle);
 
+  function chosen(select) {
+    const made = Array.from(select.options).findLast((option) => option.defaultSelected) || select.options[0];
+    return made && !made.selected;
+  }
+
   function ready() {
     const box = one("#keys-off");
     if (box) {
       box.checked = !off();
       box.addEventListener("change", () => { try { localStorage.setItem(OFF, box.checked ? "0" : "1"); } catch { /* private mode */ } });
     }
-    for (const form of all("form[data-change]")) form.addEventListener("change", () => form.requestSubmit());
+    for (const form of all("form[data-change]")) {
+      form.addEventListener("change", () => form.requestSubmit());
+      if (all("select", form).some(chosen)) form.requestSubmit(); // before this script came
+    }
     settle();
     setInterval(tick, 1000);
   }

@@ -247,11 +247,11 @@ class Approvals:
             if grant is None:
                 continue
             try:
+                if not self._archive.open().settle(ask.id, ask.version, AskState.ALLOWED, self._waiting.now()):
+                    continue
                 self._around.write(
                     records.settled(ask, AskState.ALLOWED, "ask.granted", grant.id, title(grant.approver))
                 )
-                if not self._archive.open().settle(ask.id, ask.version, AskState.ALLOWED, self._waiting.now()):
-                    continue
             except BottleError:
                 return
             self._waiting.take(ask.number)
@@ -267,6 +267,7 @@ class Approvals:
         """Nobody waits any more: bottle, gateway or launcher is gone."""
         for ask in self._waiting.all():
             self._end(ask, AskState.ENDED, "ask.ended")
+        self._grants.end(self._order.identity.run)
         for number in list(self._showing):
             self._show_nothing(number)
         self._archive.close()

@@ -95,9 +95,9 @@ def revoke(home: Home, said: RevokeGrant, peer: int) -> Done:
     with ledger(home) as book:
         found = revocable(book.store, said, peer)
         fields = records.grant_event("revoked", found, title(said.approver), {"peer": str(peer)})
-        book.write(fields, book.store.ask(found.ask))
         if not book.store.revoke(found.id, time.time_ns()):
             raise over(found)
+        book.write(fields, book.store.ask(found.ask))
     return Done()
 
 

@@ -101,17 +101,29 @@ class Grants:
         return next((one for one in held if as_grant(one).covers(ask.rule, request)), None)
 
     def revoke(self, said: RevokeGrant, peer: int) -> None:
-        """Raises UsageFault where there is no such grant, or it has ended before."""
+        """Raises UsageFault where there is no such grant, or it has ended before. A yes is recorded before it holds;
+        its end holds before it is recorded, since a log that refuses must not keep it alive."""
         store = self._archive.peek()
         found = revocable(store, said, peer)
         assert store is not None
-        self._write(records.grant_event("revoked", found, title(said.approver), {"peer": str(peer)}))
         if not store.revoke(found.id, self._now()):
             raise over(found)
         self._told.pop(found.id, None)
         self._known.pop(found.id, None)
         self._tell(gateway.Grants(tuple(self._told.values())))
+        self._write(records.grant_event("revoked", found, title(said.approver), {"peer": str(peer)}))
         self.refresh()
+
+    def end(self, run: str) -> None:
+        """The run has ended, and with it what was given for it."""
+        try:
+            store = self._archive.peek()
+            for one in store.grants(live_at=self._now(), limit=_MOST) if store is not None else ():
+                if one.scope is Scope.RUN and one.subject == run and store is not None:
+                    store.revoke(one.id, self._now())
+                    self._write(records.grant_event("ended", one, title(one.approver)))
+        except BottleError:
+            return  # no other run can use it: it names this one
 
     def _read(self) -> None:
         try:

@@ -85,13 +85,16 @@ def is_themselves(approver: Approver, peer: int) -> None:
 
 
 def proposed(judged: Judged, policy: Policy, said: AnswerAsk) -> "leaf.Proposal | None":
-    """The change of the bottle file that this answer makes; None where it makes none. Raises BusyFault where the
-    person saw another one."""
+    """The change of the bottle file that this answer makes; None where it makes none. Raises UsageFault where the
+    person saw none, BusyFault where they saw another one (B44: what is written is what was shown)."""
     grant = judged.grant
     if grant is None or grant.scope is not Scope.ALWAYS:
         return None
     proposal = propose(grant.write, policy, judged.ask)
-    if said.shown and said.shown != proposal.before:
+    if not said.shown:
+        what = "A yes for always writes a rule, and this one came without having seen it."
+        raise UsageFault("ask.unshown", what, "Look at the change first, and send its digest along.")
+    if said.shown != proposal.before:
         raise BusyFault("leaf.changed", "The bottle file changed since the rule was shown.", "Look at the ask again.")
     return proposal
 

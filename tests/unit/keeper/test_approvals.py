@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bot_bottle.base.errors import HostFault, UsageFault
+from bot_bottle.base.errors import AuditFault, HostFault, UsageFault
 from bot_bottle.egress import messages as g
 from bot_bottle.egress.channel import ChannelClosed
 from bot_bottle.keeper import ended, waiting
 from bot_bottle.keeper import messages as m
+from bot_bottle.keeper.logs import HostedLog
 from bot_bottle.policy import merge
 from bot_bottle.policy.effective import Policy, Route
 from bot_bottle.policy.grants import DEFAULT
@@ -132,7 +133,7 @@ def test_a_grant_for_the_run_reaches_the_gateway_and_lets_others_like_it_go(aski
     other = asking.settled()
     assert (other.number, other.allow, other.grant) == (2, True, done.grant)
     asking.finish()
-    assert asking.kinds() == ["start", "ask", "ask", "answer", "settled", "settled", "stop"]
+    assert asking.kinds() == ["start", "ask", "ask", "answer", "settled", "settled", "grant", "stop"]
 
 
 def test_grants_of_one_bottle_reach_the_other_running_ones(keepers: Keepers) -> None:
@@ -261,6 +262,9 @@ def test_always_writes_the_leaf_and_nothing_else(keepers: Keepers) -> None:
     proposed = stand.ask(m.ProposeLeaf(ask.id))
     assert "+" in proposed.diff
     assert leaf.read_text() == text
+    refused = stand.answer(ask, scope=Scope.ALWAYS)
+    assert (refused.kind, refused.slug) == ("UsageFault", "ask.unshown")
+    assert leaf.read_text() == text
     refused = stand.answer(ask, scope=Scope.ALWAYS, shown="0" * 64)
     assert (refused.kind, refused.slug) == ("BusyFault", "leaf.changed")
     done = stand.answer(ask, scope=Scope.ALWAYS, shown=proposed.before)
@@ -292,8 +296,9 @@ def test_d25_an_always_that_came_too_late_leaves_no_rule(keepers: Keepers, monke
         seen.append("hooks.example.net" in leaf.read_text())
         return False
 
+    shown = stand.ask(m.ProposeLeaf(ask.id)).before
     monkeypatch.setattr(SqliteStore, "settle", lost)
-    refused = stand.answer(ask, scope=Scope.ALWAYS)
+    refused = stand.answer(ask, scope=Scope.ALWAYS, shown=shown)
     monkeypatch.undo()
     assert (refused.slug, seen) == ("ask.faster", [True])
     assert leaf.read_text() == text
@@ -371,3 +376,29 @@ def test_learning_ends_when_it_is_asked_to_and_where_the_policy_is_reloaded(aski
     asking.finish()
     learned = [(one.verdict, one.reason) for one in asking.records() if one.kind == "learn"]
     assert learned == [("begun", ""), ("ended", "asked"), ("begun", ""), ("ended", "reload")]
+
+
+def test_what_was_given_for_a_run_ends_with_it(asking: Stand) -> None:
+    """Nobody reads later that it holds for six more days."""
+    ask = opened(asking)
+    grant = asking.answer(ask, scope=Scope.RUN).grant
+    asking.settled()
+    asking.finish()
+    assert asking.store().grant(grant).revoked  # type: ignore[union-attr]
+    assert asking.store().grants(live_at=time.time_ns()) == []
+    ended = next(one for one in asking.records() if one.kind == "grant")
+    assert (ended.grant, ended.verdict) == (grant, "ended")
+
+
+def test_an_end_that_the_log_refuses_holds_all_the_same(asking: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A yes needs its record first; taking it back does not (D25)."""
+    ask = opened(asking)
+    grant = asking.answer(ask, scope=Scope.BOTTLE).grant
+    asking.settled()
+
+    def refuses(*_: object) -> None:
+        raise AuditFault("audit.cannot-write", "The log takes nothing.", "")
+
+    monkeypatch.setattr(HostedLog, "append", refuses)
+    asking.ask(m.RevokeGrant(grant, ME))
+    assert asking.store().grant(grant).revoked  # type: ignore[union-attr]

@@ -86,11 +86,20 @@ class Killed:
         ask = reader.ask(opened.ask)
         reader.close()
         assert ask is not None
-        link: Channel[Any, Any] = Channel(control.connect(self.home.sockets("one"), "control"), m.KeeperToControl)  # type: ignore[arg-type]
+        link = self.link()
         try:
-            link.send(m.AnswerAsk(ask.id, ask.request, True, ME, scope))
+            shown = ""
+            if scope is Scope.ALWAYS:
+                link.send(m.ProposeLeaf(ask.id))
+                shown = link.receive()[0].before
+                link.close()
+                link = self.link()
+            link.send(m.AnswerAsk(ask.id, ask.request, True, ME, scope, shown=shown))
         finally:
             link.close()
+
+    def link(self) -> Channel[Any, Any]:
+        return Channel(control.connect(self.home.sockets("one"), "control"), m.KeeperToControl)  # type: ignore[arg-type]
 
     def hear(self) -> None:
         while True:

@@ -14,7 +14,6 @@ from bot_bottle.audit.encode import decode
 from bot_bottle.audit.reader import LogReader
 from bot_bottle.base.errors import OperatorFault, OurFault
 from bot_bottle.base.home import Home
-from bot_bottle.base.secret import Secret
 from bot_bottle.custody.open import Custody
 from bot_bottle.egress import messages as g
 from bot_bottle.egress.channel import Channel, ChannelClosed
@@ -27,30 +26,9 @@ from bot_bottle.keeper.outside import Launcher, Outside
 from bot_bottle.keeper.session import Session
 from bot_bottle.policy.effective import Policy, Route
 from bot_bottle.policy.verdict import Auth
+from unit.keeper.stand import IDENTITY, Shelf
 
-IDENTITY = g.Identity("20261125t000000-000000000000", "b", "a", "h", "one")
 POLICY = Policy("b", (Route("b/r", "api.example.com", auth=Auth("bearer", "key")),), digest="d1")
-
-
-class Shelf:
-    """A store that a test changes."""
-
-    kind = "memory"
-
-    def __init__(self, **values: str) -> None:
-        self.values = values
-
-    def get(self, name: str) -> Secret | None:
-        return Secret(name, self.values[name].encode()) if name in self.values else None
-
-    def names(self) -> tuple[str, ...]:
-        return tuple(sorted(self.values))
-
-    def put(self, secret: Secret) -> None:
-        self.values[secret.name] = secret.reveal().decode()
-
-    def remove(self, name: str) -> bool:
-        return self.values.pop(name, None) is not None
 
 
 @dataclass

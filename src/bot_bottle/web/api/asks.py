@@ -92,7 +92,8 @@ class Proposal(msgspec.Struct):
 
 
 class Reply(msgspec.Struct, forbid_unknown_fields=True):
-    """request: the digest of the ask that the person saw. seconds: how long a yes lives, 0 for its scope's own."""
+    """request: the digest of the ask that the person saw. seconds: how long a yes lives, 0 for its scope's own.
+    shown: for `always`, `before` of the proposal that the person saw; without it no rule is written."""
 
     ask: Ident
     request: Digest

@@ -23,7 +23,7 @@ def test_it_ends_when_its_starter_is_gone(stage: Stage) -> None:
     web = stage.web()
     begun = time.monotonic()
     web.close()
-    assert web.process.returncode == 0 and time.monotonic() - begun < 3
+    assert web.process.returncode == 0 and time.monotonic() - begun < 10
 
 
 def test_it_ends_on_sigterm_with_a_stream_open(stage: Stage) -> None:
@@ -38,7 +38,7 @@ def test_it_ends_on_sigterm_with_a_stream_open(stage: Stage) -> None:
         web.process.terminate()
         assert reply.read() is not None
     link.close()
-    assert web.process.wait(5) == 0 and time.monotonic() - begun < 3
+    assert web.process.wait(5) == 0 and time.monotonic() - begun < 10
 
 
 def test_the_first_key_is_in_its_first_word_and_later_ones_on_demand(stage: Stage) -> None:

@@ -14,6 +14,7 @@ from bot_bottle.web.pairing import ALPHABET, CODE_LENGTH, CODE_SECONDS, GUESSES,
 from bot_bottle.web.sessions import DEVICE_SECONDS, SECOND, Sessions, csrf
 from bot_bottle.web.store import Store
 from bot_bottle.web.tokens import Tokens
+from web_stage import Stage
 
 NOW = 1_800_000_000 * SECOND
 
@@ -150,3 +151,12 @@ def test_a_store_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(HostFault, match="newer"):
         Store(home)
+
+
+def test_the_start_form_names_the_bottle_that_a_person_chose(stage: Stage) -> None:
+    stage.running("one")
+    with stage.web().sign_in() as web:
+        values = {"agent": "claude", "project": "/work/site", "prompt": "Mend it"}
+        assert web.post("/start", values | {"bottle": "web"}).status == 303
+        assert web.post("/start", values | {"bottle": ""}).status == 303
+        assert [wish.request.bottles for wish in web.started] == [("web",), ()]

@@ -53,7 +53,9 @@ def _now(request: Request, template: str, status: int = 200, notes: tuple[dict[s
         "notes": notes,
     }
     if template == "now.html":
-        shown |= {"agents": _agents(at), "projects": _projects(at)}
+        library = Library(at.home, os.path.dirname(at.home.root), harnesses=load_all(at.home.root).harnesses)
+        agents = {*library.agent_names(), *library.harnesses} - {"command"}
+        shown |= {"agents": sorted(agents), "files": library.bottle_names(), "projects": _projects(at)}
     return page(request, template, status=status, tab="now", **shown)
 
 
@@ -97,13 +99,6 @@ def _today(at: Desk) -> reach.ReachSums:
     return reach.sums(at.index().reach.hosts(Filter().plus("since", "00:00"), at.clock()))
 
 
-def _agents(at: Desk) -> list[str]:
-    """Agents of the home and bare harnesses that run a prompt."""
-    known = load_all(at.home.root).harnesses
-    library = Library(at.home, os.path.dirname(at.home.root), harnesses=known)
-    return sorted({*library.agent_names(), *known} - {"command"})
-
-
 def _projects(at: Desk) -> list[str]:
     """Workspaces that bottles had, the last used first."""
     living = [held.workspace for held, _ in at.running() if held.workspace]
@@ -123,6 +118,7 @@ def _start(request: Request, values: dict[str, str]) -> Response:
     try:
         started = act(
             request, _BY_NAME["startBottle"], agent=values.get("agent", ""), workspace=project,
+            bottles=tuple(filter(None, [values.get("bottle", "")])),
             prompt=values.get("prompt", ""),
         )  # fmt: skip
     except BottleError as error:

@@ -106,7 +106,7 @@ def signed_in(browser: Browser, web: Inside, **more: Any) -> Iterator[Page]:
     name, _, value = web.session()["cookie"].partition("=")
     context.add_cookies([{"name": name, "value": value, "url": web.url, "httpOnly": True, "sameSite": "Strict"}])
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     failed: list[str] = []
     page.on("pageerror", lambda error: failed.append(str(error)))
     page.on("dialog", lambda dialog: failed.append(f"dialog: {dialog.message}"))

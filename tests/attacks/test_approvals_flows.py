@@ -142,7 +142,7 @@ def test_d25_a_flow_ends_when_its_grant_expires(start: Start, upstream: Upstream
     client = kind(stand, upstream)
     began = time.monotonic()
     assert ended(client, 5)
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 4.5
     (outcome,) = stand.wait_record(1, "outcome")
     assert outcome["reason"] == "ask.grant-ended"
     (intent,) = stand.records("intent")

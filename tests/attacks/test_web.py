@@ -240,7 +240,7 @@ def test_revocation_ends_requests_at_once_and_streams_within_moments(inside: Ins
     assert inside.raw("GET", "/api/v1/devices", person).status == 401
     with stream:
         assert b"signed-out" in stream.read()  # to its end
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 8
     link.close()
 
 

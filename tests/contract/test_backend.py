@@ -157,7 +157,7 @@ def test_execute_runs_beside_the_agent_and_sees_its_files(kind: Backend, tmp_pat
         slow = bottle.execute(["sleep", "30"], PATH, (null, null, null), False)
         began = time.monotonic()
         bottle.stop()  # though nobody has waited for what was executed
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
         assert exit_status(slow) == 137
         with pytest.raises(SealFault):
             bottle.execute(["true"], PATH, (null, null, null), False)
@@ -197,7 +197,7 @@ def test_freeze_and_thaw(kind: Backend, tmp_path: Path) -> None:
         os.read(reader, 10)
         began = time.monotonic()
         bottle.freeze()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
         poll = select.poll()
         for fd in (bottle.stdio[1], reader):
             poll.register(fd, select.POLLIN)

@@ -50,10 +50,8 @@ def test_serve_forwards_tells_and_retains(tmp_path: Path) -> None:
         store.add(
             Ask("a1", *names, AskKind.REQUEST, 1, want, "r", "why", "", "q", "s", "p", 1, now, now + 600_000_000_000)
         )
-        asked = time.monotonic()
         told = tmp_path / "told"
         until(told.exists)
-        assert time.monotonic() - asked < 3
         assert f"work asks for api.example.com. {url}" in told.read_text()
         assert "private" not in told.read_text()
         store.close()

@@ -69,8 +69,23 @@ def confirm_rule(ask: "Ask", yes: bool, quiet: bool) -> str:
         for line in proposed.diff.splitlines():
             click.echo(f"  {visible(line, 500)}", err=True)
     if not yes:
-        click.confirm("Write it?", default=False, abort=True, err=True)
+        sure()
     return proposed.before
+
+
+def sure() -> None:
+    """Aborts on a no. Raises UsageFault where there is nobody to ask."""
+    from bot_bottle.base.errors import UsageFault
+    from bot_bottle.bottles.terminal import is_terminal
+
+    try:
+        if not click.confirm("Write it?", default=False, err=True):
+            raise click.exceptions.Exit(130)
+    except click.Abort:
+        if is_terminal(0):
+            raise
+        hint = "Once you have read the change: --yes."
+        raise UsageFault("ask.unconfirmed", "There is nobody to ask, so no rule was written.", hint) from None
 
 
 def tell(ask: "Ask", done: "Answered", as_json: bool) -> None:

@@ -64,6 +64,8 @@ def _print(result: "PurgeResult", as_json: bool, dry_run: bool) -> None:
         click.echo(f"{'would purge' if dry_run else 'purged'} {visible(run, 80)}: {count} records")
     for run, why in result.kept.items():
         click.echo(f"kept {visible(run, 80)}: {why}", err=True)
+    if any(why.startswith("Not forwarded") for why in result.kept.values()):
+        click.echo("--despite-sinks purges also what a sink has not got.", err=True)
 
 
 @click.command(name="hold")

@@ -6,6 +6,7 @@ altered at rest is not sent.
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
@@ -39,15 +40,15 @@ _UNSAID = 600_000_000_000
 """How long a yes opens a flow whose end the keeper did not say, ns."""
 
 
-class Asking(Refusals):
+class Asking(Refusals, ABC):
     """What the flow does with asks. holding: every held request."""
 
     holding: set[Held]
     open: set[Ending]
 
+    @abstractmethod
     def start(self, exchange: Exchange) -> None:
         """The intent is written."""
-        raise NotImplementedError
 
     def hold(self, session: Session, raw: bytes, prepared: Prepared) -> None:
         """Takes the request in, unless a limit refuses it anyway; nothing of it is recorded as sent."""

@@ -14,8 +14,7 @@ from bot_bottle.web.look import clock, host_parts, iso, path_parts, size, target
 _LIFE = {
     Kind.START: "Started", Kind.POLICY: "Policy", Kind.FREEZE: "Frozen", Kind.THAW: "Thawed", Kind.STOP: "Ended",
     Kind.RECOVERED: "Sealed later", Kind.INTENT: "Sent", Kind.PINNED: "Address", Kind.NAME: "Name",
-    Kind.LIMITED: "Limit", Kind.BODY: "Body", Kind.ANSWER: "Answer", Kind.SETTLED: "Settled", Kind.GRANT: "Grant",
-    Kind.REPORT: "Report", Kind.LEARN: "Learn", Kind.CONTROL: "Control",
+    Kind.LIMITED: "Limit", Kind.BODY: "Body", Kind.REPORT: "Report", Kind.LEARN: "Learn", Kind.CONTROL: "Control",
 }  # fmt: skip
 
 
@@ -90,6 +89,12 @@ def judged(record: Record) -> tuple[str, str]:
             return ("deny", "No name") if record.verdict == "deny" else ("", "Name")
         case Kind.LIMITED:
             return "deny", "Limit"
+        case Kind.ANSWER:
+            return ("allow", "Yes") if record.verdict == "allow" else ("deny", "No")
+        case Kind.SETTLED:
+            return "allow" if record.verdict == "allowed" else "deny", visible(record.verdict.capitalize(), 20)
+        case Kind.GRANT:
+            return "", visible(f"Grant {record.verdict}", 20)
         case _:
             known = _LIFE.get(record.kind)  # pyright: ignore[reportArgumentType]
             return "", known or visible(record.kind, 20)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bot_bottle.audit.filters import parse
 from bot_bottle.audit.index import Index
 from bot_bottle.audit.index_reach import Reached
+from bot_bottle.audit.record import VERSION, Record
 from bot_bottle.policy.effective import Match, PathMatch, Policy, Route
 from bot_bottle.policy.verdict import Auth
 from bot_bottle.web.api.compare import compared
@@ -22,6 +23,7 @@ from bot_bottle.web.checks import Checks
 from bot_bottle.web.export import download
 from bot_bottle.web.pages.reach import drawn, picture
 from bot_bottle.web.reviewed import Reviewed
+from bot_bottle.web.rows import judged
 from bot_bottle.web.watch import Watch
 from records_stage import traffic
 from web_stage import Stage, until
@@ -202,3 +204,20 @@ def test_a_check_is_joined_and_not_repeated() -> None:
     assert calls == [1]
     assert checks.find("r1") is one
     assert checks.find("r2") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict", "shown"),
+    [
+        ("answer", "allow", ("allow", "Yes")),
+        ("answer", "deny", ("deny", "No")),
+        ("settled", "allowed", ("allow", "Allowed")),
+        ("settled", "expired", ("deny", "Expired")),
+        ("grant", "revoked", ("", "Grant revoked")),
+        ("grant", "\x1b[31m", ("", r"Grant \u{1b}[31m")),
+    ],
+)
+def test_what_a_person_said_is_read_without_opening_the_record(
+    kind: str, verdict: str, shown: tuple[str, str]
+) -> None:
+    assert judged(Record(VERSION, kind, "r1", 1, 1, "b", "a", "h", "l", "p", verdict=verdict)) == shown

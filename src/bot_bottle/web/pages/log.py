@@ -118,6 +118,9 @@ def why(entry: Record) -> tuple[str, str]:
             return "Cut off", f"({entry.reason}) after {rule} had allowed it."
         case Kind.INTENT | Kind.OUTCOME:
             return "Allowed", f"by {rule}."
+        case Kind.ANSWER:
+            said = f"yes, {entry.detail.get('scope', '')}" if entry.verdict == "allow" else "no"
+            return "Answered", f"{entry.approver or 'A person'} said {said} (ask {entry.ask})."
         case _:
             return str(entry.kind).capitalize(), entry.reason
 

@@ -71,10 +71,13 @@ class Office:
     _remembered: dict[str, tuple[float, Any]] = field(default_factory=dict[str, tuple[float, Any]])
     _making: threading.Lock = field(default_factory=threading.Lock)
     watch: Watch = field(init=False)
+    begun: int = field(init=False)
+    """Wall ns: what an earlier process did not finish is older."""
     checks: Checks = field(default_factory=Checks)
 
     def __post_init__(self) -> None:
         self.watch = Watch(self.home)
+        self.begun = self.clock.wall()
 
     def approvals(self) -> ApprovalReader:
         reader: ApprovalReader | None = getattr(self._own, "approvals", None)

@@ -120,6 +120,19 @@ def test_a_failed_request_may_be_tried_again(
     assert rename(inside, admin, "one", "k1", device).status == 204
 
 
+def test_what_an_earlier_process_left_undone_is_said_to_be_unknown(inside: Inside, admin: dict[str, str]) -> None:
+    """`Try again` for a day would help nobody."""
+    from bot_bottle.web.sessions import Sessions
+
+    inside.session("device")
+    device = Sessions(inside.web.office.store).devices()[0].id
+    assert rename(inside, admin, "one", "k1", device).status == 204
+    with inside.web.office.store.write() as database:
+        database.execute("UPDATE firsts SET status = 0, at = at - 600000000000")
+    found = rename(inside, admin, "one", "k1", device)
+    assert found.status == 409 and "not known" in found.json()["title"] and "another key" in found.json()["detail"]
+
+
 def test_another_method_is_told_which_there_are(inside: Inside, admin: dict[str, str]) -> None:
     reply = inside.raw("PATCH", "/api/v1/tokens", admin, b"{}")
     assert reply.status == 405 and "GET" in reply.headers["allow"]

@@ -54,7 +54,7 @@ def _begin(desk: Desk, person: str, key: str, asked: str) -> Response | None:
     now = desk.clock()
     with desk.store.write() as database:
         database.execute("DELETE FROM firsts WHERE at < ?", (now - _KEPT,))
-        query = "SELECT digest, status, body FROM firsts WHERE person = ? AND key = ?"
+        query = "SELECT digest, status, body, at FROM firsts WHERE person = ? AND key = ?"
         found = database.execute(query, (person, key)).fetchone()
         if found is None:
             (count,) = database.execute("SELECT count(*) FROM firsts").fetchone()
@@ -65,6 +65,9 @@ def _begin(desk: Desk, person: str, key: str, asked: str) -> Response | None:
             return None
     if found["digest"] != asked:
         raise WebFault(422, "web.idempotency", "This Idempotency-Key came with another request before.")
+    if found["status"] == 0 and found["at"] < desk.office.begun:
+        what = "Whether the first request with this key was done is not known: the dashboard ended in between."
+        raise WebFault(409, "web.idempotency", what, "Look how it stands, then use another key.")
     if found["status"] == 0:
         raise WebFault(409, "web.idempotency", "The first request with this key is not done yet.", "Try again.")
     if found["status"] < 0:

@@ -95,5 +95,5 @@ def _fault(path: str, error: sqlite3.OperationalError) -> HostFault:
 
 
 def _damaged(path: str, error: Exception) -> HostFault:
-    hint = "Move it away: asks and grants start anew, what was recorded is in the logs."
+    hint = "Stop bottles and serve, move it away: asks and grants start anew, what was recorded is in the logs."
     return HostFault("approvals.damaged", f"{path} is damaged: {error}.", hint)

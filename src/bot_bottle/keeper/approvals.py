@@ -1,9 +1,9 @@
 """The asks of one bottle, from the gateway's question to a person's answer (design path d; D25, B44, B74).
 
-Every step has one order: record, store, gateway. What was not recorded has no effect; what the store did not take
-(somebody else was faster, its disk is full) lets nothing through. One thread, so no two answers meet here; another
-process meets us in the store, by compare-and-set. Whatever dies in the middle, the request that was held is not sent:
-the gateway sends only after `Settled`, which is the last thing that happens.
+Every answer has one order: record, store, gateway (what a grant covers: store, record, gateway). What was not
+recorded opens nothing; what the store did not take (somebody else was faster, its disk is full) lets nothing through.
+One thread, so no two answers meet here; another process meets us in the store, by compare-and-set. Whatever dies
+in the middle, the request that was held is not sent: the gateway sends only after `Settled`, the last thing there is.
 """
 
 import contextlib

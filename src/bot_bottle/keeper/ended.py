@@ -1,6 +1,7 @@
 """What a keeper without a bottle does for asks and grants: late answers, revocations, asks that a dead keeper left.
 
-The log of a run that has ended is sealed, so these records stand in the host log, before anything else happens.
+The log of a run that has ended is sealed, so these records stand in the host log: an answer before it has an effect,
+the end of a grant once it holds.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ from bot_bottle.keeper.messages import AnswerAsk, Answered, Done, NoteControl, R
 from bot_bottle.supervise import rules
 from bot_bottle.supervise.charter import title
 from bot_bottle.supervise.expiry import SECOND
-from bot_bottle.supervise.model import Ask, AskState
+from bot_bottle.supervise.model import Ask, AskState, Scope, StoredGrant
 from bot_bottle.supervise.ports import ApprovalStore, AskQuery
 from bot_bottle.supervise.store import SqliteStore
 
@@ -43,7 +44,7 @@ class Ledger:
         self._log = log
 
     def write(self, fields: dict[str, Any], about: Ask | None = None) -> None:
-        """One record with the identity of the run that it is about. Raises AuditFault, and then nothing happens."""
+        """One record with the identity of the run that it is about. Raises AuditFault."""
         self._log.append(_record(fields, about))
 
 
@@ -117,8 +118,8 @@ def note(home: Home, said: NoteControl, peer: int) -> Done:
 
 
 def end_left(home: Home) -> int:
-    """Asks that wait, but whose keeper is dead, are ended (D08: silence is a no); how many. A log that cannot be
-    written leaves them for the next time: nobody waits for them anyway."""
+    """Asks that wait, but whose keeper is dead, are ended (D08: silence is a no), and what was given for its run is,
+    too; how many asks. A log that cannot be written leaves them for the next time: nobody waits for them anyway."""
     if not os.path.exists(home.approvals):
         return 0
     with contextlib.suppress(BottleError):
@@ -126,12 +127,20 @@ def end_left(home: Home) -> int:
         try:
             _prune(store)
             left = [one for one in store.asks(AskQuery((AskState.WAITING,), limit=_MOST)) if _is_left(home, one)]
+            live = store.grants(live_at=time.time_ns(), limit=_MOST)
+            dead = [one for one in live if one.scope is Scope.RUN and not is_orphan(home.run_log(one.subject))]
         finally:
             store.close()
-        if left:
+        if left or dead:
             with ledger(home) as book:
+                _end_grants(book, dead)
                 return sum(_end(book, ask) for ask in left)
     return 0
+
+
+def _end_grants(book: Ledger, dead: list[StoredGrant]) -> None:
+    for one in [one for one in dead if book.store.revoke(one.id, time.time_ns())]:
+        book.write(records.grant_event("ended", one, title(one.approver)), book.store.ask(one.ask))
 
 
 def _ended(book: Ledger, ask: Ask) -> Ask:

@@ -118,10 +118,12 @@ class Grants:
         """The run has ended, and with it what was given for it."""
         try:
             store = self._archive.peek()
-            for one in store.grants(live_at=self._now(), limit=_MOST) if store is not None else ():
-                if one.scope is Scope.RUN and one.subject == run and store is not None:
-                    store.revoke(one.id, self._now())
-                    self._write(records.grant_event("ended", one, title(one.approver)))
+            if store is None:
+                return
+            live = store.grants(live_at=self._now(), limit=_MOST)
+            mine = [one for one in live if one.scope is Scope.RUN and one.subject == run]
+            for one in [one for one in mine if store.revoke(one.id, self._now())]:
+                self._write(records.grant_event("ended", one, title(one.approver)))
         except BottleError:
             return  # no other run can use it: it names this one
 

@@ -81,7 +81,7 @@ def propose(path: str, policy: Policy, wanted: Wanted, comment: str = "") -> Pro
     if not _more(old, new, (route,)):
         raise OperatorFault("leaf.unfit", f"{path} cannot take the rule: it would change more than one.", _HINT)
     grown = grown_policy(policy, new, wanted)
-    before = hashlib.sha256(raw).hexdigest() if raw is not None else ""
+    before = _digest(raw)
     return Proposal(real, before, after, _diff(path, raw or b"", after), route, grown)
 
 
@@ -104,7 +104,7 @@ def propose_routes(path: str, routes: Sequence[model.Route], comment: str = "", 
         raise OperatorFault("leaf.unfit", f"{path} cannot take the rules: {error}.", _WRITE) from None
     if not _more(old, new, routes):
         raise OperatorFault("leaf.unfit", f"{path} cannot take the rules: more would change.", _WRITE)
-    before = hashlib.sha256(raw).hexdigest() if raw is not None else ""
+    before = _digest(raw)
     return Change(real, before, text.encode(), _diff(path, raw or b"", text.encode()))
 
 
@@ -115,7 +115,7 @@ def write(proposal: Change) -> Callable[[], None]:
     file is another one by now, HostFault when it cannot be written.
     """
     raw = _read(proposal.path)
-    if (hashlib.sha256(raw).hexdigest() if raw is not None else "") != proposal.before:
+    if _digest(raw) != proposal.before:
         what = f"{proposal.path} changed since the rule was shown."
         raise BusyFault("leaf.changed", what, "Look at the ask again.")
     try:
@@ -124,6 +124,11 @@ def write(proposal: Change) -> Callable[[], None]:
         what = f"{proposal.path} cannot be written: {error.strerror}."
         raise HostFault("leaf.unwritable", what, "Free space or mend its permissions.") from None
     return lambda: _take_back(proposal, raw)
+
+
+def _digest(raw: bytes | None) -> str:
+    """Of what stands there; a file that is not there is one without content, so that this, too, can be shown."""
+    return hashlib.sha256(raw or b"").hexdigest()
 
 
 def _take_back(written: Change, raw: bytes | None) -> None:

@@ -35,7 +35,7 @@ from bot_bottle.web.checks import Checks
 from bot_bottle.web.pairing import Codes, Keys
 from bot_bottle.web.readers import open_approvals
 from bot_bottle.web.starter import Starter
-from bot_bottle.web.store import Store
+from bot_bottle.web.store import Store, digest
 from bot_bottle.web.watch import Watch
 
 if TYPE_CHECKING:
@@ -91,6 +91,15 @@ class Office:
         if index is None or index.stale:
             index = self._own.index = Index(self.home.index, self.home)
         return index
+
+    def bottles(self) -> str:
+        """A mark of what runs, and how, as of some tenths of a second ago: another one, and something changed."""
+        return self.remembered("bottles", 0.3, self._bottles)
+
+    def _bottles(self) -> str:
+        return digest("\n".join(f"{h.run} {h.state} {h.frozen} {lives}" for h, lives in leases.leases(self.home)))[
+            :16
+        ]
 
     def remembered(self, name: str, seconds: float, make: Callable[[], T]) -> T:
         """What `make` gave not longer than `seconds` ago: many tabs ask the same question at the same moment."""

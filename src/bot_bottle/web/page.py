@@ -34,24 +34,27 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Nav:
-    """waiting: asks that wait for a person. machine: this host. changes: of the asks, before they were read."""
+    """waiting: asks that wait for a person. machine: this host. changes, bottles: marks of the asks and of what
+    runs, from before they were read."""
 
     waiting: int
     machine: str
     changes: int
+    bottles: str
 
 
 def page(request: Request, template: str, *, status: int = 200, tab: str = "", **context: Any) -> HTMLResponse:
     """A whole page, or a fragment for htmx: the same templates. Adds nonce, csrf, nav, seal, person, now."""
     person = principal.of(request)
     office = office_of(request)
+    changes, bottles = _marks(request) if person else (0, "")
     values: dict[str, Any] = {
         "nonce": request.scope["bot_bottle.nonce"],
         "csrf": person.session.csrf if person and person.session else "",
         "person": person.approver if person else NOBODY,
         "scopes": person.scopes if person else frozenset[str](),
         "tab": tab,
-        "nav": Nav(_waiting(office) if person else 0, _machine(), _changes(request) if person else 0),
+        "nav": Nav(_waiting(office) if person else 0, _machine(), changes, bottles),
         "seal": seal.newest(office.home) if person else None,
         "now": office.clock.wall(),
         "request_path": request.url.path,
@@ -63,7 +66,7 @@ def page(request: Request, template: str, *, status: int = 200, tab: str = "", *
 
 def desk(request: Request, scope: str = "read") -> Desk:
     """The desk of this request's person. Raises WebFault where nobody is signed in, or they may not."""
-    _changes(request)
+    _marks(request)
     return desk_of(request, principal.need(request, scope))
 
 
@@ -127,11 +130,13 @@ def environment() -> jinja2.Environment:
     return made
 
 
-def _changes(request: Request) -> int:
-    """The count of changes at the first time that this request looks, so before it has read any ask."""
-    if not hasattr(request.state, "changes"):
-        request.state.changes = office_of(request).approvals().changes()
-    return int(request.state.changes)
+def _marks(request: Request) -> tuple[int, str]:
+    """Of the asks and of the bottles at the first time that this request looks, so before it has read any of them."""
+    if not hasattr(request.state, "marks"):
+        office = office_of(request)
+        request.state.marks = office.approvals().changes(), office.bottles()
+    changes, bottles = request.state.marks
+    return int(changes), str(bottles)
 
 
 def _waiting(office: Office) -> int:

@@ -17,13 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from bot_bottle.base.errors import BottleError
-from bot_bottle.bottles import lease as leases
 from bot_bottle.web import principal, problem
 from bot_bottle.web.desk import Desk
 from bot_bottle.web.page import desk_of, office_of
 from bot_bottle.web.principal import Person
 from bot_bottle.web.problem import WebFault
-from bot_bottle.web.store import digest
 
 STREAMS = 64
 STREAMS_OF_ONE = 16
@@ -58,14 +56,11 @@ def asks(desk: Desk, query: Mapping[str, str], cursor: str) -> Polled:
     return Polled(now, () if not cursor or now == cursor else (f'{{"changes":{now}}}',))
 
 
-def bottles(desk: Desk, _: Mapping[str, str], cursor: str) -> Polled:
-    """A bottle started, ended, froze or thawed."""
-    now = desk.office.remembered("bottles", 0.3, lambda: _bottles(desk))
+def bottles(desk: Desk, query: Mapping[str, str], cursor: str) -> Polled:
+    """A bottle started, ended, froze or thawed. ``bottles`` of the query: what ran when the page was made."""
+    cursor = cursor or query.get("bottles", "")[:20]
+    now = desk.office.bottles()
     return Polled(now, () if not cursor or now == cursor else ('{"bottles":true}',))
-
-
-def _bottles(desk: Desk) -> str:
-    return digest("\n".join(f"{h.run} {h.state} {h.frozen} {lives}" for h, lives in leases.leases(desk.home)))[:16]
 
 
 FEEDS: tuple[Feed, ...] = (Feed("asks", asks), Feed("bottles", bottles, 0.5))

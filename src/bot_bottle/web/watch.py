@@ -97,8 +97,7 @@ class Watch:
                 self._swept, self.whole = time.monotonic(), True
         elif not self.current or before != self._known or active != self._active:
             self.current = index.refresh(self._home, wait=False, only=active | self._active) >= 0
-        if self.current:
-            self._active = active
+        self._active = active if self.current else self._active | active
 
     def _few(self, index: Index) -> bool:
         return index.reach.totals()[1] < _FEW

@@ -8,11 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bot_bottle.audit.encode import decode
+from bot_bottle.audit.reader import LogReader
 from bot_bottle.base.errors import AuditFault, HostFault, UsageFault
 from bot_bottle.egress import messages as g
 from bot_bottle.egress.channel import ChannelClosed
 from bot_bottle.keeper import ended, waiting
 from bot_bottle.keeper import messages as m
+from bot_bottle.keeper.grants import Grants
 from bot_bottle.keeper.logs import HostedLog
 from bot_bottle.policy import merge
 from bot_bottle.policy.effective import Policy, Route
@@ -283,6 +286,22 @@ def test_always_writes_the_leaf_and_nothing_else(keepers: Keepers) -> None:
     assert answer.detail["diff"] == proposed.diff
 
 
+def test_always_makes_the_leaf_anew_where_it_went_away(keepers: Keepers) -> None:
+    """A file that is not there can be shown, too."""
+    stand = keepers()
+    leaf = Path(stand.home.bottles, "b.md")
+    leaf.parent.mkdir(parents=True)
+    leaf.write_text("---\nversion: 1\negress:\n  default: ask\n---\n")
+    stand.start(leaf=str(leaf))
+    ask = opened(stand)
+    leaf.unlink()
+    proposed = stand.ask(m.ProposeLeaf(ask.id))
+    assert stand.answer(ask, scope=Scope.ALWAYS).slug == "ask.unshown"
+    done = stand.answer(ask, scope=Scope.ALWAYS, shown=proposed.before)
+    assert (done.state, done.wrote) == (AskState.ALLOWED, str(leaf))
+    assert "hooks.example.net" in leaf.read_text()
+
+
 def test_d25_an_always_that_came_too_late_leaves_no_rule(keepers: Keepers, monkeypatch: pytest.MonkeyPatch) -> None:
     stand = keepers()
     leaf = Path(stand.home.bottles, "b.md")
@@ -388,6 +407,23 @@ def test_what_was_given_for_a_run_ends_with_it(asking: Stand) -> None:
     assert asking.store().grants(live_at=time.time_ns()) == []
     ended = next(one for one in asking.records() if one.kind == "grant")
     assert (ended.grant, ended.verdict) == (grant, "ended")
+
+
+def test_what_was_given_for_the_run_of_a_keeper_that_died_ends_later(
+    asking: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = opened(asking)
+    grant = asking.answer(ask, scope=Scope.RUN).grant
+    asking.settled()
+    monkeypatch.setattr(Grants, "end", lambda *_: None)
+    ended.end_left(asking.home)
+    assert not asking.store().grant(grant).revoked  # type: ignore[union-attr]  # its bottle still runs
+    asking.finish()
+    assert not asking.store().grant(grant).revoked  # type: ignore[union-attr]
+    ended.end_left(asking.home)
+    assert asking.store().grant(grant).revoked  # type: ignore[union-attr]
+    written = [decode(line) for _, lines in LogReader(asking.home.host_log).batches() for line in lines]
+    assert [(one.grant, one.verdict) for one in written if one.kind == "grant"] == [(grant, "ended")]
 
 
 def test_an_end_that_the_log_refuses_holds_all_the_same(asking: Stand, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
+from bot_bottle.base.errors import AuditFault
+from bot_bottle.web import problem
 from bot_bottle.web.api import cursor, openapi
 from bot_bottle.web.api import routes as api
 from bot_bottle.web.api.operation import Empty, Nothing, Operation, fill
@@ -204,3 +206,8 @@ def test_a_mime_type_or_a_list_where_none_is_meant(inside: Inside, admin: dict[s
     assert inside.raw("POST", "/api/v1/tokens", admin, b'{"name": "a", "name": "b", "days": 1e9}').status == 422
     assert inside.raw("GET", "/api/v1/tokens?x=1", admin).status == 422
     assert inside.raw("POST", "/api/v1/tokens", admin, b"[" * 100_000).status in (400, 422)
+
+
+def test_an_index_that_cannot_answer_now_may_be_asked_again() -> None:
+    assert problem.status_of(AuditFault("audit.index", "The index was damaged.")) == 503
+    assert problem.status_of(AuditFault("audit.damaged", "The log was damaged.")) == 500

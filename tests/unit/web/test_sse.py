@@ -26,9 +26,9 @@ def stream(inside: Inside, path: str = "/events", **headers: str) -> Iterator[ht
     link.close()
 
 
-def since(stage: Stage) -> str:
+def since(stage: Stage, inside: Inside) -> str:
     """The stream of a page that was made now: it waits for no first look."""
-    return f"/events?changes={stage.store.changes()}"
+    return f"/events?changes={stage.store.changes()}&bottles={inside.web.office.bottles()}"
 
 
 def block(reply: http.client.HTTPResponse) -> dict[str, str]:
@@ -45,7 +45,7 @@ def block(reply: http.client.HTTPResponse) -> dict[str, str]:
 
 def test_an_ask_is_told_while_the_stream_is_open(stage: Stage, inside: Inside) -> None:
     bottle = stage.running("one")
-    with stream(inside, since(stage)) as reply:
+    with stream(inside, since(stage, inside)) as reply:
         assert reply.headers["content-type"].startswith("text/event-stream")
         assert reply.headers["cache-control"] == "no-store"
         stage.ask(bottle)
@@ -57,7 +57,7 @@ def test_an_ask_is_told_while_the_stream_is_open(stage: Stage, inside: Inside) -
 
 def test_what_came_while_the_connection_was_lost_is_told_at_once(stage: Stage, inside: Inside) -> None:
     bottle = stage.running("one")
-    with stream(inside, since(stage)) as reply:
+    with stream(inside, since(stage, inside)) as reply:
         stage.ask(bottle)
         last = block(reply)["id"]
     stage.ask(bottle)
@@ -105,7 +105,7 @@ def test_a_feed_that_fails_does_not_end_the_stream(
     streams = inside.web.front._gate.app.state.streams  # type: ignore[attr-defined]
     streams.feeds = (Feed("broken", broken), *streams.feeds)
     bottle = stage.running("one")
-    with stream(inside, since(stage)) as reply:
+    with stream(inside, since(stage, inside)) as reply:
         stage.ask(bottle)
         assert block(reply)["event"] == "asks"
 
@@ -150,6 +150,11 @@ def test_nothing_between_page_and_stream_is_missed(stage: Stage, inside: Inside)
     assert asks(desk, {"changes": seen}, "").data
     assert not asks(desk, {}, "").data
     assert not asks(desk, {"changes": str(stage.store.changes())}, "").data
+    ran = inside.web.office.bottles()
+    assert not bottles(desk, {"bottles": ran}, "").data
+    stage.running("two")
+    until(lambda: bottles(desk, {"bottles": ran}, "").data != ())
+    assert not bottles(desk, {}, "").data
 
 
 def test_a_stream_that_nobody_reads_does_not_count() -> None:

@@ -11,6 +11,7 @@ import pytest
 from bot_bottle.egress.mcp.catalogue import ARGUMENTS
 from gateway_stand import Authority, Setup, Stand
 from mcp_stand import URL, Keeper
+from node_clients import NODE, NPM
 
 pytestmark = [pytest.mark.agents, pytest.mark.slow, pytest.mark.timeout(300)]
 CLIENTS = Path(__file__).parent / "clients"
@@ -25,7 +26,7 @@ def clients(cache: Path) -> Path:
         (folder / path.name).write_bytes(path.read_bytes())
     if not (folder / "node_modules" / ".package-lock.json").exists():
         env = {**os.environ, "npm_config_update_notifier": "false"}
-        argv = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
+        argv = [*NPM, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
         done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     return folder
@@ -38,7 +39,7 @@ def test_the_project_s_own_client_asks_and_gets_its_answer(clients: Path, tmp_pa
         keeper = Keeper(stand)
         answering = threading.Thread(target=lambda: keeper.yes(keeper.open()))
         answering.start()
-        argv = ["node", str(clients / f"{era}.mjs"), URL, f"http://127.0.0.1:{stand.port('forward')}"]
+        argv = [*NODE, str(clients / f"{era}.mjs"), URL, f"http://127.0.0.1:{stand.port('forward')}"]
         done = subprocess.run(argv, cwd=clients, capture_output=True, text=True, timeout=100)
         answering.join()
         assert done.returncode == 0, done.stderr

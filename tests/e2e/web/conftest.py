@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from node_clients import NPM
 from records_stage import chromium as browser
 from records_stage import signed_in
 from web_stage import Inside, Stage
@@ -56,7 +57,7 @@ def person(chromium: Browser, web: Inside) -> Iterator[Page]:
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The source of axe-core, from npm; it is no part of what we ship."""
     place = tmp_path_factory.mktemp("npm")
-    subprocess.run(["npm", "pack", "--silent", AXE[0]], cwd=place, check=True, timeout=90, capture_output=True)
+    subprocess.run([*NPM, "pack", "--silent", AXE[0]], cwd=place, check=True, timeout=90, capture_output=True)
     archive = next(place.glob("axe-core-*.tgz")).read_bytes()
     found = "sha512-" + base64.b64encode(hashlib.sha512(archive).digest()).decode()
     assert found == AXE[1], f"axe-core is not what it was: {found}"

@@ -28,7 +28,7 @@ from bot_bottle.policy import merge
 from bot_bottle.policy.effective import Policy, Route
 from bot_bottle.policy.grants import DEFAULT
 from bot_bottle.policy.verdict import Auth
-from bot_bottle.supervise.model import Approver, Ask, AskKind, Scope, Wanted
+from bot_bottle.supervise.model import Approver, Ask, AskKind, Scope, StoredGrant, Wanted
 from bot_bottle.supervise.store import SqliteReader
 
 IDENTITY = g.Identity("20261125t000000-000000000000", "b", "a", "h", "one")
@@ -159,6 +159,12 @@ class Stand:
         assert found is not None
         request = more.pop("request", found.request)
         return self.ask(m.AnswerAsk(found.id, request, allow, approver, scope, **more))
+
+    def grant(self, ident: str) -> StoredGrant:
+        """As it stands in the store."""
+        found = self.store().grant(ident)
+        assert found is not None
+        return found
 
     def store(self) -> SqliteReader:
         """A new reader each time: closed with the stand."""

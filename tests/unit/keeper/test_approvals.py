@@ -403,7 +403,7 @@ def test_what_was_given_for_a_run_ends_with_it(asking: Stand) -> None:
     grant = asking.answer(ask, scope=Scope.RUN).grant
     asking.settled()
     asking.finish()
-    assert asking.store().grant(grant).revoked  # type: ignore[union-attr]
+    assert asking.grant(grant).revoked
     assert asking.store().grants(live_at=time.time_ns()) == []
     ended = next(one for one in asking.records() if one.kind == "grant")
     assert (ended.grant, ended.verdict) == (grant, "ended")
@@ -417,11 +417,11 @@ def test_what_was_given_for_the_run_of_a_keeper_that_died_ends_later(
     asking.settled()
     monkeypatch.setattr(Grants, "end", lambda *_: None)
     ended.end_left(asking.home)
-    assert not asking.store().grant(grant).revoked  # type: ignore[union-attr]  # its bottle still runs
+    assert not asking.grant(grant).revoked  # its bottle still runs
     asking.finish()
-    assert not asking.store().grant(grant).revoked  # type: ignore[union-attr]
+    assert not asking.grant(grant).revoked
     ended.end_left(asking.home)
-    assert asking.store().grant(grant).revoked  # type: ignore[union-attr]
+    assert asking.grant(grant).revoked
     written = [decode(line) for _, lines in LogReader(asking.home.host_log).batches() for line in lines]
     assert [(one.grant, one.verdict) for one in written if one.kind == "grant"] == [(grant, "ended")]
 
@@ -437,4 +437,4 @@ def test_an_end_that_the_log_refuses_holds_all_the_same(asking: Stand, monkeypat
 
     monkeypatch.setattr(HostedLog, "append", refuses)
     asking.ask(m.RevokeGrant(grant, ME))
-    assert asking.store().grant(grant).revoked  # type: ignore[union-attr]
+    assert asking.grant(grant).revoked

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import ssl
-import subprocess
 import time
 import urllib.request
 from collections.abc import Generator, Iterator
@@ -20,7 +19,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from e2e.approvals.conftest import Approvals
 from e2e.approvals.test_serve import Serve
 from e2e.lifecycle.world import HOST
-from one_network import one_at_a_time
+from one_network import cable, ip
 
 pytestmark = [pytest.mark.bottle, pytest.mark.timeout(180), pytest.mark.xdist_group("phone")]
 CHROMIUM = os.environ.get("BOT_BOTTLE_CHROMIUM", "/usr/bin/chromium")
@@ -29,30 +28,14 @@ HERE, THERE = f"10.78.{_NUMBER}.1", f"10.78.{_NUMBER}.2"  # each process has a n
 SPACE, NEAR, FAR = f"bb-web{os.getpid()}", f"bn{os.getpid()}", f"bf{os.getpid()}"
 
 
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
-
-
 @pytest.fixture
 def network() -> Iterator[str]:
     """A network namespace of its own, at the other end of a cable; what is only on this host's loopback is not there."""
     assert os.geteuid() == 0, "needs root to make a network"
-    with one_at_a_time():
-        ip("netns", "add", SPACE)
-        try:
-            ip("link", "add", NEAR, "type", "veth", "peer", "name", FAR, "netns", SPACE)
-            ip("addr", "add", f"{HERE}/30", "dev", NEAR)
-            ip("link", "set", NEAR, "up")
-            ip("-n", SPACE, "addr", "add", f"{THERE}/30", "dev", FAR)
-            ip(
-                "-n", SPACE, "link", "set", FAR, "addrgenmode", "none"
-            )  # an address that comes late interrupts Chromium
-            ip("-n", SPACE, "link", "set", FAR, "up")
-            ip("-n", SPACE, "link", "set", "lo", "up")
-            ip("-n", SPACE, "route", "add", "default", "via", HERE)
-            yield HERE
-        finally:
-            subprocess.run(["ip", "netns", "del", SPACE], check=False)
+    with cable(SPACE, (NEAR, HERE), (FAR, THERE)):
+        ip("-n", SPACE, "link", "set", "lo", "up")
+        ip("-n", SPACE, "route", "add", "default", "via", HERE)
+        yield HERE
 
 
 def fetched(path: str, serve: Serve) -> bytes:

@@ -25,7 +25,7 @@ from bot_bottle.keeper.web_authority import WebAuthority
 from bot_bottle.supervise.model import AskState
 from bot_bottle.web import profile
 from bot_bottle.web.messages import Certificate, Listen
-from one_network import one_at_a_time
+from one_network import cable, ip
 from web_stage import Answered, Stage, Web, fetch, tls
 
 pytestmark = pytest.mark.xdist_group("phone")
@@ -35,26 +35,13 @@ HERE, THERE = f"10.77.{_NUMBER}.1", f"10.77.{_NUMBER}.2"  # each process has a n
 SPACE, NEAR, FAR = f"bb-phone{os.getpid()}", f"bh{os.getpid()}", f"bt{os.getpid()}"
 
 
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
 def network() -> Iterator[str]:
     """A veth pair into a namespace of its own; what the phone is on."""
     if os.geteuid() != 0:
         pytest.skip("needs root to make a network")
-    with one_at_a_time():
-        ip("netns", "add", SPACE)
-        try:
-            ip("link", "add", NEAR, "type", "veth", "peer", "name", FAR, "netns", SPACE)
-            ip("addr", "add", f"{HERE}/30", "dev", NEAR)
-            ip("link", "set", NEAR, "up")
-            ip("-n", SPACE, "addr", "add", f"{THERE}/30", "dev", FAR)
-            ip("-n", SPACE, "link", "set", FAR, "up")
-            yield HERE
-        finally:
-            subprocess.run(["ip", "netns", "del", SPACE], check=False)
+    with cable(SPACE, (NEAR, HERE), (FAR, THERE)):
+        yield HERE
 
 
 def there(do: Callable[[], T]) -> T:

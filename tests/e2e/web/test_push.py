@@ -57,7 +57,7 @@ def delivered(context: BrowserContext, page: Page, origin: str, data: str) -> li
     while not ids:
         page.wait_for_timeout(50)
     found: list[list[str]] = []
-    for _ in range(4):  # chromium loses one now and then while the worker has only just begun
+    for _ in range(4):  # on a busy machine one was lost while the worker had only just begun
         session.send("ServiceWorker.deliverPushMessage", {"origin": origin, "registrationId": ids[-1], "data": data})
         found = list(page.evaluate(SHOWN))
         if found:

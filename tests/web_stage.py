@@ -642,7 +642,7 @@ def tls(authority: str) -> ssl.SSLContext:
     return context
 
 
-def until(done: Callable[[], bool], seconds: float = 10) -> None:
+def until(done: Callable[[], bool], seconds: float = 30) -> None:
     """Waits for something that another process or thread does."""
     end = time.monotonic() + seconds
     while not done():

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -83,10 +82,8 @@ def test_d25_revoking_a_grant_ends_the_flow_that_runs_under_it(world: Approvals)
     (ask,) = world.asked()
     grant = json.loads(world.cli("approve", ask["id"], "--scope", "bottle", "--json").stdout)["grant"]
     until(lambda: bool(world.upstream.seen))
-    begun = time.monotonic()
     assert world.cli("grants", "revoke", grant).returncode == 0
-    child.communicate(timeout=30)
-    assert time.monotonic() - begun < 10, "the flow went on"  # it would have taken a minute
+    child.communicate(timeout=30)  # it would have taken a minute
     assert child.returncode != 0
 
 

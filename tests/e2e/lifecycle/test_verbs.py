@@ -60,10 +60,8 @@ def test_exec_stands_under_the_same_seal(world: World) -> None:
 def test_freeze_stops_traffic_and_processes_until_thaw(world: World) -> None:
     detach(world, f"while :; do curl -s https://{HOST}/tick; done")
     until(lambda: len(world.upstream.seen) > 3)
-    began = time.monotonic()
     assert world.cli("freeze", "one").returncode == 0
     count = len(world.upstream.seen)
-    assert time.monotonic() - began < 5
     time.sleep(0.5)
     assert len(world.upstream.seen) <= count + 1
     assert json.loads(world.cli("info", "one", "--json").stdout)["frozen"] == "asked"

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,12 +74,10 @@ def test_the_demo_ends_with_an_ask_that_a_person_lets_through(demo: Demo) -> Non
         page.get_by_text("discount.py is mended").first.wait_for()  # the held bytes, from the gateway
         page.screenshot(path=pictures("demo-inbox"), full_page=True)
         page.locator("html[data-seen]").wait_for(state="attached")  # before, no answer counts
-        begun = time.monotonic()
         page.locator("button[name=answer][value=allow]").click()
         said = demo.until(r"The ask was (\w+): (.*)")
         assert said.group(1) == "allowed"
         assert "exactly its bytes reached the board" in said.group(2)
-        assert time.monotonic() - begun < 10
         page.screenshot(path=pictures("demo-answered"), full_page=True)
         browser.close()
     assert errors == []

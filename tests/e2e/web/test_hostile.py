@@ -96,7 +96,7 @@ def test_the_gate_is_there_before_htmx_acts(stage: Stage, web: Inside, person: P
     held[0].continue_()
     until(lambda: bool(person.evaluate("!!document.querySelector('#events')?._htmx?.sse?.reader")))
     stage.ask(bottle)
-    expect(person.locator("#sentence")).to_be_visible(timeout=3000)
+    expect(person.locator("#sentence")).to_be_visible()
 
 
 def test_markup_without_the_nonce_does_nothing(stage: Stage, web: Inside, person: Page) -> None:

@@ -1,4 +1,4 @@
-"""Inbox in a real browser: by keyboard alone, on a phone, live, many at once; answers take effect within a second."""
+"""Inbox in a real browser: by keyboard alone, on a phone, live, many at once."""
 
 import time
 from collections.abc import Callable
@@ -23,12 +23,15 @@ def told(bottle: Bottle) -> list[AnswerAsk]:
 
 def decide(page: Page, key: str) -> None:
     """Presses it once the card has been in view for a moment: before, no answer counts."""
-    until(
-        lambda: bool(
-            page.evaluate("document.documentElement.dataset.seen === document.querySelector('#card')?.dataset.ask")
-        )
-    )
+    until(lambda: seen(page))
     page.keyboard.press(key)
+
+
+def seen(page: Page) -> bool:
+    """Whether the card has been in view for long enough that an answer to it counts."""
+    return bool(
+        page.evaluate("document.documentElement.dataset.seen === document.querySelector('#card')?.dataset.ask")
+    )
 
 
 def sentence(page: Page) -> str:
@@ -65,7 +68,7 @@ def test_every_action_by_keyboard_alone(stage: Stage, web: Inside, person: Page)
     person.keyboard.press("Enter")
     expect(person.locator("#sentence")).to_contain_text("paste.example")
     assert person.locator(".queue li").count() == 1
-    until(lambda: bool(person.evaluate("document.documentElement.dataset.seen")))
+    until(lambda: seen(person))
     person.keyboard.press("?")
     expect(person.locator("#keys")).to_be_visible()
     person.keyboard.press("a")  # a sheet is open: the page below does not act
@@ -122,23 +125,18 @@ def test_a_request_with_a_secret_may_be_let_through_once_only(stage: Stage, web:
     expect(person.locator(".wire")).to_contain_text("SENTRY_TOKEN goes along")
 
 
-def test_shown_within_a_second_and_gone_within_a_second(stage: Stage, web: Inside, person: Page) -> None:
+def test_an_ask_comes_into_the_open_page_and_goes_with_its_answer(stage: Stage, web: Inside, person: Page) -> None:
+    """How soon is measured by `bench/approvals.py`."""
     bottle = stage.running("docs-typo")
     person.goto(f"{web.url}/inbox")
     expect(person.locator(".empty")).to_contain_text("No bottle asks for anything")
     connected(person)
-    begun = time.monotonic()
     stage.ask(bottle)
-    expect(person.locator("#sentence")).to_contain_text("hooks.example.net", timeout=2000)
-    shown = time.monotonic() - begun
+    expect(person.locator("#sentence")).to_contain_text("hooks.example.net")
     expect(person.locator("#waiting")).to_contain_text("1")
-    begun = time.monotonic()
     decide(person, "a")
-    until(lambda: len(told(bottle)) == 1, 2)
-    answered = time.monotonic() - begun
-    expect(person.locator(".empty")).to_be_visible(timeout=2000)
-    assert shown < 1.5, shown
-    assert answered < 1, answered
+    until(lambda: len(told(bottle)) == 1)
+    expect(person.locator(".empty")).to_be_visible()
 
 
 def test_an_answer_given_elsewhere_takes_the_card_away(stage: Stage, web: Inside, person: Page) -> None:
@@ -148,20 +146,49 @@ def test_an_answer_given_elsewhere_takes_the_card_away(stage: Stage, web: Inside
     expect(person.locator("button.yes")).to_be_visible()
     connected(person)
     assert stage.store.settle(ask.id, ask.version, AskState.DENIED, time.time_ns())
-    expect(person.locator("button.yes")).to_have_count(0, timeout=3000)
+    expect(person.locator("button.yes")).to_have_count(0)
 
 
 def test_a_double_click_answers_one(stage: Stage, web: Inside, person: Page) -> None:
+    """On a clock that stands still, so that a slow machine cannot make a double click of two clicks."""
     bottle = stage.running("docs-typo")
     for name in ("one.example", "two.example", "three.example"):
         stage.ask(bottle, what=request(name, "/", body=5))
+    person.clock.install(time=time.time())
+    person.clock.pause_at(time.time() + 1)
     person.goto(f"{web.url}/inbox")
     person.locator("button.yes").click()  # sooner than anybody can have read it: that does not count
+    person.clock.run_for(500)
+    assert seen(person)
     assert told(bottle) == []
-    until(lambda: bool(person.evaluate("document.documentElement.dataset.seen")))
     person.locator("button.yes").dblclick()
-    expect(person.locator("h1")).to_have_text("Two requests wait for you")
-    until(lambda: bool(person.evaluate("document.documentElement.dataset.seen")))
+    until(lambda: person.clock.run_for(1) or person.locator("h1").inner_text() == "Two requests wait for you")
+    person.locator("button.yes").click()  # the next card stands there, and nobody has read it either
+    person.clock.run_for(500)
+    assert seen(person)
+    assert len(told(bottle)) == 1
+
+
+def test_a_key_that_waited_for_a_busy_page_does_not_answer_the_next_card(
+    stage: Stage, web: Inside, person: Page
+) -> None:
+    """What counts is when the person pressed: the page may come to it long after the next card has."""
+    bottle = stage.running("docs-typo")
+    for name in ("one.example", "two.example"):
+        stage.ask(bottle, what=request(name, "/", body=5))
+    person.goto(f"{web.url}/inbox")
+    until(lambda: seen(person))
+    person.evaluate(
+        """() => document.addEventListener("htmx:after:swap", () => {
+          console.log("busy");
+          for (const end = performance.now() + 3000; performance.now() < end;) ;
+        }, { once: true })"""
+    )
+    with person.expect_console_message(lambda said: said.text == "busy"):
+        person.keyboard.press("a")
+    person.keyboard.press("a")  # comes to the page when it has shown the next card
+    expect(person.locator("h1")).to_have_text("One request waits for you")
+    until(lambda: seen(person))
     assert len(told(bottle)) == 1
 
 
@@ -174,7 +201,7 @@ def test_what_is_chosen_and_typed_survives_what_comes_in(stage: Stage, web: Insi
     person.locator("#ends").select_option("3600")
     person.locator("#reason").fill("Known webhook")
     stage.ask(bottle, what=request("other.example", "/", body=5))
-    expect(person.locator(".queue li")).to_have_count(2, timeout=3000)
+    expect(person.locator(".queue li")).to_have_count(2)
     assert person.locator("input[name=scope]:checked").input_value() == "bottle"
     assert person.locator("#reason").input_value() == "Known webhook"
     assert person.locator("#ends").input_value() == "3600"
@@ -195,7 +222,7 @@ def test_on_a_phone_the_answer_is_under_the_thumb(stage: Stage, web: Inside, wat
         page.get_by_label("This run").tap()
         page.locator(".sheet .done").tap()
         expect(page.locator(".scopebtn")).to_contain_text("this run", use_inner_text=True)
-        until(lambda: bool(page.evaluate("document.documentElement.dataset.seen")))
+        until(lambda: seen(page))
         page.locator("button.yes").tap()
         until(lambda: len(told(fix)) == 1)
         assert told(fix)[0].scope is Scope.RUN

@@ -147,7 +147,7 @@ def test_two_thousand_a_second_without_loss_and_with_a_bounded_page(
     writer = threading.Thread(target=write)
     writer.start()
     writer.join()
-    until(lambda: person.evaluate("Number(document.querySelector('#live').dataset.received)") >= count, 40)
+    until(lambda: person.evaluate("Number(document.querySelector('#live').dataset.received)") >= count, 120)
     assert person.evaluate("document.querySelector('#live').dataset.received") == str(count)
     assert person.evaluate("document.querySelector('#live').dataset.lost") == "0"
     assert person.locator("#lost").is_hidden()

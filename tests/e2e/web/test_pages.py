@@ -39,7 +39,7 @@ def test_now_says_what_runs_and_what_waits(stage: Stage, web: Inside, person: Pa
     expect(note).to_have_count(1)  # twelve asks, one card
     expect(note).to_contain_text("And 11 more like it.")
     assert not re.search(r"\$\s?\d", person.locator("main").inner_text()), "no cost is known, so none is shown"
-    until(lambda: person.locator("svg.spark rect").count() > 20, 15)
+    until(lambda: person.locator("svg.spark rect").count() > 20)
 
 
 def test_freeze_thaw_and_stop_by_keyboard(stage: Stage, web: Inside, person: Page) -> None:
@@ -88,7 +88,7 @@ def test_a_bottle_appears_by_itself(stage: Stage, web: Inside, person: Page) -> 
     expect(person.locator(".empty")).to_contain_text("Nothing runs")
     connected(person)
     stage.running("fresh")
-    expect(person.locator("table.now")).to_contain_text("fresh", timeout=4000)
+    expect(person.locator("table.now")).to_contain_text("fresh")
     expect(person.locator("h1")).to_have_text("One bottle running.")
 
 

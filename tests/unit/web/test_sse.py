@@ -82,7 +82,7 @@ def test_a_stream_that_is_left_is_forgotten(inside: Inside) -> None:
     with stream(inside) as reply:
         reply.readline()
         assert streams.count == 1
-    until(lambda: streams.count == 0, 3)
+    until(lambda: streams.count == 0)
 
 
 def test_open_streams_do_not_hold_up_the_end(stage: Stage) -> None:

@@ -168,27 +168,37 @@
   }
 
   // Only what a person has seen for a moment can be answered: a double click, a repeated key or a card that comes in
-  // under the thumb must not decide about the next ask, which takes the place of this one.
+  // under the thumb must not decide about the next ask, which takes the place of this one. When the person pressed counts,
+  // not when a busy page came to it; what no person did (an event that is not trusted) is no answer.
   const SEEN = 350;
   const root = document.documentElement;
-  let card = "", since = 0, sent = 0, soon = 0;
+  let card = "", since = Infinity, sent = -Infinity, soon = 0, pressed = 0, acted = 0;
   function watch() {
     const id = one("#card")?.dataset.ask || "";
     if (id === card) return;
     card = id;
-    since = Date.now();
+    since = Infinity; // until it is painted
     clearTimeout(soon);
     delete root.dataset.seen;
-    soon = setTimeout(() => { root.dataset.seen = id; }, SEEN);
+    requestAnimationFrame(() => {
+      if (id !== card) return;
+      since = performance.now();
+      soon = setTimeout(() => { root.dataset.seen = id; }, SEEN + 10);
+    });
   }
+  addEventListener("pointerdown", (event) => { pressed = event.timeStamp; }, true);
+  addEventListener("keydown", (event) => { acted = event.timeStamp; }, true);
+  addEventListener("click", (event) => {
+    if (event.isTrusted) acted = event.detail > 0 ? pressed : event.timeStamp;
+  }, true);
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (!form.matches("[data-once]")) return;
-    const early = form.closest(".answer") && Date.now() - since < SEEN;
-    if (early || Date.now() - sent < SEEN) {
+    const early = form.closest(".answer") && acted - since < SEEN;
+    if (early || acted - sent < SEEN) {
       event.preventDefault();
       event.stopImmediatePropagation();
-    } else sent = Date.now();
+    } else sent = performance.now();
   }, true);
 
   // ---- after htmx put something in

@@ -27,7 +27,9 @@ from bot_bottle.bottles.spawn import listed, spawn
 from bot_bottle.egress import messages as g
 from bot_bottle.egress.channel import Channel
 from bot_bottle.keeper import control
-from bot_bottle.keeper import messages as m
+from bot_bottle.keeper.messages.approvals import AnswerAsk
+from bot_bottle.keeper.messages.control import KeeperToControl
+from bot_bottle.keeper.messages.launcher import KeeperToLauncher, Open, Opened
 from bot_bottle.policy import merge
 from bot_bottle.policy.effective import Policy
 from bot_bottle.policy.grants import DEFAULT
@@ -50,11 +52,11 @@ class Bottle:
         gateway, keepers = socket.socketpair()
         with theirs:
             self.child = spawn("bot_bottle.keeper.main", [theirs.fileno()], listed(os.environ))
-        self.launcher: Channel[Any, Any] = Channel(mine, m.KeeperToLauncher)  # type: ignore[arg-type]
+        self.launcher: Channel[Any, Any] = Channel(mine, KeeperToLauncher)  # type: ignore[arg-type]
         self.gateway: Channel[Any, Any] = Channel(gateway, g.KeeperToGateway)  # type: ignore[arg-type]
         identity = g.Identity(f"20261125t000000-{number:012x}", "b", "a", "h", self.label)
         limits = g.Limits(asks=1000)
-        order = m.Open(identity, POLICY, limits, home.root, home.runtime, trust=certifi.where())
+        order = Open(identity, POLICY, limits, home.root, home.runtime, trust=certifi.where())
         self.launcher.send(order, (keepers.fileno(),))
         keepers.close()
 
@@ -65,7 +67,7 @@ class Bottle:
         self.gateway.receive()
         self.gateway.send(g.Configured("bench"))
         message, _ = self.launcher.receive()
-        assert isinstance(message, m.Opened), message
+        assert isinstance(message, Opened), message
 
     def asks(self, number: int) -> str:
         wanted = Wanted(
@@ -75,10 +77,8 @@ class Bottle:
         return str(self.heard(g.AskOpened).ask)
 
     def answers(self, ask: str, request: str) -> None:
-        link: Channel[Any, Any] = Channel(
-            control.connect(self.home.sockets(self.label), "control"), m.KeeperToControl
-        )  # type: ignore[arg-type]
-        link.send(m.AnswerAsk(ask, request, True, ME, Scope.ONCE))
+        link: Channel[Any, Any] = Channel(control.connect(self.home.sockets(self.label), "control"), KeeperToControl)  # type: ignore[arg-type]
+        link.send(AnswerAsk(ask, request, True, ME, Scope.ONCE))
         self.heard(g.Settled)
         link.close()
 

@@ -35,11 +35,24 @@ from bot_bottle.base.ids import run_id
 from bot_bottle.bottles import lease as leases
 from bot_bottle.egress.channel import Channel
 from bot_bottle.egress.messages import Counters, Identity, Limits
-from bot_bottle.keeper import messages as keeper
 from bot_bottle.keeper.control import ControlServer
 from bot_bottle.keeper.judging import propose
 from bot_bottle.keeper.logs import HostedLog, open_log
 from bot_bottle.keeper.loop import Loop
+from bot_bottle.keeper.messages.approvals import AnswerAsk, AskShown, LeafProposed, ProposeLeaf, RevokeGrant, ShowAsk
+from bot_bottle.keeper.messages.approvals import Answered as AskAnswered
+from bot_bottle.keeper.messages.control import (
+    ControlToKeeper,
+    Facts,
+    FactsQuery,
+    FreezeBottle,
+    KeeperToControl,
+    LearnPolicy,
+    Stop,
+    ThawBottle,
+)
+from bot_bottle.keeper.messages.launcher import Open
+from bot_bottle.keeper.messages.replies import Done, Refused
 from bot_bottle.policy.effective import Policy, Route
 from bot_bottle.policy.grants import DEFAULT
 from bot_bottle.policy.verdict import Target
@@ -137,15 +150,15 @@ class Bottle:
     def leaf(self) -> str:
         return f"{self.stage.home.bottles}/{self.identity.bottle}.md"
 
-    def _proposed(self, store: SqliteStore, name: str) -> keeper.KeeperToControl:
+    def _proposed(self, store: SqliteStore, name: str) -> KeeperToControl:
         ask = store.ask(name)
         if ask is None:
-            return keeper.Refused("UsageFault", "ask.unknown", "There is no such ask.")
+            return Refused("UsageFault", "ask.unknown", "There is no such ask.")
         try:
             found = propose(self.leaf, POLICY, ask)
         except BottleError as error:
-            return keeper.Refused(type(error).__name__, error.slug, error.what, error.hint)
-        return keeper.LeafProposed(self.leaf, found.before, found.diff)
+            return Refused(type(error).__name__, error.slug, error.what, error.hint)
+        return LeafProposed(self.leaf, found.before, found.diff)
 
     def record(self, **fields: Any) -> None:
         """One record in its live log, under a checkpoint at once."""
@@ -177,51 +190,51 @@ class Bottle:
     def _tick(self) -> None:
         self._loop.later(0.02, self._tick)
 
-    def _answer(self, store: SqliteStore, message: keeper.ControlToKeeper) -> keeper.KeeperToControl:
-        if not isinstance(message, keeper.FactsQuery):
+    def _answer(self, store: SqliteStore, message: ControlToKeeper) -> KeeperToControl:
+        if not isinstance(message, FactsQuery):
             self.said.append(message)
         if self.delay:
             time.sleep(self.delay)
         match message:
-            case keeper.FactsQuery():
+            case FactsQuery():
                 held = self.lease.held
-                return keeper.Facts(
+                return Facts(
                     self.identity, self.counters, POLICY.digest, 1, self.frozen, "landlock-7 seccomp",
                     self.log.directory, self.log.records, self.log.newest, held.started, self.project,
                     self.leaf, store.count(AskQuery((AskState.WAITING,), run=self.identity.run)), self.learn_until,
                 )  # fmt: skip
-            case keeper.FreezeBottle(reason=reason):
+            case FreezeBottle(reason=reason):
                 self.frozen = reason
                 self.lease.update(frozen=reason)
-            case keeper.ThawBottle():
+            case ThawBottle():
                 self.frozen = ""
                 self.lease.update(frozen="")
-            case keeper.Stop():
+            case Stop():
                 threading.Thread(target=self.end, daemon=True).start()
-            case keeper.ShowAsk(ask=name):
+            case ShowAsk(ask=name):
                 if name not in self.held:
-                    return keeper.AskShown(False)
+                    return AskShown(False)
                 head, body = self.held[name]
-                return keeper.AskShown(True, head, body[:65536], len(body))
-            case keeper.RevokeGrant(grant=name):
+                return AskShown(True, head, body[:65536], len(body))
+            case RevokeGrant(grant=name):
                 if not store.revoke(name, time.time_ns()):
-                    return keeper.Refused("UsageFault", "grant.over", "This grant has ended before.")
-            case keeper.AnswerAsk():
+                    return Refused("UsageFault", "grant.over", "This grant has ended before.")
+            case AnswerAsk():
                 return settle(store, message, POLICY, self.leaf)
-            case keeper.ProposeLeaf(ask=name):
+            case ProposeLeaf(ask=name):
                 return self._proposed(store, name)
-            case keeper.LearnPolicy(seconds=seconds):
+            case LearnPolicy(seconds=seconds):
                 self.learn_until = time.time_ns() + seconds * SECOND if seconds else 0
             case _:
                 pass
-        return keeper.Done()
+        return Done()
 
 
-def settle(store: SqliteStore, order: keeper.AnswerAsk, policy: Policy, leaf: str = "") -> keeper.KeeperToControl:
+def settle(store: SqliteStore, order: AnswerAsk, policy: Policy, leaf: str = "") -> KeeperToControl:
     """What a keeper does with an answer, by the same rules and the same writer of bottle files, without a gateway."""
     ask = store.ask(order.ask)
     if ask is None:
-        return keeper.Refused("UsageFault", "ask.unknown", "There is no such ask.")
+        return Refused("UsageFault", "ask.unknown", "There is no such ask.")
     now = time.time_ns()
     name = f"n-{secrets.token_hex(6)}"
     answer = Answer(
@@ -231,7 +244,7 @@ def settle(store: SqliteStore, order: keeper.AnswerAsk, policy: Policy, leaf: st
     case = rules.Case(ask, now, tuple(store.answers(ask.id)), policy.digest, ask.revision, "", leaf)
     ruling = rules.may_answer(LOCAL, case, answer)
     if isinstance(ruling, rules.Refused):
-        return keeper.Refused("UsageFault", ruling.slug, ruling.what, ruling.hint)
+        return Refused("UsageFault", ruling.slug, ruling.what, ruling.hint)
     assert isinstance(ruling, rules.Settles)
     grant = grant_for(ask, answer, ruling, f"g-{secrets.token_hex(6)}", leaf)
     wrote = ""
@@ -243,11 +256,11 @@ def settle(store: SqliteStore, order: keeper.AnswerAsk, policy: Policy, leaf: st
             leaf_file.write(proposal)
             wrote = leaf
     except BottleError as error:
-        return keeper.Refused(type(error).__name__, error.slug, error.what, error.hint)
+        return Refused(type(error).__name__, error.slug, error.what, error.hint)
     state = AskState.ALLOWED if ruling.allow else AskState.DENIED
     if not store.settle(ask.id, ask.version, state, now, answer, grant):
-        return keeper.Refused("BusyFault", "ask.faster", "Somebody else was faster.")
-    return keeper.Answered(state, grant.id if grant else "", wrote)
+        return Refused("BusyFault", "ask.faster", "Somebody else was faster.")
+    return AskAnswered(state, grant.id if grant else "", wrote)
 
 
 class Stage:
@@ -291,7 +304,7 @@ class Stage:
 
     def log(self, identity: Identity) -> HostedLog:
         limits = Limits()
-        return open_log(keeper.Open(identity, POLICY, limits, self.home.root, self.home.runtime))
+        return open_log(Open(identity, POLICY, limits, self.home.root, self.home.runtime))
 
     def ended(
         self,
@@ -374,9 +387,9 @@ class Stage:
     def grant(self, bottle: Bottle | Identity, scope: Scope = Scope.BOTTLE) -> StoredGrant:
         """A yes that outlives its request."""
         ask = self.ask(bottle)
-        order = keeper.AnswerAsk(ask.id, ask.request, True, PERSON, scope)
+        order = AnswerAsk(ask.id, ask.request, True, PERSON, scope)
         reply = settle(self.store, order, POLICY, f"{self.home.bottles}/{ask.bottle}.md")
-        assert isinstance(reply, keeper.Answered), reply
+        assert isinstance(reply, AskAnswered), reply
         found = self.store.grant(reply.grant)
         assert found is not None
         return found
@@ -587,10 +600,10 @@ class Web:
                 store = SqliteStore(self.stage.home.approvals)
                 reply = settle(store, message.answer, POLICY)
                 store.close()
-                if isinstance(reply, keeper.Answered):
+                if isinstance(reply, AskAnswered):
                     self.channel.send(messages.Reply(message.number, answered=reply))
                 else:
-                    assert isinstance(reply, keeper.Refused)
+                    assert isinstance(reply, Refused)
                     self.channel.send(messages.Reply(message.number, error=(reply.slug, reply.what, reply.hint)))
             case messages.RevokeEnded():
                 store = SqliteStore(self.stage.home.approvals)

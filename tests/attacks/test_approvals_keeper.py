@@ -16,7 +16,8 @@ from bot_bottle.base.home import Home
 from bot_bottle.egress import messages as g
 from bot_bottle.egress.channel import ChannelClosed
 from bot_bottle.keeper import ended, judging, waiting
-from bot_bottle.keeper import messages as m
+from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, RevokeGrant
+from bot_bottle.keeper.messages.replies import Refused
 from bot_bottle.keeper.session import Session
 from bot_bottle.policy import merge
 from bot_bottle.policy.grants import DEFAULT
@@ -103,7 +104,7 @@ def test_b44_an_answer_in_the_name_of_another_user_does_not_count(keepers: Keepe
     ask = opened(stand)
     other = Approver("os", str(os.getuid() + 1), "other", "terminal")
     assert stand.answer(ask, approver=other).slug == "ask.not-you"
-    assert stand.ask(m.RevokeGrant("g-none", other)).slug == "grant.unknown"
+    assert stand.ask(RevokeGrant("g-none", other)).slug == "grant.unknown"
     assert not lets_go(stand)
 
 
@@ -219,9 +220,9 @@ def test_d25_twenty_answers_at_once_are_one_answer(keepers: Keepers) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    counted = [one for one in replies if isinstance(one, m.Answered)]
+    counted = [one for one in replies if isinstance(one, Answered)]
     assert len(counted) == 1
-    assert {one.slug for one in replies if isinstance(one, m.Refused)} <= {"ask.settled", "ask.faster"}
+    assert {one.slug for one in replies if isinstance(one, Refused)} <= {"ask.settled", "ask.faster"}
     settled = stand.settled()
     stored = stand.store().ask(ask.id)
     assert stored is not None
@@ -240,7 +241,7 @@ def test_d25_two_keepers_answer_a_missed_ask_once(keepers: Keepers) -> None:
 
     def by_the_warm_one() -> None:
         try:
-            found.append(ended.answer(stand.home, m.AnswerAsk(ask.id, ask.request, True, ME), os.getuid()))
+            found.append(ended.answer(stand.home, AnswerAsk(ask.id, ask.request, True, ME), os.getuid()))
         except BottleError as error:
             found.append(error)
 
@@ -250,7 +251,7 @@ def test_d25_two_keepers_answer_a_missed_ask_once(keepers: Keepers) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(isinstance(one, m.Answered) for one in found) == 1, found
+    assert sum(isinstance(one, Answered) for one in found) == 1, found
     assert len(stand.store().grants()) == 1
 
 
@@ -262,5 +263,5 @@ def test_d25_an_answer_at_the_deadline_is_late_or_in_time_and_never_both(keepers
         time.sleep(max(0.0, (ask.deadline - time.time_ns()) / 1e9 - 0.003 + turn * 0.001))  # the race itself
         reply = stand.answer(ask)
         settled = stand.settled()
-        assert isinstance(reply, m.Answered)
+        assert isinstance(reply, Answered)
         assert settled.allow is not bool(reply.grant), "the held request and a retry"

@@ -41,7 +41,7 @@ from bot_bottle.audit.wishes import PurgeWish
 from bot_bottle.base.clock import FixedClock
 from bot_bottle.base.home import Home
 from bot_bottle.keeper.ended import note
-from bot_bottle.keeper.messages import NoteControl
+from bot_bottle.keeper.messages.questions import NoteControl
 from bot_bottle.policy.verdict import Target
 from bot_bottle.supervise.memory import MemoryStore
 from bot_bottle.supervise.model import Ask, AskKind, Wanted

@@ -13,7 +13,7 @@ from bot_bottle.bottles import control
 from bot_bottle.bottles import lease as leases
 from bot_bottle.bottles.crew import Crew
 from bot_bottle.bottles.hatch import hatch
-from bot_bottle.keeper.messages import AnswerAsk, Answered, AskShown, LeafProposed, RevokeGrant
+from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, AskShown, LeafProposed, RevokeGrant
 from bot_bottle.supervise import expiry
 from bot_bottle.supervise.model import Approver, Ask, AskState, Scope, StoredGrant
 from bot_bottle.supervise.ports import ApprovalReader, AskQuery

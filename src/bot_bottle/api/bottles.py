@@ -21,7 +21,7 @@ from bot_bottle.bottles.ports import Backend
 from bot_bottle.bottles.run import Run
 from bot_bottle.bottles.streams import Pipes, Streams
 from bot_bottle.bottles.wishes import Step, Wishes
-from bot_bottle.keeper.messages import Facts
+from bot_bottle.keeper.messages.control import Facts
 
 if TYPE_CHECKING:
     from bot_bottle.audit.whole import Whole

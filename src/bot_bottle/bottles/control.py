@@ -11,27 +11,29 @@ from bot_bottle.bottles.live import as_error
 from bot_bottle.bottles.reap import end_processes
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.keeper.control import bounded, connect
-from bot_bottle.keeper.messages import (
+from bot_bottle.keeper.messages.approvals import (
     AnswerAsk,
     Answered,
     AskShown,
+    LeafProposed,
+    ProposeLeaf,
+    RefreshGrants,
+    RevokeGrant,
+    ShowAsk,
+)
+from bot_bottle.keeper.messages.control import (
     ControlToKeeper,
     Facts,
     FactsQuery,
     FreezeBottle,
     KeeperToControl,
-    LeafProposed,
     LearnPolicy,
-    ProposeLeaf,
-    RefreshGrants,
-    Refused,
     ReloadPolicy,
     RenewSecret,
-    RevokeGrant,
-    ShowAsk,
     Stop,
     ThawBottle,
 )
+from bot_bottle.keeper.messages.replies import Refused
 from bot_bottle.policy.effective import Policy
 
 _SECONDS = 10

@@ -9,33 +9,28 @@ from bot_bottle.bottles.hatch import Hatched
 from bot_bottle.bottles.live import GatewayLink, KeeperLink, as_error
 from bot_bottle.egress.channel import ChannelClosed
 from bot_bottle.egress.messages import GatewayToLauncher
-from bot_bottle.keeper.messages import (
-    AnswerAsk,
-    Answered,
+from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, RevokeGrant
+from bot_bottle.keeper.messages.launcher import KeeperToLauncher, Open
+from bot_bottle.keeper.messages.questions import (
     AnswerEnded,
     HoldLog,
     IssueLeaf,
-    KeeperToLauncher,
     LeafIssued,
     LogsPurged,
     NoteControl,
-    Open,
     PurgeLogs,
+    Question,
     Recover,
     Recovered,
-    Refused,
     RevokeEnded,
-    RevokeGrant,
     Supplied,
     Supply,
     Survey,
     Surveyed,
 )
+from bot_bottle.keeper.messages.replies import Refused
 
 _PATIENCE = 30.0
-Question = (
-    Survey | Recover | PurgeLogs | HoldLog | Supply | AnswerEnded | RevokeEnded | NoteControl | IssueLeaf
-)  # fmt: skip
 
 
 class Crew:

@@ -5,7 +5,7 @@ import msgspec
 from bot_bottle.bottles.live import Ending
 from bot_bottle.bottles.outcome import Outcome
 from bot_bottle.egress.messages import Identity
-from bot_bottle.keeper.messages import Sealed
+from bot_bottle.keeper.messages.launcher import Sealed
 
 LOG_FAULT = 7
 

@@ -16,10 +16,10 @@ from bot_bottle.bottles.streams import Streams
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.egress.messages import Bye, Doors, GatewayToLauncher, LauncherToGateway, Serving
 from bot_bottle.keeper.loop import Loop
-from bot_bottle.keeper.messages import (
+from bot_bottle.keeper.messages.control import FreezeBottle
+from bot_bottle.keeper.messages.launcher import (
     AskWaits,
     Close,
-    FreezeBottle,
     Halt,
     Hold,
     Inspect,
@@ -27,10 +27,10 @@ from bot_bottle.keeper.messages import (
     KeeperToLauncher,
     LauncherToKeeper,
     Opened,
-    Refused,
     Resume,
     Sealed,
 )
+from bot_bottle.keeper.messages.replies import Refused
 
 DRAIN_SECONDS = 5.0
 INSPECT_SECONDS = 30.0

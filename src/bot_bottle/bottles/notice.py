@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 
-from bot_bottle.keeper.messages import AskWaits
+from bot_bottle.keeper.messages.launcher import AskWaits
 from bot_bottle.supervise.model import AskState
 
 QUIET_SECONDS = 10.0

@@ -8,7 +8,7 @@ import msgspec
 from bot_bottle.base.home import Home
 from bot_bottle.bottles.plan import Plan
 from bot_bottle.egress.messages import Identity, Limits
-from bot_bottle.keeper.messages import Open
+from bot_bottle.keeper.messages.launcher import Open
 
 
 def identity(plan: Plan, run: str) -> Identity:

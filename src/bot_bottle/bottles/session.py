@@ -22,7 +22,7 @@ from bot_bottle.bottles.session_messages import Begin, Begun, NotBegun
 from bot_bottle.bottles.spawn import spawn
 from bot_bottle.bottles.wishes import Wishes
 from bot_bottle.egress.channel import Channel, ChannelClosed
-from bot_bottle.keeper.messages import Refused
+from bot_bottle.keeper.messages.replies import Refused
 
 Answer = Begun | NotBegun
 _Child = Channel[Answer, Begin]

@@ -27,7 +27,7 @@ class Begun(Frame, tag="begun"):
 
 
 class NotBegun(Frame, tag="notbegun"):
-    """As keeper.messages.Refused: the error that stopped the start."""
+    """As keeper.messages.replies.Refused: the error that stopped the start."""
 
     kind: str
     slug: str

@@ -12,7 +12,7 @@ import click
 from bot_bottle.cli.options import AS_JSON, names, seconds
 
 if TYPE_CHECKING:
-    from bot_bottle.keeper.messages import Answered
+    from bot_bottle.keeper.messages.approvals import Answered
     from bot_bottle.supervise.model import Ask
 
 SCOPES = ("once", "run", "bottle", "project", "always")

@@ -159,7 +159,7 @@ def visible_diff(diff: str) -> str:
 def _live(home: Home, label: str, how_long: str, as_json: bool) -> None:
     from bot_bottle.api.approvals import person
     from bot_bottle.bottles import control
-    from bot_bottle.keeper.messages import LearnPolicy
+    from bot_bottle.keeper.messages.control import LearnPolicy
 
     try:
         seconds = int(duration(how_long))

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot_bottle.base.text import cut, visible
-from bot_bottle.keeper.messages import AskShown, LeafProposed
+from bot_bottle.keeper.messages.approvals import AskShown, LeafProposed
 from bot_bottle.supervise.expiry import SECOND
 from bot_bottle.supervise.model import Ask, AskState, Scope
 from bot_bottle.supervise.risk import WORDS, risk

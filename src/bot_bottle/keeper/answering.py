@@ -15,7 +15,9 @@ from bot_bottle.keeper import approval_records as records
 from bot_bottle.keeper.approval_ports import Archive, Around
 from bot_bottle.keeper.grants import Grants
 from bot_bottle.keeper.judging import Bench, Judged, asked, faster, judge, propose, proposed
-from bot_bottle.keeper.messages import AnswerAsk, Answered, AskWaits, KeeperToControl, LeafProposed, Open
+from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, LeafProposed
+from bot_bottle.keeper.messages.control import KeeperToControl
+from bot_bottle.keeper.messages.launcher import AskWaits, Open
 from bot_bottle.keeper.waiting import Waiting
 from bot_bottle.supervise import rules
 from bot_bottle.supervise.charter import title

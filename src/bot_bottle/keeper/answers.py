@@ -14,29 +14,21 @@ from bot_bottle.keeper.approvals import Approvals
 from bot_bottle.keeper.gateway_link import GatewayLink
 from bot_bottle.keeper.learning import Learning
 from bot_bottle.keeper.lifecycle import Lifecycle
-from bot_bottle.keeper.messages import (
-    AnswerAsk,
+from bot_bottle.keeper.messages.approvals import AnswerAsk, ProposeLeaf, RefreshGrants, RevokeGrant, ShowAsk
+from bot_bottle.keeper.messages.control import (
     ControlToKeeper,
-    Done,
     Facts,
     FactsQuery,
     FreezeBottle,
-    Halt,
     KeeperToControl,
-    KeeperToLauncher,
     LearnPolicy,
-    Open,
-    ProposeLeaf,
-    RefreshGrants,
-    Refused,
     ReloadPolicy,
     RenewSecret,
-    Resume,
-    RevokeGrant,
-    ShowAsk,
     Stop,
     ThawBottle,
 )
+from bot_bottle.keeper.messages.launcher import Halt, KeeperToLauncher, Open, Resume
+from bot_bottle.keeper.messages.replies import Done, Refused
 from bot_bottle.keeper.supply import values, wanted
 from bot_bottle.policy.effective import Policy
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot_bottle.base.home import Home
 from bot_bottle.egress.messages import KeeperToGateway
-from bot_bottle.keeper.messages import KeeperToLauncher
+from bot_bottle.keeper.messages.launcher import KeeperToLauncher
 from bot_bottle.policy.effective import Policy
 from bot_bottle.supervise.ports import ApprovalStore
 

@@ -19,15 +19,9 @@ from bot_bottle.keeper.approval_ports import Archive, Around
 from bot_bottle.keeper.grants import Grants
 from bot_bottle.keeper.judging import name
 from bot_bottle.keeper.loop import Loop
-from bot_bottle.keeper.messages import (
-    AnswerAsk,
-    AskShown,
-    AskWaits,
-    Done,
-    LeafProposed,
-    Open,
-    RevokeGrant,
-)
+from bot_bottle.keeper.messages.approvals import AnswerAsk, AskShown, LeafProposed, RevokeGrant
+from bot_bottle.keeper.messages.launcher import AskWaits, Open
+from bot_bottle.keeper.messages.replies import Done
 from bot_bottle.keeper.waiting import Rate, Waiting
 from bot_bottle.policy.decide import compile, decide
 from bot_bottle.policy.effective import Policy

@@ -13,7 +13,7 @@ import msgspec
 
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.keeper.loop import Loop
-from bot_bottle.keeper.messages import ControlToKeeper, KeeperToControl
+from bot_bottle.keeper.messages.control import ControlToKeeper, KeeperToControl
 
 _PEERS = 16
 _CREDENTIALS = struct.Struct("3i")

@@ -21,7 +21,9 @@ from bot_bottle.keeper import approval_records as records
 from bot_bottle.keeper.grants import over, revocable
 from bot_bottle.keeper.judging import Bench, asked, faster, judge
 from bot_bottle.keeper.logs import recover
-from bot_bottle.keeper.messages import AnswerAsk, Answered, Done, NoteControl, RevokeGrant
+from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, RevokeGrant
+from bot_bottle.keeper.messages.questions import NoteControl
+from bot_bottle.keeper.messages.replies import Done
 from bot_bottle.supervise import rules
 from bot_bottle.supervise.charter import title
 from bot_bottle.supervise.expiry import SECOND

@@ -12,7 +12,7 @@ from bot_bottle.egress import messages as gateway
 from bot_bottle.keeper import approval_records as records
 from bot_bottle.keeper.approval_ports import Archive
 from bot_bottle.keeper.judging import is_themselves
-from bot_bottle.keeper.messages import RevokeGrant
+from bot_bottle.keeper.messages.approvals import RevokeGrant
 from bot_bottle.policy.grants import Grant
 from bot_bottle.policy.verdict import Request
 from bot_bottle.supervise.charter import title

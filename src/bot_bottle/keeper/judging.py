@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bot_bottle.base.errors import BusyFault, UsageFault
-from bot_bottle.keeper.messages import AnswerAsk
+from bot_bottle.keeper.messages.approvals import AnswerAsk
 from bot_bottle.policy.effective import Policy
 from bot_bottle.supervise import rules
 from bot_bottle.supervise.charter import LOCAL, Charter

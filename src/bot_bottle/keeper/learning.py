@@ -12,7 +12,7 @@ import msgspec
 from bot_bottle.audit.record import Kind
 from bot_bottle.base.errors import OperatorFault, UsageFault
 from bot_bottle.keeper.loop import Loop
-from bot_bottle.keeper.messages import LearnPolicy
+from bot_bottle.keeper.messages.control import LearnPolicy
 from bot_bottle.policy import merge
 from bot_bottle.policy.effective import Policy
 from bot_bottle.supervise.charter import title

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from bot_bottle.audit.record import VERSION, Kind, Record
-from bot_bottle.keeper.messages import Open
+from bot_bottle.keeper.messages.launcher import Open
 from bot_bottle.keeper.ports import SealedLog
 
 

@@ -16,7 +16,7 @@ from bot_bottle.audit.runlog import RunLog, origin
 from bot_bottle.audit.runs import read as known_runs
 from bot_bottle.base.errors import BottleError, BusyFault, OperatorFault
 from bot_bottle.base.home import Home
-from bot_bottle.keeper.messages import Open
+from bot_bottle.keeper.messages.launcher import Open
 
 _BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",

@@ -18,27 +18,25 @@ from bot_bottle.keeper.control import bounded, peer
 from bot_bottle.keeper.hardening import harden
 from bot_bottle.keeper.logs import open_log, recover, trust
 from bot_bottle.keeper.loop import Loop
-from bot_bottle.keeper.messages import (
+from bot_bottle.keeper.messages.launcher import KeeperToLauncher, LauncherToKeeper, Open
+from bot_bottle.keeper.messages.questions import (
     AnswerEnded,
     HeldLog,
     HoldLog,
     IssueLeaf,
-    KeeperToLauncher,
-    LauncherToKeeper,
     LeafIssued,
     LogsPurged,
     NoteControl,
-    Open,
     PurgeLogs,
     Recover,
     Recovered,
-    Refused,
     RevokeEnded,
     Supplied,
     Supply,
     Survey,
     Surveyed,
 )
+from bot_bottle.keeper.messages.replies import Refused
 from bot_bottle.keeper.outside import Launcher, Outside
 from bot_bottle.keeper.session import Session
 from bot_bottle.keeper.supply import present

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bot_bottle.custody.open import Custody
 from bot_bottle.egress.channel import Channel
 from bot_bottle.keeper.authority import Authority
-from bot_bottle.keeper.messages import KeeperToLauncher, LauncherToKeeper, Open
+from bot_bottle.keeper.messages.launcher import KeeperToLauncher, LauncherToKeeper, Open
 from bot_bottle.keeper.ports import SealedLog
 
 Launcher = Channel[KeeperToLauncher, LauncherToKeeper]

@@ -25,9 +25,9 @@ from bot_bottle.keeper.gateway_link import GatewayLink
 from bot_bottle.keeper.learning import Learning
 from bot_bottle.keeper.lifecycle import Lifecycle
 from bot_bottle.keeper.loop import Loop
-from bot_bottle.keeper.messages import (
+from bot_bottle.keeper.messages.control import FreezeBottle
+from bot_bottle.keeper.messages.launcher import (
     Close,
-    FreezeBottle,
     Halt,
     Hold,
     Inspect,

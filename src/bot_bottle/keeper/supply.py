@@ -6,7 +6,7 @@ from bot_bottle.base.errors import OperatorFault
 from bot_bottle.custody import supply
 from bot_bottle.custody.open import Custody
 from bot_bottle.custody.visible import visible_environment
-from bot_bottle.keeper.messages import Open
+from bot_bottle.keeper.messages.launcher import Open
 
 
 def wanted(order: Open) -> tuple[str, ...]:

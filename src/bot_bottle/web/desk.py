@@ -19,16 +19,8 @@ from bot_bottle.base.home import Home
 from bot_bottle.bottles import control
 from bot_bottle.bottles import lease as leases
 from bot_bottle.bottles.lease import Held
-from bot_bottle.keeper.messages import (
-    AnswerAsk,
-    Answered,
-    AskShown,
-    Facts,
-    LeafProposed,
-    LearnPolicy,
-    RevokeGrant,
-    Stop,
-)
+from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, AskShown, LeafProposed, RevokeGrant
+from bot_bottle.keeper.messages.control import Facts, LearnPolicy, Stop
 from bot_bottle.supervise.model import Approver, Ask, Scope
 from bot_bottle.supervise.ports import ApprovalReader
 from bot_bottle.web.checks import Checks

@@ -8,7 +8,7 @@ import msgspec
 
 from bot_bottle.api.request import Request
 from bot_bottle.egress.messages import Frame
-from bot_bottle.keeper.messages import AnswerAsk, Answered, RevokeGrant
+from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, RevokeGrant
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

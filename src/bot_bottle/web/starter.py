@@ -15,7 +15,7 @@ from bot_bottle.api.request import Request
 from bot_bottle.base import errors
 from bot_bottle.base.errors import BottleError, HostFault
 from bot_bottle.egress.channel import Channel, ChannelClosed
-from bot_bottle.keeper.messages import AnswerAsk, Answered, RevokeGrant
+from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, RevokeGrant
 from bot_bottle.web import messages
 from bot_bottle.web.messages import Reply, StarterToWeb, WebToStarter
 

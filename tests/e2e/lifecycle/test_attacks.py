@@ -21,7 +21,10 @@ from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.egress.messages import Limits
 from bot_bottle.keeper import control
 from bot_bottle.keeper.loop import Loop
-from bot_bottle.keeper.messages import Done, KeeperToLauncher, Stop, Survey
+from bot_bottle.keeper.messages.control import Stop
+from bot_bottle.keeper.messages.launcher import KeeperToLauncher
+from bot_bottle.keeper.messages.questions import Survey
+from bot_bottle.keeper.messages.replies import Done
 from e2e.lifecycle.test_verbs import detach, until
 from e2e.lifecycle.world import HOST, PROGRAM, World, processes
 

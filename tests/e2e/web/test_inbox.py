@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from bot_bottle.keeper.messages import AnswerAsk
+from bot_bottle.keeper.messages.approvals import AnswerAsk
 from bot_bottle.supervise.model import AskState, Scope
 from dashboard_stage import busy, crowd, request
 from web_stage import Bottle, Inside, Stage, until

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from bot_bottle.keeper.messages import FreezeBottle, Stop, ThawBottle
+from bot_bottle.keeper.messages.control import FreezeBottle, Stop, ThawBottle
 from dashboard_stage import busy
 from web_stage import Bottle, Inside, Stage, until
 

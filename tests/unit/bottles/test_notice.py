@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot_bottle.bottles.notice import Notices, programs, sequence
-from bot_bottle.keeper.messages import AskWaits
+from bot_bottle.keeper.messages.launcher import AskWaits
 from bot_bottle.supervise.model import AskState
 
 EVIL = "evil\x1b[2J.example"

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bot_bottle.base.errors import UsageFault
 from bot_bottle.cli.supervise_view import Deeds, Facts, View
-from bot_bottle.keeper.messages import AskShown, LeafProposed
+from bot_bottle.keeper.messages.approvals import AskShown, LeafProposed
 from bot_bottle.policy.grants import DEFAULT
 from bot_bottle.policy.verdict import Target
 from bot_bottle.supervise.model import Ask, AskKind, AskState, Scope, Wanted

@@ -18,10 +18,12 @@ from bot_bottle.custody.open import Custody
 from bot_bottle.egress import messages as g
 from bot_bottle.egress.channel import Channel
 from bot_bottle.keeper import control
-from bot_bottle.keeper import messages as m
 from bot_bottle.keeper.authority import Authority
 from bot_bottle.keeper.logs import open_log
 from bot_bottle.keeper.loop import Loop
+from bot_bottle.keeper.messages.approvals import AnswerAsk
+from bot_bottle.keeper.messages.control import ControlToKeeper, KeeperToControl
+from bot_bottle.keeper.messages.launcher import Close, KeeperToLauncher, LauncherToKeeper, Open, Opened, Sealed
 from bot_bottle.keeper.outside import Launcher, Outside
 from bot_bottle.keeper.session import Session
 from bot_bottle.policy import merge
@@ -79,26 +81,26 @@ class Stand:
         ours_g, self._gateway_end = socket.socketpair()
         ours_k.settimeout(10)
         ours_g.settimeout(10)
-        self.launcher: Channel[Any, Any] = Channel(ours_k, m.KeeperToLauncher)  # type: ignore[arg-type]
+        self.launcher: Channel[Any, Any] = Channel(ours_k, KeeperToLauncher)  # type: ignore[arg-type]
         self.gateway: Channel[Any, Any] = Channel(ours_g, g.KeeperToGateway)  # type: ignore[arg-type]
         self.thread = threading.Thread(target=self._serve)
 
     def start(self, policy: Policy = POLICY, **more: Any) -> g.Configure:
         """Until the keeper says Opened; what the gateway was configured with."""
-        order = m.Open(
+        order = Open(
             self.identity, policy, more.pop("limits", g.Limits()), self.home.root, self.home.runtime,
             placeholders={"key": "ph"}, **more,
         )  # fmt: skip
         authority = Authority("one", datetime.datetime.now(datetime.UTC))
         outside = Outside(Custody((self.shelf,)), open_log, lambda _: "trust", authority)
-        launcher = Launcher(self._keeper_end, m.LauncherToKeeper)  # type: ignore[arg-type]
+        launcher = Launcher(self._keeper_end, LauncherToKeeper)  # type: ignore[arg-type]
         self.session = Session(launcher, Loop(), order, self._gateway_end, outside)
         self.thread.start()
         configure, fds = self.gateway.receive()
         self.fds += fds
         self.gateway.receive()
         self.gateway.send(g.Configured("test"))
-        assert isinstance(self.launcher.receive()[0], m.Opened)
+        assert isinstance(self.launcher.receive()[0], Opened)
         return configure
 
     def _serve(self) -> None:
@@ -141,9 +143,9 @@ class Stand:
 
     # the person's part
 
-    def ask(self, message: m.ControlToKeeper) -> Any:
+    def ask(self, message: ControlToKeeper) -> Any:
         link: Channel[Any, Any] = Channel(
-            control.connect(self.home.sockets(self.identity.label), "control"), m.KeeperToControl
+            control.connect(self.home.sockets(self.identity.label), "control"), KeeperToControl
         )  # type: ignore[arg-type]
         link.sock.settimeout(10)
         link.send(message)
@@ -158,7 +160,7 @@ class Stand:
         found = self.store().ask(ask) if isinstance(ask, str) else ask
         assert found is not None
         request = more.pop("request", found.request)
-        return self.ask(m.AnswerAsk(found.id, request, allow, approver, scope, **more))
+        return self.ask(AnswerAsk(found.id, request, allow, approver, scope, **more))
 
     def grant(self, ident: str) -> StoredGrant:
         """As it stands in the store."""
@@ -181,11 +183,11 @@ class Stand:
 
     # the end
 
-    def finish(self) -> m.Sealed:
-        self.launcher.send(m.Close({"exit": "0"}))
+    def finish(self) -> Sealed:
+        self.launcher.send(Close({"exit": "0"}))
         self.gateway.send(g.Status(g.Counters()))
         self.gateway.close()
-        return self.told(m.Sealed)
+        return self.told(Sealed)
 
     def close(self) -> None:
         self.launcher.close()

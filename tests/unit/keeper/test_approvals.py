@@ -14,9 +14,20 @@ from bot_bottle.base.errors import AuditFault, HostFault, UsageFault
 from bot_bottle.egress import messages as g
 from bot_bottle.egress.channel import ChannelClosed
 from bot_bottle.keeper import ended, waiting
-from bot_bottle.keeper import messages as m
 from bot_bottle.keeper.grants import Grants
 from bot_bottle.keeper.logs import HostedLog
+from bot_bottle.keeper.messages.approvals import (
+    AnswerAsk,
+    Answered,
+    AskShown,
+    ProposeLeaf,
+    RefreshGrants,
+    RevokeGrant,
+    ShowAsk,
+)
+from bot_bottle.keeper.messages.control import LearnPolicy, ReloadPolicy
+from bot_bottle.keeper.messages.launcher import AskWaits, Halt
+from bot_bottle.keeper.messages.replies import Done
 from bot_bottle.policy import merge
 from bot_bottle.policy.effective import Policy, Route
 from bot_bottle.policy.grants import DEFAULT
@@ -49,10 +60,10 @@ def again(policy: Policy, **changes: object) -> Policy:
 def test_an_ask_is_recorded_stored_and_opened_and_a_yes_lets_it_go(asking: Stand) -> None:
     ask = opened(asking)
     assert (ask.state, ask.kind, ask.policy) == (AskState.WAITING, AskKind.REQUEST, POLICY.digest)
-    waits = asking.told(m.AskWaits)
+    waits = asking.told(AskWaits)
     assert (waits.ask, waits.state) == (ask.id, AskState.WAITING)
     assert "hooks.example.net" in waits.sentence
-    assert asking.answer(ask) == m.Answered(AskState.ALLOWED)
+    assert asking.answer(ask) == Answered(AskState.ALLOWED)
     settled = asking.settled()
     assert (settled.number, settled.ask, settled.allow, settled.grant) == (1, ask.id, True, "")
     assert settled.approver == f"os:{os.getuid()} me"
@@ -65,7 +76,7 @@ def test_an_ask_is_recorded_stored_and_opened_and_a_yes_lets_it_go(asking: Stand
 
 def test_a_no_is_told_with_its_reason_and_gives_nothing(asking: Stand) -> None:
     ask = opened(asking)
-    assert asking.answer(ask, allow=False, reason="not today") == m.Answered(AskState.DENIED)
+    assert asking.answer(ask, allow=False, reason="not today") == Answered(AskState.DENIED)
     settled = asking.settled()
     assert (settled.allow, settled.slug, "not today" in settled.what) == (False, "ask.denied", True)
     assert asking.store().grants() == []
@@ -95,12 +106,12 @@ def test_d25_an_answer_to_another_request_does_not_count(asking: Stand) -> None:
     refused = asking.answer(ask, request="0" * 64)
     assert (refused.slug, refused.kind) == ("ask.other-request", "UsageFault")
     assert asking.store().ask(ask.id).state is AskState.WAITING  # type: ignore[union-attr]
-    assert asking.answer(ask) == m.Answered(AskState.ALLOWED)
+    assert asking.answer(ask) == Answered(AskState.ALLOWED)
 
 
 def test_the_second_answer_comes_too_late_whatever_it_says(asking: Stand) -> None:
     ask = opened(asking)
-    assert asking.answer(ask, allow=False) == m.Answered(AskState.DENIED)
+    assert asking.answer(ask, allow=False) == Answered(AskState.DENIED)
     assert asking.answer(ask).slug == "ask.settled"
     assert not asking.settled().allow
     asking.finish()
@@ -144,9 +155,9 @@ def test_grants_of_one_bottle_reach_the_other_running_ones(keepers: Keepers) -> 
     one.start()
     two.start()
     done = one.answer(opened(one), scope=Scope.BOTTLE)
-    assert two.ask(m.RefreshGrants()) == m.Done()
+    assert two.ask(RefreshGrants()) == Done()
     assert [grant.id for grant in two.heard(g.Grants).grants] == [done.grant]
-    assert one.ask(m.RevokeGrant(done.grant, ME)) == m.Done()
+    assert one.ask(RevokeGrant(done.grant, ME)) == Done()
     assert two.heard(g.Grants).grants == ()  # by its own tick, nobody told it
 
 
@@ -156,7 +167,7 @@ def test_grants_for_a_run_stay_in_it_and_those_for_a_project_in_the_project(keep
     two.start(project="/work/b")
     one.answer(opened(one, 1), scope=Scope.RUN)
     grant = one.answer(opened(one, 2, msgspec.structs.replace(WANTED, path="/p")), scope=Scope.PROJECT).grant
-    assert two.ask(m.RefreshGrants()) == m.Done()
+    assert two.ask(RefreshGrants()) == Done()
     assert two.asks(1, WANTED).ask
     configure = three.start(project="/work/a")
     assert [one.id for one in configure.grants] == [grant]
@@ -165,10 +176,10 @@ def test_grants_for_a_run_stay_in_it_and_those_for_a_project_in_the_project(keep
 def test_d25_a_revoked_grant_is_gone_from_the_gateway_before_it_is_said_to_be(asking: Stand) -> None:
     done = asking.answer(opened(asking), scope=Scope.BOTTLE)
     asking.heard(g.Grants)
-    assert asking.ask(m.RevokeGrant(done.grant, ME)) == m.Done()
+    assert asking.ask(RevokeGrant(done.grant, ME)) == Done()
     assert asking.heard(g.Grants).grants == ()
-    assert asking.ask(m.RevokeGrant(done.grant, ME)).slug == "grant.over"
-    assert asking.ask(m.RevokeGrant("g-nothing", ME)).slug == "grant.unknown"
+    assert asking.ask(RevokeGrant(done.grant, ME)).slug == "grant.over"
+    assert asking.ask(RevokeGrant("g-nothing", ME)).slug == "grant.unknown"
     asking.finish()
     assert asking.kinds()[-2:] == ["grant", "stop"]
 
@@ -211,8 +222,8 @@ def test_a_yes_to_request_access_is_a_grant_for_all_below(asking: Stand) -> None
 def test_what_hung_up_is_withdrawn_and_missed(asking: Stand) -> None:
     ask = opened(asking)
     asking.gateway.send(g.Withdrawn(1))
-    assert asking.told(m.AskWaits).state is AskState.WAITING
-    assert asking.told(m.AskWaits).state is AskState.WITHDRAWN
+    assert asking.told(AskWaits).state is AskState.WAITING
+    assert asking.told(AskWaits).state is AskState.WITHDRAWN
     assert asking.store().ask(ask.id).state is AskState.WITHDRAWN  # type: ignore[union-attr]
     assert asking.answer(ask).grant  # a late yes: one retry
 
@@ -221,22 +232,22 @@ def test_b74_a_new_policy_makes_answers_moot_unless_it_asks_the_same(asking: Sta
     kept = opened(asking, 1, rule=DEFAULT)
     moot = opened(asking, 2, Wanted(Target("https", "asks.example.com", 443), "GET"), rule="b/asks")
     policy = again(POLICY, routes=POLICY.routes[:1])
-    assert asking.ask(m.ReloadPolicy(policy)) == m.Done()
+    assert asking.ask(ReloadPolicy(policy)) == Done()
     settled = asking.settled()
     assert (settled.number, settled.state, settled.slug) == (2, "refused", "ask.policy-changed")
     assert asking.answer(moot).slug == "ask.settled"
     renewed = asking.store().ask(kept.id)
     assert renewed is not None
     assert (renewed.policy, renewed.revision) == (policy.digest, 2)
-    assert asking.answer(kept) == m.Answered(AskState.ALLOWED)
+    assert asking.answer(kept) == Answered(AskState.ALLOWED)
 
 
 def test_d25_grants_die_with_the_policy_under_them(asking: Stand) -> None:
     done = asking.answer(opened(asking), scope=Scope.BOTTLE)
     assert asking.heard(g.Grants).grants
-    asking.ask(m.ReloadPolicy(again(POLICY, ask_body=7)))
+    asking.ask(ReloadPolicy(again(POLICY, ask_body=7)))
     assert asking.asks(2, WANTED).ask  # asked again: nothing holds
-    asking.ask(m.ReloadPolicy(POLICY))
+    asking.ask(ReloadPolicy(POLICY))
     assert [one.id for one in asking.heard(g.Grants).grants] == [done.grant]  # the same policy, the same grants
 
 
@@ -245,13 +256,13 @@ def test_the_held_bytes_come_from_the_gateway_alone(asking: Stand) -> None:
 
     ask = opened(asking)
     found: list[object] = []
-    thread = threading.Thread(target=lambda: found.append(asking.ask(m.ShowAsk(ask.id))))
+    thread = threading.Thread(target=lambda: found.append(asking.ask(ShowAsk(ask.id))))
     thread.start()
     assert asking.heard(g.ShowHeld).number == 1
     asking.gateway.send(g.HeldBytes(1, b"POST /in HTTP/1.1\r\n", b"abc", 3))
     thread.join(10)
-    assert found == [m.AskShown(True, b"POST /in HTTP/1.1\r\n", b"abc", 3)]
-    assert asking.ask(m.ShowAsk("a-nothing")) == m.AskShown(False)
+    assert found == [AskShown(True, b"POST /in HTTP/1.1\r\n", b"abc", 3)]
+    assert asking.ask(ShowAsk("a-nothing")) == AskShown(False)
 
 
 def test_always_writes_the_leaf_and_nothing_else(keepers: Keepers) -> None:
@@ -262,7 +273,7 @@ def test_always_writes_the_leaf_and_nothing_else(keepers: Keepers) -> None:
     leaf.write_text(text)
     stand.start(leaf=str(leaf))
     ask = opened(stand)
-    proposed = stand.ask(m.ProposeLeaf(ask.id))
+    proposed = stand.ask(ProposeLeaf(ask.id))
     assert "+" in proposed.diff
     assert leaf.read_text() == text
     refused = stand.answer(ask, scope=Scope.ALWAYS)
@@ -295,7 +306,7 @@ def test_always_makes_the_leaf_anew_where_it_went_away(keepers: Keepers) -> None
     stand.start(leaf=str(leaf))
     ask = opened(stand)
     leaf.unlink()
-    proposed = stand.ask(m.ProposeLeaf(ask.id))
+    proposed = stand.ask(ProposeLeaf(ask.id))
     assert stand.answer(ask, scope=Scope.ALWAYS).slug == "ask.unshown"
     done = stand.answer(ask, scope=Scope.ALWAYS, shown=proposed.before)
     assert (done.state, done.wrote) == (AskState.ALLOWED, str(leaf))
@@ -315,7 +326,7 @@ def test_d25_an_always_that_came_too_late_leaves_no_rule(keepers: Keepers, monke
         seen.append("hooks.example.net" in leaf.read_text())
         return False
 
-    shown = stand.ask(m.ProposeLeaf(ask.id)).before
+    shown = stand.ask(ProposeLeaf(ask.id)).before
     monkeypatch.setattr(SqliteStore, "settle", lost)
     refused = stand.answer(ask, scope=Scope.ALWAYS, shown=shown)
     monkeypatch.undo()
@@ -325,7 +336,7 @@ def test_d25_an_always_that_came_too_late_leaves_no_rule(keepers: Keepers, monke
 
 def test_without_a_leaf_there_is_no_always(asking: Stand) -> None:
     ask = opened(asking)
-    assert asking.ask(m.ProposeLeaf(ask.id)).slug == "ask.no-file"
+    assert asking.ask(ProposeLeaf(ask.id)).slug == "ask.no-file"
     assert asking.answer(ask, scope=Scope.ALWAYS).slug == "ask.no-file"
 
 
@@ -341,7 +352,7 @@ def test_the_end_of_the_bottle_ends_its_asks_and_a_late_yes_permits_one_retry(ke
     one.thread.join(10)
     assert one.store().ask(ask.id).state is AskState.ENDED  # type: ignore[union-attr]
     assert one.kinds() == ["start", "ask", "settled", "stop"]
-    said = m.AnswerAsk(ask.id, ask.request, True, ME)
+    said = AnswerAsk(ask.id, ask.request, True, ME)
     done = ended.answer(one.home, said, os.getuid())
     assert (done.state, bool(done.grant)) == (AskState.ALLOWED, True)
     two = keepers("two", 2)
@@ -356,8 +367,8 @@ def test_a_keeper_without_a_bottle_revokes_and_answers_no_living_bottles_ask(kee
     grant = one.answer(opened(one, 1), scope=Scope.BOTTLE).grant
     waits = opened(one, 2, msgspec.structs.replace(WANTED, path="/other"))
     with pytest.raises(UsageFault, match="still runs"):
-        ended.answer(one.home, m.AnswerAsk(waits.id, waits.request, True, ME), os.getuid())
-    assert ended.revoke(one.home, m.RevokeGrant(grant, ME), os.getuid()) == m.Done()
+        ended.answer(one.home, AnswerAsk(waits.id, waits.request, True, ME), os.getuid())
+    assert ended.revoke(one.home, RevokeGrant(grant, ME), os.getuid()) == Done()
     assert one.heard(g.Grants).grants == ()
     assert one.store().ask(waits.id).state is AskState.WAITING  # type: ignore[union-attr]
 
@@ -365,33 +376,33 @@ def test_a_keeper_without_a_bottle_revokes_and_answers_no_living_bottles_ask(kee
 def test_learning_ends_by_itself_and_can_be_forbidden(keepers: Keepers) -> None:
     stand = keepers()
     stand.start()
-    assert stand.ask(m.LearnPolicy(1, ME)) == m.Done()
+    assert stand.ask(LearnPolicy(1, ME)) == Done()
     learning = stand.heard(g.Reload).policy
     assert (learning.default, learning.learn_until > time.time_ns()) == ("learn", True)
     back = stand.heard(g.Reload).policy
     assert (back.default, back.digest) == ("ask", POLICY.digest)
-    assert stand.ask(m.LearnPolicy(10**6, ME)).slug == "learn.time"
-    assert stand.ask(m.ReloadPolicy(again(POLICY, learn="forbid"))) == m.Done()
-    assert stand.ask(m.LearnPolicy(60, ME)).slug == "learn.forbidden"
+    assert stand.ask(LearnPolicy(10**6, ME)).slug == "learn.time"
+    assert stand.ask(ReloadPolicy(again(POLICY, learn="forbid"))) == Done()
+    assert stand.ask(LearnPolicy(60, ME)).slug == "learn.forbidden"
     stand.finish()
     learned = [(one.verdict, one.reason) for one in stand.records() if one.kind == "learn"]
     assert learned == [("begun", ""), ("ended", "time")]
 
 
 def test_a_learn_mode_that_cannot_be_ended_ends_the_bottle(asking: Stand) -> None:
-    asking.ask(m.LearnPolicy(60, ME))
+    asking.ask(LearnPolicy(60, ME))
     assert asking.heard(g.Reload).policy.default == "learn"
     asking.shelf.values.clear()  # the old policy names a secret that its store no longer gives
-    asking.ask(m.LearnPolicy(0, ME))
-    assert asking.told(m.Halt).slug.startswith("custody.")
+    asking.ask(LearnPolicy(0, ME))
+    assert asking.told(Halt).slug.startswith("custody.")
 
 
 def test_learning_ends_when_it_is_asked_to_and_where_the_policy_is_reloaded(asking: Stand) -> None:
-    asking.ask(m.LearnPolicy(600, ME))
-    asking.ask(m.LearnPolicy(0, ME))
-    asking.ask(m.LearnPolicy(600, ME))
+    asking.ask(LearnPolicy(600, ME))
+    asking.ask(LearnPolicy(0, ME))
+    asking.ask(LearnPolicy(600, ME))
     other = again(POLICY, routes=(Route("b/x", "x.example.com"),))
-    asking.ask(m.ReloadPolicy(other))
+    asking.ask(ReloadPolicy(other))
     asking.finish()
     learned = [(one.verdict, one.reason) for one in asking.records() if one.kind == "learn"]
     assert learned == [("begun", ""), ("ended", "asked"), ("begun", ""), ("ended", "reload")]
@@ -436,5 +447,5 @@ def test_an_end_that_the_log_refuses_holds_all_the_same(asking: Stand, monkeypat
         raise AuditFault("audit.cannot-write", "The log takes nothing.", "")
 
     monkeypatch.setattr(HostedLog, "append", refuses)
-    asking.ask(m.RevokeGrant(grant, ME))
+    asking.ask(RevokeGrant(grant, ME))
     assert asking.grant(grant).revoked

@@ -10,7 +10,8 @@ from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.keeper import control
 from bot_bottle.keeper.control import ControlServer
 from bot_bottle.keeper.loop import Loop
-from bot_bottle.keeper.messages import ControlToKeeper, Done, FactsQuery, KeeperToControl, Stop
+from bot_bottle.keeper.messages.control import ControlToKeeper, FactsQuery, KeeperToControl, Stop
+from bot_bottle.keeper.messages.replies import Done
 
 
 def link(place: Path) -> Channel[ControlToKeeper, KeeperToControl]:

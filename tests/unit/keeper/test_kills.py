@@ -21,8 +21,11 @@ from bot_bottle.base.home import Home
 from bot_bottle.egress import messages as g
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.keeper import control, ended
-from bot_bottle.keeper import messages as m
 from bot_bottle.keeper.logs import recover
+from bot_bottle.keeper.messages.approvals import AnswerAsk, ProposeLeaf
+from bot_bottle.keeper.messages.control import KeeperToControl
+from bot_bottle.keeper.messages.launcher import KeeperToLauncher, Open, Opened
+from bot_bottle.keeper.messages.questions import Survey
 from bot_bottle.policy import merge
 from bot_bottle.policy.effective import Policy
 from bot_bottle.policy.grants import DEFAULT
@@ -56,11 +59,11 @@ class Killed:
         theirs.close()
         mine.settimeout(20)
         gateway.settimeout(20)
-        self.launcher: Channel[Any, Any] = Channel(mine, m.KeeperToLauncher)  # type: ignore[arg-type]
+        self.launcher: Channel[Any, Any] = Channel(mine, KeeperToLauncher)  # type: ignore[arg-type]
         self.gateway: Channel[Any, Any] = Channel(gateway, g.KeeperToGateway)  # type: ignore[arg-type]
         self.settled: list[g.Settled] = []
-        order = m.Open(IDENTITY, BARE, g.Limits(), home.root, home.runtime, trust=certificates(), leaf=leaf)
-        self.launcher.send(m.Survey(home.root, home.runtime))
+        order = Open(IDENTITY, BARE, g.Limits(), home.root, home.runtime, trust=certificates(), leaf=leaf)
+        self.launcher.send(Survey(home.root, home.runtime))
         self.launcher.receive()
         self.launcher.send(order, (keepers.fileno(),))
         keepers.close()
@@ -73,7 +76,7 @@ class Killed:
                 os.close(fd)
             self.gateway.receive()
             self.gateway.send(g.Configured("test"))
-            assert isinstance(self.launcher.receive()[0], m.Opened)
+            assert isinstance(self.launcher.receive()[0], Opened)
             self.gateway.send(g.Asked(1, AskKind.REQUEST, WANTED, DEFAULT, "r", "h"))
             opened, _ = self.gateway.receive()
             self.say(opened, scope)
@@ -90,16 +93,16 @@ class Killed:
         try:
             shown = ""
             if scope is Scope.ALWAYS:
-                link.send(m.ProposeLeaf(ask.id))
+                link.send(ProposeLeaf(ask.id))
                 shown = link.receive()[0].before
                 link.close()
                 link = self.link()
-            link.send(m.AnswerAsk(ask.id, ask.request, True, ME, scope, shown=shown))
+            link.send(AnswerAsk(ask.id, ask.request, True, ME, scope, shown=shown))
         finally:
             link.close()
 
     def link(self) -> Channel[Any, Any]:
-        return Channel(control.connect(self.home.sockets("one"), "control"), m.KeeperToControl)  # type: ignore[arg-type]
+        return Channel(control.connect(self.home.sockets("one"), "control"), KeeperToControl)  # type: ignore[arg-type]
 
     def hear(self) -> None:
         while True:

@@ -18,10 +18,32 @@ from bot_bottle.custody.open import Custody
 from bot_bottle.egress import messages as g
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.keeper import control
-from bot_bottle.keeper import messages as m
 from bot_bottle.keeper.authority import Authority
 from bot_bottle.keeper.logs import open_log
 from bot_bottle.keeper.loop import Loop
+from bot_bottle.keeper.messages.control import (
+    ControlToKeeper,
+    Facts,
+    FactsQuery,
+    FreezeBottle,
+    KeeperToControl,
+    ReloadPolicy,
+    RenewSecret,
+    Stop,
+    ThawBottle,
+)
+from bot_bottle.keeper.messages.launcher import (
+    Close,
+    Halt,
+    Hold,
+    KeeperToLauncher,
+    LauncherToKeeper,
+    Open,
+    Opened,
+    Resume,
+    Sealed,
+)
+from bot_bottle.keeper.messages.replies import Done, Refused
 from bot_bottle.keeper.outside import Launcher, Outside
 from bot_bottle.keeper.session import Session
 from bot_bottle.policy.effective import Policy, Route
@@ -37,19 +59,19 @@ class Stand:
 
     home: Home
     shelf: Shelf
-    launcher: "Channel[m.LauncherToKeeper, m.KeeperToLauncher]"
+    launcher: "Channel[LauncherToKeeper, KeeperToLauncher]"
     gateway: "Channel[g.GatewayToKeeper, g.KeeperToGateway]"
     thread: threading.Thread = field(default_factory=threading.Thread)
     raised: list[BaseException] = field(default_factory=list)
     log: int = -1
 
     def start(self, keeper_end: socket.socket, gateway_end: socket.socket, **more: object) -> None:
-        order = m.Open(
+        order = Open(
             IDENTITY, POLICY, g.Limits(), self.home.root, self.home.runtime, placeholders={"key": "ph"}, **more
         )  # pyright: ignore
         authority = Authority("one", datetime.datetime.now(datetime.UTC))
         outside = Outside(Custody((self.shelf,)), open_log, lambda _: "trust", authority)
-        session = Session(Launcher(keeper_end, m.LauncherToKeeper), Loop(), order, gateway_end, outside)  # pyright: ignore
+        session = Session(Launcher(keeper_end, LauncherToKeeper), Loop(), order, gateway_end, outside)  # pyright: ignore
 
         def serve() -> None:
             try:
@@ -72,10 +94,10 @@ class Stand:
         self.gateway.send(g.Configured("test"))
         return configure, secrets
 
-    def ask(self, message: m.ControlToKeeper) -> m.KeeperToControl:
-        link: Channel[m.ControlToKeeper, m.KeeperToControl] = Channel(
+    def ask(self, message: ControlToKeeper) -> KeeperToControl:
+        link: Channel[ControlToKeeper, KeeperToControl] = Channel(
             control.connect(self.home.sockets("one"), "control"),
-            m.KeeperToControl,  # pyright: ignore
+            KeeperToControl,  # pyright: ignore
         )
         link.send(message)
         answer, _ = link.receive()
@@ -95,7 +117,7 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
     ours_g, theirs_g = socket.socketpair()
     ours_k.settimeout(10)
     ours_g.settimeout(10)
-    one = Stand(home, Shelf(key="value-one"), Channel(ours_k, m.KeeperToLauncher), Channel(ours_g, g.KeeperToGateway))  # pyright: ignore
+    one = Stand(home, Shelf(key="value-one"), Channel(ours_k, KeeperToLauncher), Channel(ours_g, g.KeeperToGateway))  # pyright: ignore
     one.ends = (theirs_k, theirs_g)  # pyright: ignore
     yield one
     ours_k.close()
@@ -111,18 +133,18 @@ def begin(stand: Stand, **more: object) -> tuple[g.Configure, g.Secrets]:
     stand.start(*stand.ends, **more)  # pyright: ignore
     found = stand.configured()
     opened, _ = stand.launcher.receive()
-    assert isinstance(opened, m.Opened)
+    assert isinstance(opened, Opened)
     assert opened.authority.startswith("-----BEGIN CERTIFICATE")
     return found
 
 
-def finish(stand: Stand) -> m.Sealed:
-    stand.launcher.send(m.Close({"exit": "0"}))
+def finish(stand: Stand) -> Sealed:
+    stand.launcher.send(Close({"exit": "0"}))
     stand.gateway.send(g.Status(g.Counters(allowed=3)))
     stand.gateway.close()
     while True:
         message, _ = stand.launcher.receive()
-        if isinstance(message, m.Sealed):
+        if isinstance(message, Sealed):
             return message
 
 
@@ -174,20 +196,20 @@ def test_leaves_are_minted_on_demand_and_nonsense_gets_none(stand: Stand) -> Non
 def test_freeze_answers_when_the_gateway_did_and_thaw_and_reload_are_recorded(stand: Stand) -> None:
     begin(stand)
     answers: list[object] = []
-    asking = threading.Thread(target=lambda: answers.append(stand.ask(m.FreezeBottle("why"))))
+    asking = threading.Thread(target=lambda: answers.append(stand.ask(FreezeBottle("why"))))
     asking.start()
     message, _ = stand.gateway.receive()
     assert message == g.Freeze("why")
     assert answers == []
     stand.gateway.send(g.Frozen("why"))
     asking.join(10)
-    assert answers == [m.Done()]
-    assert stand.launcher.receive()[0] == m.Hold("why")
-    assert stand.ask(m.ThawBottle()) == m.Done()
+    assert answers == [Done()]
+    assert stand.launcher.receive()[0] == Hold("why")
+    assert stand.ask(ThawBottle()) == Done()
     assert stand.gateway.receive()[0] == g.Thaw()
-    assert stand.launcher.receive()[0] == m.Resume()
+    assert stand.launcher.receive()[0] == Resume()
     policy = Policy("b", (), digest="d2")
-    assert stand.ask(m.ReloadPolicy(policy)) == m.Done()
+    assert stand.ask(ReloadPolicy(policy)) == Done()
     assert isinstance(stand.gateway.receive()[0], g.Secrets)
     reload, _ = stand.gateway.receive()
     assert isinstance(reload, g.Reload)
@@ -199,8 +221,8 @@ def test_freeze_answers_when_the_gateway_did_and_thaw_and_reload_are_recorded(st
 def test_a_reload_that_names_an_unset_secret_changes_nothing(stand: Stand) -> None:
     begin(stand)
     policy = Policy("b", (Route("b/x", "x.example.com", auth=Auth("bearer", "other")),), digest="d2")
-    answer = stand.ask(m.ReloadPolicy(policy))
-    assert isinstance(answer, m.Refused)
+    answer = stand.ask(ReloadPolicy(policy))
+    assert isinstance(answer, Refused)
     assert (answer.kind, answer.slug) == ("OperatorFault", "custody.unset")
     finish(stand)
     assert stand.kinds() == ["start", "stop"]
@@ -209,8 +231,8 @@ def test_a_reload_that_names_an_unset_secret_changes_nothing(stand: Stand) -> No
 def test_a_renewed_secret_travels_and_a_foreign_one_does_not(stand: Stand) -> None:
     begin(stand)
     stand.shelf.values.update(key="value-two", other="x")
-    assert stand.ask(m.RenewSecret("other")) == m.Done()
-    assert stand.ask(m.RenewSecret("key")) == m.Done()
+    assert stand.ask(RenewSecret("other")) == Done()
+    assert stand.ask(RenewSecret("key")) == Done()
     message, _ = stand.gateway.receive()
     assert isinstance(message, g.Secrets)
     assert message.values == {"key": b"value-two"}
@@ -219,14 +241,14 @@ def test_a_renewed_secret_travels_and_a_foreign_one_does_not(stand: Stand) -> No
 
 def test_status_tells_what_the_gateway_counts_now(stand: Stand) -> None:
     begin(stand)
-    answers: list[m.KeeperToControl] = []
-    asking = threading.Thread(target=lambda: answers.append(stand.ask(m.FactsQuery())))
+    answers: list[KeeperToControl] = []
+    asking = threading.Thread(target=lambda: answers.append(stand.ask(FactsQuery())))
     asking.start()
     assert stand.gateway.receive()[0] == g.StatusQuery()
     stand.gateway.send(g.Status(g.Counters(allowed=7)))
     asking.join(10)
     (facts,) = answers
-    assert isinstance(facts, m.Facts)
+    assert isinstance(facts, Facts)
     assert (facts.counters.allowed, facts.identity, facts.confinement) == (7, IDENTITY, "test")
     finish(stand)
 
@@ -236,10 +258,10 @@ def test_d08_the_gateways_death_halts_the_bottle_and_the_log_is_sealed(stand: St
     stand.gateway.send(g.Failed("audit.cannot-write", "The log cannot be written: No space left on device."))
     stand.gateway.close()
     halt, _ = stand.launcher.receive()
-    assert halt == m.Halt("audit.cannot-write", "The log cannot be written: No space left on device.")
-    stand.launcher.send(m.Close({"exit": "-1"}))
+    assert halt == Halt("audit.cannot-write", "The log cannot be written: No space left on device.")
+    stand.launcher.send(Close({"exit": "-1"}))
     sealed, _ = stand.launcher.receive()
-    assert isinstance(sealed, m.Sealed)
+    assert isinstance(sealed, Sealed)
     assert not sealed.counters.final
     assert stand.kinds() == ["start", "stop"]
 
@@ -257,9 +279,9 @@ def test_d08_the_launchers_death_closes_the_gateway_and_seals(stand: Stand) -> N
 
 def test_a_stop_at_the_control_socket_is_told_to_the_launcher(stand: Stand) -> None:
     begin(stand)
-    assert stand.ask(m.Stop("asked")) == m.Done()
+    assert stand.ask(Stop("asked")) == Done()
     halt, _ = stand.launcher.receive()
-    assert isinstance(halt, m.Halt)
+    assert isinstance(halt, Halt)
     assert halt.slug == "stopped"
     finish(stand)
 
@@ -269,12 +291,12 @@ def test_a_gateway_that_sends_rubbish_loses_its_keeper(stand: Stand) -> None:
     begin(stand)
     stand.gateway.sock.sendall(b"\0\0\0\3\xc1\xc1\xc1")
     halt, _ = stand.launcher.receive()
-    assert isinstance(halt, m.Halt)
+    assert isinstance(halt, Halt)
     with pytest.raises(ChannelClosed):
         while True:
             stand.gateway.receive()
-    stand.launcher.send(m.Close({}))
-    assert isinstance(stand.launcher.receive()[0], m.Sealed)
+    stand.launcher.send(Close({}))
+    assert isinstance(stand.launcher.receive()[0], Sealed)
 
 
 def test_a_log_that_was_shortened_ends_the_bottle(stand: Stand) -> None:
@@ -284,9 +306,9 @@ def test_a_log_that_was_shortened_ends_the_bottle(stand: Stand) -> None:
         file.truncate(10)
     os.write(stand.log, b"x\n")
     halt, _ = stand.launcher.receive()
-    assert isinstance(halt, m.Halt)
+    assert isinstance(halt, Halt)
     assert halt.slug.startswith("audit.")
-    stand.launcher.send(m.Close({}))
+    stand.launcher.send(Close({}))
     sealed, _ = stand.launcher.receive()
-    assert isinstance(sealed, m.Sealed)
+    assert isinstance(sealed, Sealed)
     assert sealed.fault

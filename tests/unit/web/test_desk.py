@@ -9,7 +9,8 @@ from bot_bottle.api.request import Request
 from bot_bottle.base.errors import BottleError, HostFault, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.bottles import control
-from bot_bottle.keeper.messages import AnswerAsk, FreezeBottle, RefreshGrants, RevokeGrant
+from bot_bottle.keeper.messages.approvals import AnswerAsk, RefreshGrants, RevokeGrant
+from bot_bottle.keeper.messages.control import FreezeBottle
 from bot_bottle.supervise.model import Approver, AskState, Scope
 from bot_bottle.web.desk import Desk
 from web_stage import Inside, Stage, wanted

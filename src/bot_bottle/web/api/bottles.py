@@ -8,7 +8,7 @@ from msgspec import Meta
 from bot_bottle.api.request import Request
 from bot_bottle.base.ids import LABEL
 from bot_bottle.bottles.lease import Held
-from bot_bottle.keeper.messages import Facts
+from bot_bottle.keeper.messages.control import Facts
 from bot_bottle.web.api.operation import Empty, Nothing, Operation
 from bot_bottle.web.desk import Desk
 from bot_bottle.web.problem import WebFault

@@ -4,12 +4,16 @@ Exit status of revoke: 0 it has ended, 2 there is none or it has ended before.
 """
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from bot_bottle.cli.options import AS_JSON, names
+
+if TYPE_CHECKING:
+    from bot_bottle.supervise.model import StoredGrant
+    from bot_bottle.supervise.standing import Standing
 
 
 @click.group(name="grants", invoke_without_command=True)
@@ -20,20 +24,20 @@ def command(context: click.Context, every: bool, as_json: bool) -> None:
     """List what a yes permits."""
     if context.invoked_subcommand is not None:
         return
-    from bot_bottle.api import approvals
+    from bot_bottle.api import approvals, grants
     from bot_bottle.cli.show import host
-    from bot_bottle.supervise.granting import alive
 
-    now = time.time_ns()
-    found = approvals.reader(host(False).home).grants(live_at=0 if every else now)
+    now, home = time.time_ns(), host(False).home
+    store = approvals.reader(home)
+    rows = store.grants(live_at=0 if every else now)
+    found = grants.stand(store, rows, now, grants.running(home) if rows else ())
     if as_json:
-        rows: list[dict[str, Any]] = [msgspec.to_builtins(one) | {"live": alive(one, now)} for one in found]
-        click.echo(msgspec.json.encode({"grants": rows}).decode())
+        click.echo(msgspec.json.encode({"grants": [row(one, standing) for one, standing in found]}).decode())
         return
     if not found:
         click.echo("No yes holds beyond its request.", err=True)
-    for one in found:
-        click.echo(line(one, now))
+    for one, standing in found:
+        click.echo(line(one, now, standing))
 
 
 @command.command()
@@ -53,19 +57,28 @@ def revoke(ident: str, as_json: bool) -> None:
         click.echo(f"{grant.id} has ended.", err=True)
 
 
-def line(grant: Any, now: int) -> str:
-    """One grant in one line: id, scope, whose, what, how long."""
-    from bot_bottle.base.text import visible
-    from bot_bottle.supervise.granting import alive
-    from bot_bottle.supervise.model import Scope
-    from bot_bottle.supervise.sentence import request_line
+def row(grant: "StoredGrant", standing: "Standing") -> dict[str, Any]:
+    """One grant for a program: as it is kept, its state and why."""
+    from bot_bottle.supervise.standing import State
 
-    until = "in the file" if grant.scope is Scope.ALWAYS else left(grant.expires - now)
-    state = until if alive(grant, now) or grant.scope is Scope.ALWAYS else "ended"
+    state, why = standing
+    return msgspec.to_builtins(grant) | {"live": state is State.LIVE, "state": state.value, "why": why.value}
+
+
+def line(grant: "StoredGrant", now: int, standing: "Standing") -> str:
+    """One grant in one line: id, scope, state, how long, what, whose."""
+    from bot_bottle.base.text import visible
+    from bot_bottle.supervise.sentence import request_line
+    from bot_bottle.supervise.standing import WORDS, State
+
+    state, why = standing
+    until = {State.RULE: "in the file", State.ENDED: WORDS[why]}.get(state) or left(grant.expires - now)
     what = f"{request_line(grant.wanted)}{'*' if not grant.wanted.method else ''}"
     times = " one use" if grant.uses else ""
     who = visible(grant.approver.name or grant.approver.id, 40)
-    return f"{grant.id}  {grant.scope.value:<7}  {state:>11}  {what}{times}  {visible(grant.subject, 100)}  by {who}"
+    note = f"  ({WORDS[why]})" if state in (State.IDLE, State.UNKNOWN) else ""
+    facts = f"{grant.id}  {grant.scope.value:<7}  {state.value:<7}  {until:>11}"
+    return f"{facts}  {what}{times}  {visible(grant.subject, 100)}  by {who}{note}"
 
 
 def left(nanoseconds: int) -> str:

@@ -141,7 +141,7 @@ def end_left(home: Home) -> int:
 
 
 def _end_grants(book: Ledger, dead: list[StoredGrant]) -> None:
-    for one in [one for one in dead if book.store.revoke(one.id, time.time_ns())]:
+    for one in [one for one in dead if book.store.revoke(one.id, time.time_ns(), with_run=True)]:
         book.write(records.grant_event("ended", one, title(one.approver)), book.store.ask(one.ask))
 
 

@@ -122,7 +122,7 @@ class Grants:
                 return
             live = store.grants(live_at=self._now(), limit=_MOST)
             mine = [one for one in live if one.scope is Scope.RUN and one.subject == run]
-            for one in [one for one in mine if store.revoke(one.id, self._now())]:
+            for one in [one for one in mine if store.revoke(one.id, self._now(), with_run=True)]:
                 self._write(records.grant_event("ended", one, title(one.approver)))
         except BottleError:
             return  # no other run can use it: it names this one

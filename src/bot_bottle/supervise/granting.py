@@ -64,11 +64,15 @@ def alive(grant: StoredGrant, now: int) -> bool:
 
 def holds(grant: StoredGrant, holder: Holder, now: int) -> bool:
     """Whether a grant is for this bottle, under this policy, now."""
+    return is_for(grant, holder) and bool(grant.policy) and grant.policy == holder.policy and alive(grant, now)
+
+
+def is_for(grant: StoredGrant, holder: Holder) -> bool:
+    """Whether a grant is for this bottle, whatever its policy."""
     subjects = {
         Scope.ONCE: holder.bottle, Scope.RUN: holder.run, Scope.BOTTLE: holder.bottle, Scope.PROJECT: holder.project
     }  # fmt: skip
-    fits = bool(grant.subject) and subjects.get(grant.scope, "") == grant.subject
-    return fits and bool(grant.policy) and grant.policy == holder.policy and alive(grant, now)
+    return bool(grant.subject) and subjects.get(grant.scope, "") == grant.subject
 
 
 def for_gateway(grants: Iterable[StoredGrant], holder: Holder, now: int) -> tuple[Grant, ...]:

@@ -127,12 +127,12 @@ class MemoryStore:
             self._changes += 1
             return True
 
-    def revoke(self, grant: str, now: int) -> bool:
+    def revoke(self, grant: str, now: int, with_run: bool = False) -> bool:
         with self._lock:
             found = self._grants.get(grant)
             if found is None or found.revoked:
                 return False
-            self._grants[grant] = msgspec.structs.replace(found, revoked=now)
+            self._grants[grant] = msgspec.structs.replace(found, revoked=now, with_run=with_run)
             self._changes += 1
             return True
 

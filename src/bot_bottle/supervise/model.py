@@ -119,7 +119,8 @@ class StoredGrant(msgspec.Struct, frozen=True, omit_defaults=True):
     """A yes that outlives its request. subject: run id, bottle name or project path, as scope says. policy: digest
     under which it was given; under another it is dead. uses: how often it may be used, 0 for any number; used: how
     often it was. retry: the scope digest that it permits once (a late yes to a held request), else "".
-    write: for ALWAYS, the leaf bottle file that got the rule. revoked: when, 0 if not."""
+    write: for ALWAYS, the leaf bottle file that got the rule. revoked: when, 0 if not. with_run: revoked because its
+    run ended, by nobody."""
 
     id: str
     ask: str
@@ -137,3 +138,4 @@ class StoredGrant(msgspec.Struct, frozen=True, omit_defaults=True):
     used: int = 0
     revoked: int = 0
     write: str = ""
+    with_run: bool = False

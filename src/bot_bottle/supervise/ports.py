@@ -82,8 +82,8 @@ class ApprovalStore(ApprovalReader, Protocol):
         """Counts one use of a grant; False where it is used up, revoked or expired."""
         ...
 
-    def revoke(self, grant: str, now: int) -> bool:
-        """False where there is no such grant or it was revoked before."""
+    def revoke(self, grant: str, now: int, with_run: bool = False) -> bool:
+        """False where there is no such grant or it was revoked before. with_run: because its run ended."""
         ...
 
     def prune(self, before: int) -> int:

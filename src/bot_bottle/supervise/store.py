@@ -148,12 +148,12 @@ class SqliteStore(SqliteReader):
             self._give(msgspec.structs.replace(found, used=found.used + 1))
         return True
 
-    def revoke(self, grant: str, now: int) -> bool:
+    def revoke(self, grant: str, now: int, with_run: bool = False) -> bool:
         with self._change() as undo:
             found = self.grant(grant)
             if found is None or found.revoked:
                 return undo()
-            self._give(msgspec.structs.replace(found, revoked=now))
+            self._give(msgspec.structs.replace(found, revoked=now, with_run=with_run))
         return True
 
     def prune(self, before: int) -> int:

@@ -4,8 +4,9 @@ import base64
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, structs
 
+from bot_bottle.api import grants
 from bot_bottle.supervise import rules, sentence
 from bot_bottle.supervise.model import Answer, Ask, AskState, Scope, StoredGrant
 from bot_bottle.supervise.ports import AskQuery
@@ -19,6 +20,8 @@ Cursor = Annotated[str, Meta(max_length=400)]
 Filter = Annotated[str, Meta(max_length=253)]
 StateName = Literal["waiting", "allowed", "denied", "expired", "withdrawn", "ended", "refused"]
 ScopeName = Literal["once", "run", "bottle", "project", "always"]
+StandingName = Literal["live", "unknown", "idle", "rule", "ended"]
+WhyName = Literal["", "revoked", "run", "used", "expired", "policy", "clock", "nobody", "others", "silent"]
 _MOST = 500
 
 
@@ -114,16 +117,24 @@ class Replied(msgspec.Struct):
 
 
 class GrantFilter(msgspec.Struct, forbid_unknown_fields=True):
-    """live: only those that could be used now."""
+    """live: only those that a bottle that runs may use now."""
 
     live: bool = False
     limit: Annotated[int, Meta(ge=1, le=1000)] = 200
 
 
-class GrantList(msgspec.Struct):
-    """Newest first."""
+class GrantItem(StoredGrant, frozen=True, kw_only=True):
+    """state: whether it opens anything now. idle: nothing that runs may use it, another start may; rule: a bottle
+    file says it by now; unknown: a keeper does not answer. why: of idle, unknown and ended, "" for the others."""
 
-    items: list[StoredGrant]
+    state: StandingName
+    why: WhyName
+
+
+class GrantList(msgspec.Struct):
+    """The live ones first; of each state the newest first."""
+
+    items: list[GrantItem]
 
 
 class GrantId(msgspec.Struct, forbid_unknown_fields=True):
@@ -172,7 +183,16 @@ def answer_ask(desk: Desk, reply: Reply) -> Replied:
 
 
 def list_grants(desk: Desk, wish: GrantFilter) -> GrantList:
-    return GrantList(desk.approvals().grants(live_at=desk.clock() if wish.live else 0, limit=wish.limit))
+    items = standing_grants(desk, only_alive=wish.live, limit=wish.limit)
+    return GrantList([one for one in items if one.state == "live" or not wish.live])
+
+
+def standing_grants(desk: Desk, only_alive: bool, limit: int) -> list[GrantItem]:
+    """Grants with what they are now. only_alive: none that has ended whatever runs."""
+    store, now = desk.approvals(), desk.clock()
+    rows = store.grants(live_at=now if only_alive else 0, limit=limit)
+    found = grants.stand(store, rows, now, desk.running() if rows else ())
+    return [GrantItem(**structs.asdict(one), state=state.value, why=why.value) for one, (state, why) in found]
 
 
 def revoke_grant(desk: Desk, which: GrantId) -> Nothing:

@@ -13,6 +13,7 @@ from bot_bottle.supervise.cards import Card, cards
 from bot_bottle.supervise.model import Ask, AskState
 from bot_bottle.supervise.ports import AskQuery
 from bot_bottle.supervise.risk import WORDS
+from bot_bottle.supervise.standing import WORDS as WORDS_OF_GRANTS
 from bot_bottle.web.api import asks as operations
 from bot_bottle.web.api.operation import Operation, fill
 from bot_bottle.web.card import FOUND, SHOWN, first_seen, full
@@ -65,7 +66,8 @@ def _inbox(
         "current": full(at, current) if current else None, "place": stack.index(current) + 1 if current else 0,
         "previous": _beside(stack, current, -1), "next": _beside(stack, current, 1), "words": WORDS, "times": TIMES,
         "notes": notes, "answered": answered,
-        "grants": at.approvals().grants(live_at=at.clock(), limit=50) if tab == "answered" else (),
+        "grants": operations.standing_grants(at, only_alive=True, limit=50) if tab == "answered" else (),
+        "standing_words": WORDS_OF_GRANTS,
         "oldest": min((card.deadline for card in stack), default=0) if tab == "waiting" else 0,
         "found_words": FOUND, "state_words": sentence.state_words, "request_line": sentence.request_line,
     }  # fmt: skip

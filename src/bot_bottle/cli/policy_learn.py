@@ -15,10 +15,12 @@ from bot_bottle.base.text import many, visible
 from bot_bottle.bottles import past
 from bot_bottle.bottles.manifest_files import read_home
 from bot_bottle.bottles.manifests import SHIPPED
+from bot_bottle.bottles.policies import library, policy_of
 from bot_bottle.cli.completion import complete_bottle, complete_label
 from bot_bottle.policy import learn
 from bot_bottle.policy.decide import compile, decide
-from bot_bottle.policy.learn import Learned, Past, Suggestion
+from bot_bottle.policy.effective import Policy
+from bot_bottle.policy.learn import Learned, Left, Past, Suggestion
 from bot_bottle.policy.replay import Line
 from bot_bottle.policy.verdict import Kind
 from bot_bottle.supervise import leaf
@@ -68,13 +70,13 @@ def command(
         _live(home, live, how_long, as_json)
         return
     chosen = [line for line in past.lines(home, past.runs_of(home, runs)) if not bottle or line.bottle == bottle]
-    rows = list(past.to_learn(chosen, denied))
+    rows, left = learn.beside(_policy(home, write), past.to_learn(chosen, denied))
     suggestion = learn.learn(rows)
     worth = _worth(suggestion, rows, chosen)
     if as_json:
-        _print_json(suggestion, worth)
+        _print_json(suggestion, worth, left)
     else:
-        for line in report(suggestion, worth, denied):
+        for line in [*report(suggestion, worth, denied or bool(left)), *map(left_out, left)]:
             click.echo(visible(line, 4000))
     if not suggestion.routes:
         raise click.exceptions.Exit(1)
@@ -107,6 +109,24 @@ def report(suggestion: Suggestion, worth: Worth, denied: bool) -> list[str]:
     return lines + [f"#   {one}" for one in worth.over[:10]]
 
 
+def left_out(one: Left) -> str:
+    """Why some requests bring no rule."""
+    them = "it" if one.requests == 1 else "them"
+    ending = f"decides about {them} already" if one.verdict == "allow" else f"still decides about {them}"
+    return f"# left out: {many(one.requests, 'request')} to {one.host}: the {one.verdict} route {one.rule} {ending}"
+
+
+def _policy(home: Home, write: str) -> Policy:
+    """What decides beside the new routes: the policy of the file that gets them; nothing where there is none yet."""
+    if not write:
+        return learn.as_policy(())
+    if not is_name(write):
+        raise UsageFault("manifest.bad-name", f"{write!r} is no name.", "Use lower case letters, digits and hyphens.")
+    shelf, catalogue = library(home, os.environ, os.getcwd())
+    known = write in shelf.bottle_names()
+    return policy_of(shelf, catalogue, (write,), "", os.environ) if known else learn.as_policy(())
+
+
 def _seen(one: Learned) -> str:
     wide = f", {many(one.open, 'open segment')}" if one.open else ""
     what = f"{'|'.join(one.methods)} {one.path.type} {one.path.value}"
@@ -124,7 +144,7 @@ def _worth(suggestion: Suggestion, rows: list[Past], chosen: list[Line]) -> Wort
     return Worth(len(runs), len(rows), covered, held, texts)
 
 
-def _print_json(suggestion: Suggestion, worth: Worth) -> None:
+def _print_json(suggestion: Suggestion, worth: Worth, left: list[Left]) -> None:
     routes = [msgspec.to_builtins(route) for route in suggestion.routes]
     click.echo(
         json.dumps(
@@ -132,6 +152,7 @@ def _print_json(suggestion: Suggestion, worth: Worth) -> None:
                 "routes": routes,
                 "parts": [msgspec.to_builtins(one) for one in suggestion.parts],
                 "worth": msgspec.to_builtins(worth),
+                "left": [msgspec.to_builtins(one) for one in left],
             }
         )
     )
@@ -140,8 +161,6 @@ def _print_json(suggestion: Suggestion, worth: Worth) -> None:
 def _write(home: Home, name: str, suggestion: Suggestion, yes: bool) -> None:
     """Shows the diff, asks, writes: the same careful way as an answer of scope `always`."""
     comment = f"learned {time.strftime('%Y-%m-%d')}"
-    if not is_name(name):
-        raise UsageFault("manifest.bad-name", f"{name!r} is no name.", "Use lower case letters, digits and hyphens.")
     shipped = read_home(os.path.join(SHIPPED, f"{name}.md")) or b""
     found = leaf.propose_routes(f"{home.bottles}/{name}.md", suggestion.routes, comment, shipped)
     click.echo(visible_diff(found.diff), err=True)

@@ -16,6 +16,7 @@ from msgspec import UNSET
 from bot_bottle.policy import model, shapes
 from bot_bottle.policy.decide import compile, decide
 from bot_bottle.policy.effective import Policy
+from bot_bottle.policy.grants import DEFAULT, LEARNED
 from bot_bottle.policy.hosts import is_address
 from bot_bottle.policy.regex import compile_regex
 from bot_bottle.policy.routes import effective_route
@@ -76,6 +77,29 @@ def learn(past: Iterable[Past]) -> Suggestion:
     return Suggestion(tuple(routes), tuple(parts))
 
 
+class Left(msgspec.Struct, frozen=True):
+    """Requests to one host about which a route decides already, so that a learned one would never."""
+
+    verdict: str
+    rule: str
+    host: str
+    requests: int
+
+
+def beside(policy: Policy, past: Iterable[Past]) -> tuple[list[Past], list[Left]]:
+    """Those about which no route of this policy decides, and what is left out of them: an ask or a deny beats every
+    allow (decide), and what is allowed already needs no second rule."""
+    compiled, kept, counts = compile(policy), list[Past](), dict[tuple[str, str, str], int]()
+    for one in past:
+        verdict = decide(compiled, one.request)
+        if verdict.rule in ("", DEFAULT, LEARNED):
+            kept.append(one)
+        else:
+            key = (verdict.kind.value, verdict.rule, one.request.target.host)
+            counts[key] = counts.get(key, 0) + 1
+    return kept, [Left(*key, counts[key]) for key in sorted(counts)]
+
+
 def as_policy(routes: Sequence[model.Route], bottle: str = "learned") -> Policy:
     """Routes alone as a policy that denies everything else."""
     return Policy(bottle, tuple(effective_route(route, bottle, "learned") for route in routes))
@@ -105,18 +129,15 @@ def held_out(past: Sequence[Past], folds: int = 5) -> tuple[int, int]:
 
 def _site(host: str, past: list[Past]) -> list[Learned]:
     words = _words(past)
-    verbs: dict[tuple[str, ...], list[Past]] = {}
+    verbs: dict[str, list[Past]] = {}
     for one in past:
-        verbs.setdefault(_verb(one.request, past), []).append(one)
-    found = [part for methods in sorted(verbs) for part in _verb_parts(host, methods, verbs[methods], words)]
-    return _without_covered(found)
+        verbs.setdefault(_verb(one.request), []).append(one)
+    return _without_covered([part for verb in sorted(verbs) for part in _verb_parts(host, verbs[verb], words)])
 
 
-def _verb(request: Request, past: list[Past]) -> tuple[str, ...]:
-    """Reading is one verb; where only HEAD was seen, GET is not given."""
-    if request.method in READS:
-        return READS if any(one.request.method == "GET" for one in past) else ("HEAD",)
-    return (request.method,)
+def _verb(request: Request) -> str:
+    """Reading is one verb, so that its paths are put side by side; what is given is the methods that were seen."""
+    return READS[0] if request.method in READS else request.method
 
 
 def _words(past: list[Past]) -> set[tuple[int, str]]:
@@ -129,17 +150,17 @@ def _words(past: list[Past]) -> set[tuple[int, str]]:
     return {word for word, found in homes.items() if len(found) > 1}
 
 
-def _verb_parts(host: str, methods: tuple[str, ...], past: list[Past], words: set[tuple[int, str]]) -> list[Learned]:
+def _verb_parts(host: str, past: list[Past], words: set[tuple[int, str]]) -> list[Learned]:
     groups: dict[Shape, list[Past]] = {}
     for one in past:
         groups.setdefault(_shape(one.request, words), []).append(one)
-    if methods == READS:
+    if past[0].request.method in READS:
         crowded = _crowded(groups)
-        parts = [_prefix_part(host, methods, prefix, crowded[prefix]) for prefix in sorted(crowded)]
+        parts = [_prefix_part(host, prefix, crowded[prefix]) for prefix in sorted(crowded)]
         taken = {id(one) for some in crowded.values() for one in some}
         groups = {shape: some for shape, some in groups.items() if id(some[0]) not in taken}
-        return parts + [part for shape in sorted(groups) for part in _parts(host, methods, shape, groups[shape])]
-    return [part for shape in sorted(groups) for part in _parts(host, methods, shape, groups[shape])]
+        return parts + [part for shape in sorted(groups) for part in _parts(host, shape, groups[shape])]
+    return [part for shape in sorted(groups) for part in _parts(host, shape, groups[shape])]
 
 
 def _shape(request: Request, words: set[tuple[int, str]]) -> Shape:
@@ -173,7 +194,7 @@ def _crowded(groups: dict[Shape, list[Past]]) -> dict[Shape, list[Past]]:
     }
 
 
-def _parts(host: str, methods: tuple[str, ...], shape: Shape, past: list[Past]) -> list[Learned]:
+def _parts(host: str, shape: Shape, past: list[Past]) -> list[Learned]:
     """One expression for a shape that was seen with enough names, else one for each way its names were seen."""
     rows = sorted({_segments(one.request.path) for one in past})
     columns = [sorted(set(column)) for column in zip(*rows, strict=True)]
@@ -182,12 +203,12 @@ def _parts(host: str, methods: tuple[str, ...], shape: Shape, past: list[Past]) 
     if not named or enough:
         path = past[0].request.path
         cells = [_column(columns[place], len(past), path) for place in range(len(columns))]
-        return _part(host, methods, cells, past)
+        return _part(host, cells, past)
     split: dict[tuple[str, ...], list[Past]] = {}
     for one in past:
         segments = _segments(one.request.path)
         split.setdefault(tuple(segments[place] for place in named), []).append(one)
-    return [part for key in sorted(split) for part in _parts(host, methods, shape, split[key])]
+    return [part for key in sorted(split) for part in _parts(host, shape, split[key])]
 
 
 def _column(values: list[str], seen: int, path: str) -> tuple[str, bool]:
@@ -200,18 +221,16 @@ def _column(values: list[str], seen: int, path: str) -> tuple[str, bool]:
     return shapes.covering(values), True
 
 
-def _part(host: str, methods: tuple[str, ...], cells: list[tuple[str, bool]], past: list[Past]) -> list[Learned]:
+def _part(host: str, cells: list[tuple[str, bool]], past: list[Past]) -> list[Learned]:
     """One expression, or the very paths where nothing is open or the expression would be too large."""
     opened = sum(one for _, one in cells)
     text = "/" + "/".join(cell for cell, _ in cells)
     if opened and _compiles(text):
-        return [_learned(host, methods, model.PathCondition("regex", text), past, opened)]
+        return [_learned(host, model.PathCondition("regex", text), past, opened)]
     exact: dict[str, list[Past]] = {}
     for one in past:
         exact.setdefault(one.request.path, []).append(one)
-    return [
-        _learned(host, methods, model.PathCondition("exact", path), some, 0) for path, some in sorted(exact.items())
-    ]
+    return [_learned(host, model.PathCondition("exact", path), some, 0) for path, some in sorted(exact.items())]
 
 
 def _compiles(text: str) -> bool:
@@ -222,29 +241,28 @@ def _compiles(text: str) -> bool:
     return True
 
 
-def _prefix_part(host: str, methods: tuple[str, ...], prefix: Shape, past: list[Past]) -> Learned:
+def _prefix_part(host: str, prefix: Shape, past: list[Past]) -> Learned:
     longest = list(prefix)
     rows = [_segments(one.request.path) for one in past]
     while all(len(row) > len(longest) + 1 and row[: len(longest) + 1] == rows[0][: len(longest) + 1] for row in rows):
         longest.append(rows[0][len(longest)])
-    return _learned(host, methods, model.PathCondition("prefix", "/" + "/".join(longest)), past, 1)
+    return _learned(host, model.PathCondition("prefix", "/" + "/".join(longest)), past, 1)
 
 
-def _learned(
-    host: str, methods: tuple[str, ...], path: model.PathCondition, past: list[Past], opened: int
-) -> Learned:
+def _learned(host: str, path: model.PathCondition, past: list[Past], opened: int) -> Learned:
     paths, runs = {one.request.path for one in past}, {one.run for one in past}
+    methods = tuple(sorted({one.request.method for one in past}))
     return Learned(host, methods, path, len(past), len(paths), len(runs), opened)
 
 
 def _without_covered(parts: list[Learned]) -> list[Learned]:
-    """Without exact paths that an expression or a prefix with the same methods covers already."""
+    """Without exact paths that an expression with their methods covers already."""
     wide = [(one, compile_regex(one.path.value)) for one in parts if one.path.type == "regex"]
     return [
         one
         for one in parts
         if one.path.type != "exact"
-        or not any(w.methods == one.methods and test.fullmatch(one.path.value.encode()) for w, test in wide)
+        or not any({*w.methods} >= {*one.methods} and test.fullmatch(one.path.value.encode()) for w, test in wide)
     ]
 
 

@@ -70,10 +70,10 @@ def narrowed(desk: Desk, policy: Policy, bottle: str, rule: str) -> Proposed:
     )  # fmt: skip
 
 
-def learned(desk: Desk, bottle: str) -> Proposed:
-    """Routes for requests of the last 30 days that no rule named, as the bottle's file would get them."""
+def learned(desk: Desk, policy: Policy, bottle: str) -> Proposed:
+    """Routes for requests of the last 30 days that no rule names, as the bottle's file would get them."""
     lines = list(_lines(desk, bottle, Term("verdict", ("deny", "ask", "allow"))))
-    requests = list(past.to_learn(lines, denied=True))
+    requests, _ = learn.beside(policy, past.to_learn(lines, denied=True))
     title, path = "Allow what no rule named", f"{desk.home.bottles}/{bottle}.md"
     if not requests:
         return Proposed(title, path, [], 0)

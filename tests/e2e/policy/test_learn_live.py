@@ -86,7 +86,7 @@ def test_a_learn_mode_opens_ends_and_is_learned_from(home: Path, tmp_path: Path,
     suggested = live.says("policy", "learn", "--json")
     routes = json.loads(suggested.stdout)["routes"]
     assert [route["host"] for route in routes] == ["new.example"]
-    assert routes[0]["matches"][0]["methods"] == ["GET", "HEAD"]
+    assert routes[0]["matches"][0]["methods"] == ["GET"]
     (run,) = os.listdir(home / "log/runs")
     log = live.says("log", "tail", run, "--json", "-n", "100000").stdout
     assert log.count('"kind":"learn"') == 4 and "default/learn" in log

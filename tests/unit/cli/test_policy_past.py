@@ -104,6 +104,39 @@ def test_learn_writes_with_a_diff_and_keeps_the_rest(recorded: Path) -> None:
     )
 
 
+ASKED = "https://ask.example.com:443"
+
+
+def test_what_an_ask_route_of_the_file_decides_is_left_out_and_said(recorded: Path) -> None:
+    """An ask beats an allow: a rule that can never decide is not written beside it."""
+    write_log(recorded, "r7", record("r7", 1, "/a", target=ASKED), record("r7", 2, "/b", target=ASKED))
+    done = run(policy.command, "learn", "--write", "work", "--yes")
+    told = "# left out: 2 requests to ask.example.com: the ask route work/held still decides about them"
+    assert told in done.stdout and "host: ask.example.com" not in done.stdout
+    after = (recorded / "bottles/work.md").read_text()
+    assert after.count("ask.example.com") == 1 and "packages.example" in after
+    assert "host: ask.example.com" in run(policy.command, "learn").stdout  # no file is named: nothing beats it
+
+
+def test_where_all_is_decided_by_the_file_nothing_is_written(recorded: Path) -> None:
+    before = (recorded / "bottles/work.md").read_text()
+    write_log(
+        recorded,
+        "r7",
+        record("r7", 1, "/a", target=ASKED),
+        record("r7", 2, "/v1/y", target="https://api.example.com:443"),
+    )
+    done = run(policy.command, "learn", "r7", "--write", "work", "--yes")
+    assert done.exit_code == 1 and "the ask route work/held still decides" in done.stdout
+    assert "1 request to api.example.com: the allow route work/read decides about it already" in done.stdout
+    assert (recorded / "bottles/work.md").read_text() == before
+    left = json.loads(run(policy.command, "learn", "r7", "--write", "work", "--yes", "--json").stdout)["left"]
+    assert [(one["verdict"], one["rule"], one["requests"]) for one in left] == [
+        ("allow", "work/read", 1),
+        ("ask", "work/held", 1),
+    ]
+
+
 def test_a_shipped_bottle_keeps_what_it_gives(recorded: Path) -> None:
     assert run(policy.command, "learn", "--write", "github-read", "--yes").exit_code == 0
     text = (recorded / "bottles/github-read.md").read_text()

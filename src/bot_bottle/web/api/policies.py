@@ -246,7 +246,7 @@ def propose(desk: Desk, wish: ProposalWish) -> Proposed:
     desk.office.watch.fresh()
     if wish.rule:
         return narrowed(desk, policy, wish.bottle, wish.rule)
-    return learned(desk, wish.bottle.split("+")[-1])
+    return learned(desk, policy, wish.bottle.split("+")[-1])
 
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (

@@ -23,7 +23,7 @@ from bot_bottle.web.security import REPORTS, Defences, Gate
 from bot_bottle.web.sessions import Sessions
 from bot_bottle.web.tokens import Tokens
 
-PAGES = ("door", "now", "inbox", "bottle", "settings", "live", "reach", "policy", "log")
+PAGES = ("door", "now", "start", "inbox", "bottle", "settings", "live", "reach", "policy", "log")
 ASSETS = os.path.join(os.path.dirname(__file__), "assets")
 _TYPES = {
     ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png",

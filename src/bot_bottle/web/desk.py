@@ -27,6 +27,7 @@ from bot_bottle.web.checks import Checks
 from bot_bottle.web.pairing import Codes, Keys
 from bot_bottle.web.readers import open_approvals
 from bot_bottle.web.starter import Starter
+from bot_bottle.web.starts import Start, Starts
 from bot_bottle.web.store import Store, digest
 from bot_bottle.web.watch import Watch
 
@@ -66,8 +67,10 @@ class Office:
     begun: int = field(init=False)
     """Wall ns: what an earlier process did not finish is older."""
     checks: Checks = field(default_factory=Checks)
+    starts: Starts = field(init=False)
 
     def __post_init__(self) -> None:
+        self.starts = Starts(self.clock)
         self.watch = Watch(self.home)
         self.begun = self.clock.wall()
 
@@ -89,9 +92,9 @@ class Office:
         return self.remembered("bottles", 0.3, self._bottles)
 
     def _bottles(self) -> str:
-        return digest("\n".join(f"{h.run} {h.state} {h.frozen} {lives}" for h, lives in leases.leases(self.home)))[
-            :16
-        ]
+        lines = [f"{h.run} {h.state} {h.frozen} {lives}" for h, lives in leases.leases(self.home)]
+        lines += [f"{one.id} {one.ended}" for one in self.starts.all()]
+        return digest("\n".join(lines))[:16]
 
     def remembered(self, name: str, seconds: float, make: Callable[[], T]) -> T:
         """What `make` gave not longer than `seconds` ago: many tabs ask the same question at the same moment."""
@@ -109,12 +112,13 @@ class Office:
 @dataclass(frozen=True, slots=True)
 class Desk:
     """person: who asks, for records and answers. scopes: read, answer, control, admin: what they may. device: of the
-    session, "" for a token."""
+    session, "" for a token. key: the request's Idempotency-Key, "" without one."""
 
     office: Office
     person: Approver
     scopes: frozenset[str] = frozenset()
     device: str = ""
+    key: str = ""
 
     @property
     def home(self) -> Home:
@@ -225,9 +229,9 @@ class Desk:
             thread.join()
         return results
 
-    def start(self, wish: StartWish) -> str:
-        """A bottle of its own, detached; its label."""
-        return self.starter.start(wish)
+    def start(self, wish: StartWish) -> Start:
+        """A bottle of its own, detached: its start goes on by itself. The one under way where this is a repeat."""
+        return self.office.starts.begin(f"{self.person.kind}:{self.person.id}", self.key, wish, self.starter.start)
 
     def settings(self) -> "Settings":
         """What settings.toml says now. Raises SettingsFault with all its problems."""

@@ -70,9 +70,9 @@ def desk(request: Request, scope: str = "read") -> Desk:
     return desk_of(request, principal.need(request, scope))
 
 
-def desk_of(request: Request, person: Person) -> Desk:
+def desk_of(request: Request, person: Person, key: str = "") -> Desk:
     device = person.session.device.id if person.session else ""
-    return Desk(office_of(request), person.approver, person.scopes, device)
+    return Desk(office_of(request), person.approver, person.scopes, device, key)
 
 
 def office_of(request: Request) -> Office:

@@ -20,6 +20,8 @@ from bot_bottle.web import messages
 from bot_bottle.web.messages import Reply, StarterToWeb, WebToStarter
 
 _SECONDS = 30.0
+_START_SECONDS = 1800.0
+"""A start may fetch what it is made of; who waits for it waits as long as they like (web.starts)."""
 Question = (
     messages.StartBottle | messages.AnswerEnded | messages.RevokeEnded | messages.Control
     | messages.KillBottle | messages.TestNotice | messages.ReadSettings
@@ -79,7 +81,7 @@ class ChannelStarter:
             self.channel.send(message)
 
     def start(self, request: Request) -> str:
-        return self._ask(messages.StartBottle(next(self._numbers), request)).text
+        return self._ask(messages.StartBottle(next(self._numbers), request), _START_SECONDS).text
 
     def answer_ended(self, answer: AnswerAsk) -> Answered:
         reply = self._ask(messages.AnswerEnded(next(self._numbers), answer))
@@ -101,12 +103,12 @@ class ChannelStarter:
     def settings(self) -> str:
         return self._ask(messages.ReadSettings(next(self._numbers))).text
 
-    def _ask(self, question: Question) -> Reply:
+    def _ask(self, question: Question, seconds: float = _SECONDS) -> Reply:
         future: Future[Reply] = Future()
         self._open[question.number] = future
         try:
             self.say(question)
-            reply = future.result(_SECONDS)
+            reply = future.result(seconds)
         except (ChannelClosed, TooLate):
             raise HostFault("serve.silent", "The serve process does not answer.", "Try again.") from None
         finally:

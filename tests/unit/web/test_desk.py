@@ -146,7 +146,7 @@ def test_a_home_without_any_ask_reads_as_empty(stage: Stage, inside: Inside, des
     os.unlink(stage.home.approvals)
     assert desk.approvals().grants() == [] and desk.approvals().changes() == 0
     with pytest.raises(UsageFault):
-        desk.start(Request(agent="claude"))
+        desk.start(Request(agent="claude")).outcome(60)
     from bot_bottle.supervise.store import SqliteStore
 
     stage.store = SqliteStore(stage.home.approvals)

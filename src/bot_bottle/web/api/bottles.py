@@ -6,12 +6,14 @@ import msgspec
 from msgspec import Meta
 
 from bot_bottle.api.request import Request
+from bot_bottle.base.errors import BottleError
 from bot_bottle.base.ids import LABEL
 from bot_bottle.bottles.lease import Held
 from bot_bottle.keeper.messages.control import Facts
 from bot_bottle.web.api.operation import Empty, Nothing, Operation
 from bot_bottle.web.desk import Desk
 from bot_bottle.web.problem import WebFault
+from bot_bottle.web.starts import Start
 
 Label = Annotated[str, Meta(pattern="^" + LABEL.pattern.replace("\\Z", "$"))]
 Text = Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00]*$")]
@@ -75,6 +77,26 @@ class Started(msgspec.Struct):
     label: str
 
 
+class StartItem(msgspec.Struct):
+    """One start. state: starting | running | failed. label: once it runs. problem: what stopped it. Times: wall ns,
+    ended 0 while it is under way."""
+
+    start: str
+    agent: str
+    workspace: str
+    state: str
+    since: int
+    ended: int
+    label: str
+    problem: str
+
+
+class StartList(msgspec.Struct):
+    """Newest first."""
+
+    items: list[StartItem]
+
+
 class LearnWish(msgspec.Struct, forbid_unknown_fields=True):
     """seconds: how long; 0 ends it."""
 
@@ -100,6 +122,23 @@ def get_bottle(desk: Desk, which: BottleLabel) -> BottleItem:
 
 
 def start_bottle(desk: Desk, wish: StartWish) -> Started:
+    """Waits for it, but not for ever: what is under way then goes on, and a repeat with the same key finds it."""
+    return Started(desk.office.starts.wait(begin_start(desk, wish), desk.key))
+
+
+def list_starts(desk: Desk, _: Empty) -> StartList:
+    return StartList([_start_item(one) for one in desk.office.starts.all()])
+
+
+def _start_item(one: Start) -> StartItem:
+    state = "starting" if not one.ended else "running" if one.label else "failed"
+    problem = one.fault.what if isinstance(one.fault, BottleError) else "A fault of ours." if one.fault else ""
+    return StartItem(
+        one.id, one.request.agent, one.request.workspace, state, one.since, one.ended, one.label, problem
+    )
+
+
+def begin_start(desk: Desk, wish: StartWish) -> Start:
     """A device or token that is no administrator starts what was started here before: no command of its own, and no
     directory but one that a bottle of this home has worked in. Else a stolen phone, which may also say yes, could
     send any file of this machine anywhere."""
@@ -109,7 +148,7 @@ def start_bottle(desk: Desk, wish: StartWish) -> Started:
         agent=wish.agent, bottles=wish.bottles, workspace=wish.workspace, argv=wish.argv, prompt=wish.prompt,
         model=wish.model, wall_clock=wish.wall_clock, label=wish.label, at_end=wish.at_end,
     )  # fmt: skip
-    return Started(desk.start(request))
+    return desk.start(request)
 
 
 def permitted(desk: Desk, wish: StartWish) -> None:
@@ -175,11 +214,18 @@ def _act(name: str, verb: str, summary: str, call: object) -> Operation[BottleLa
     return Operation(name, "POST", path, summary, "control", BottleLabel, Nothing, call)  # pyright: ignore[reportArgumentType]
 
 
+START = Operation(
+    "startBottle", "POST", "/bottles", "Start one, detached", "control", StartWish, Started, start_bottle, status=201,
+    joins=True,
+    description="Answers once the bottle runs. 503 `start.under-way`: it takes longer and goes on; the same request"
+    " with the same Idempotency-Key is told how it ends, `listStarts` as well.",
+)  # fmt: skip
 OPERATIONS = (
     Operation("listBottles", "GET", "/bottles", "Bottles that run", "read", Empty, BottleList, list_bottles),
+    START,
     Operation(
-        "startBottle", "POST", "/bottles", "Start one, detached", "control", StartWish, Started, start_bottle,
-        status=201,
+        "listStarts", "GET", "/starts", "Starts of this day, and how they stand", "read", Empty, StartList,
+        list_starts,
     ),
     Operation(
         "getBottle", "GET", "/bottles/{label}", "One bottle that runs", "read", BottleLabel, BottleItem, get_bottle,

@@ -1,6 +1,7 @@
 """Idempotency-Key: a client that does not know whether its request arrived may send it again; it is done once.
 
-The key belongs to one person. The first answer is kept for a day; another request under the same key is refused.
+The key belongs to one person. The first answer is kept for a day; another request under the same key is refused. What
+may still be under way keeps its key: a repeat finds it, or is told that nothing is known.
 """
 
 import re
@@ -14,6 +15,7 @@ from bot_bottle.web import problem
 from bot_bottle.web.api.operation import Operation
 from bot_bottle.web.desk import Desk
 from bot_bottle.web.problem import WebFault
+from bot_bottle.web.starts import Unsettled
 from bot_bottle.web.store import digest
 
 _KEPT = 86400 * 1_000_000_000
@@ -30,10 +32,12 @@ def once(
         raise WebFault(422, "web.idempotency", "The Idempotency-Key must have 1 to 255 printable characters.")
     person = f"{desk.person.kind}:{desk.person.id}"
     asked = digest(f"{operation.method} {path}\n{body.hex()}")
-    if (before := _begin(desk, person, key, asked)) is not None:
+    if (before := _begin(desk, operation, person, key, asked)) is not None:
         return before
     try:
         response = encoded(operation, call())
+    except Unsettled as error:
+        return problem.response(error)
     except BottleError as error:
         response = problem.response(error)
         if response.status_code >= 500:
@@ -49,7 +53,7 @@ def once(
     return response
 
 
-def _begin(desk: Desk, person: str, key: str, asked: str) -> Response | None:
+def _begin(desk: Desk, operation: Operation[Any, Any], person: str, key: str, asked: str) -> Response | None:
     """Claims the key, or says what came of it before."""
     now = desk.clock()
     with desk.store.write() as database:
@@ -68,6 +72,8 @@ def _begin(desk: Desk, person: str, key: str, asked: str) -> Response | None:
     if found["status"] == 0 and found["at"] < desk.office.begun:
         what = "Whether the first request with this key was done is not known: the dashboard ended in between."
         raise WebFault(409, "web.idempotency", what, "Look how it stands, then use another key.")
+    if found["status"] == 0 and operation.joins:
+        return None
     if found["status"] == 0:
         raise WebFault(409, "web.idempotency", "The first request with this key is not done yet.", "Try again.")
     if found["status"] < 0:

@@ -29,7 +29,8 @@ class Operation(Generic[T, R]):
 
     The other fields of `takes` come from the query (GET, DELETE) or from the JSON body. gives: Nothing for 204.
     scope: read | answer | control | admin. keeps: a repeated Idempotency-Key gives the first answer again; False
-    where that answer holds a secret and is therefore not kept: then a repeat is refused with 409.
+    where that answer holds a secret and is therefore not kept: then a repeat is refused with 409. joins: it finds by
+    itself what an earlier request with the same key began, so a repeat is not refused while that one is under way.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Operation(Generic[T, R]):
     call: Callable[[Desk, T], R]
     status: int = 200
     keeps: bool = True
+    joins: bool = False
     description: str = ""
 
     @property

@@ -64,8 +64,8 @@ def answer(request: Request, operation: Any_, body: bytes) -> Response:
     """In a thread of the pool: stores may be read, keepers asked."""
     person = principal.need(request, operation.scope)
     values = inputs(request, operation, body)
-    desk = desk_of(request, person)
     key = request.headers.get("idempotency-key")
+    desk = desk_of(request, person, key or "")
     if key is None or operation.method == "GET":
         return _encoded(operation, operation.call(desk, values))
     return firsts.once(desk, operation, key, body, request.url.path, lambda: operation.call(desk, values), _encoded)

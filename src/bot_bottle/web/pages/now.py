@@ -1,4 +1,4 @@
-"""Now: what runs and what ran, what waits, starting a bottle, and the panic button."""
+"""Now: what runs and what ran, what is being started, what waits, and the panic button."""
 
 import os
 from typing import Any
@@ -30,15 +30,16 @@ Bars = list[tuple[float, float, bool]]
 
 
 async def now(request: Request) -> Response:
-    return await run_in_threadpool(_now, request, "now.html")
+    return await run_in_threadpool(view, request, "now.html")
 
 
 async def part(request: Request) -> Response:
     """The same without the frame: what an event of the stream brings up to date."""
-    return await run_in_threadpool(_now, request, "now_part.html")
+    return await run_in_threadpool(view, request, "now_part.html")
 
 
-def _now(request: Request, template: str, status: int = 200, notes: tuple[dict[str, str], ...] = ()) -> Response:
+def view(request: Request, template: str, status: int = 200, notes: tuple[dict[str, str], ...] = ()) -> Response:
+    """The page, or its part, with notes on top of it."""
     at = desk(request)
     waiting = at.approvals().asks(AskQuery(states=(AskState.WAITING,), limit=_ASKS))
     living = [_row(at, held, bottles.item(held, facts), waiting) for held, facts in at.running()]
@@ -46,6 +47,7 @@ def _now(request: Request, template: str, status: int = 200, notes: tuple[dict[s
     runs = reach.list_runs(at, RunsWish(limit=_RECENT + len(living))).items
     shown: dict[str, Any] = {
         "living": living,
+        "starting": at.office.starts.under_way(),
         "waiting": len(waiting),
         "recent": [_recent(at, run) for run in runs if run.run not in {row["run"] for row in living}][:_RECENT],
         "firsts": first_seen.first_seen(at, FirstSeenWish(days=1, limit=6)).items,
@@ -108,24 +110,6 @@ def _projects(at: Desk) -> list[str]:
 # ---- deeds
 
 
-async def start(request: Request) -> Response:
-    values = await form(request)
-    return await run_in_threadpool(_start, request, values)
-
-
-def _start(request: Request, values: dict[str, str]) -> Response:
-    project = values.get("other", "").strip() or values.get("project", "")
-    try:
-        started = act(
-            request, _BY_NAME["startBottle"], agent=values.get("agent", ""), workspace=project,
-            bottles=tuple(filter(None, [values.get("bottle", "")])),
-            prompt=values.get("prompt", ""),
-        )  # fmt: skip
-    except BottleError as error:
-        return _now(request, "now.html", 409, (fault_note(error),))
-    return RedirectResponse(f"/bottle/{started.label}", 303)
-
-
 async def freeze_all(request: Request) -> Response:
     await form(request)
     return await run_in_threadpool(_freeze_all, request)
@@ -142,7 +126,7 @@ def _freeze_all(request: Request) -> Response:
         notes.append({"kind": "deny", "what": "This was not recorded.", "hint": "The serve process did not answer."})
     if not notes:
         notes.append({"kind": "frozen", "what": _frozen(len(found.results)), "hint": "Thaw them one by one."})
-    return _now(request, "now.html", notes=tuple(notes))
+    return view(request, "now.html", notes=tuple(notes))
 
 
 def _frozen(count: int) -> str:
@@ -162,7 +146,7 @@ def _deed(request: Request, values: dict[str, str]) -> Response:
     try:
         act(request, operation, label=request.path_params["label"])
     except BottleError as error:
-        return _now(request, "now.html", 409, (fault_note(error),))
+        return view(request, "now.html", 409, (fault_note(error),))
     return RedirectResponse(back(values.get("back", "")), 303)
 
 
@@ -189,7 +173,6 @@ ROUTES = [
     Route("/", now, methods=["GET"]),
     Route("/part/now", part, methods=["GET"]),
     Route("/part/waiting", waiting, methods=["GET"]),
-    Route("/start", start, methods=["POST"]),
     Route("/freeze-all", freeze_all, methods=["POST"]),
     Route("/bottle/{label}/{verb:str}", deed, methods=["POST"]),
 ]

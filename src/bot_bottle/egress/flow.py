@@ -159,14 +159,14 @@ class Flow(Asking):
 
     # endings
 
-    def body_too_long(self, exchange: Exchange) -> bool:
+    def body_too_long(self, exchange: Ending) -> bool:
         """Whether the upload passed its limit; then the exchange is over."""
         over = self.excess_bytes(exchange.prepared, exchange.up)
         if over is not None:
             exchange.fail(over.status, over.slug, over.what)
         return over is not None
 
-    def secret_in_body(self, exchange: Exchange, name: str) -> None:
+    def secret_in_body(self, exchange: Ending, name: str) -> None:
         """Step 4 in a streamed body: the agent sends a real secret; the request is cut (B43, D02)."""
         what = f"The request holds the secret {name}, which never leaves a bottle."
         exchange.fail(

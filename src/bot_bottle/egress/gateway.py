@@ -58,43 +58,54 @@ class Gateway:
         tell: Callable[[GatewayToKeeper], None],
         spool: int = -1,
     ) -> None:
-        self.loop = loop
-        self.identity = config.identity
-        self.limits = config.limits
-        self.tell = tell
+        self.loop, self.tell = loop, tell
+        self.identity, self.limits = config.identity, config.limits
         self.counters = Counters()
-        self.spent: dict[str, Spent] = {}
-        self.secrets = secrets
-        self.grants = LiveGrants(loop, config.grants, self._granted)
-        self.rules = Rules(config.policy, secrets, self.spent, self.grants.live)
-        policy = config.policy
-        self.journal = Journal(log, config.identity, policy.digest, config.limits.log_bytes, _syncs(policy))
-        self.journal.level, self.journal.needles = config.policy.log, self.rules.scrubber
-        self.journal.on_quota = lambda: self.freeze("The bottle's log is full.", own=True)
-        self.gauges = Gauges(config.limits)
-        self.leaves = Leaves(
-            config.leaf_key, config.leaves, config.limits.minted_hosts, lambda host: tell(Mint(host=host))
-        )
-        self.trust = Trust(config.trust)
-        self.proxy = UpstreamProxy(config.upstream_proxy) if config.upstream_proxy else None
-        self.resolver = Resolver(loop)
-        self.pool = Pool(loop)
-        self.names = SyntheticNames()
-        self.connects: dict[bytes, Site] = {}
-        self.wildcards = Wildcards()
-        self.asked: set[tuple[str, str]] = set()
+        self._begin_deciding(config, secrets)
+        self._begin_recording(config, log)
+        self._begin_dialling(config)
+        self._begin_asking(spool)
         self.clients: set[Client] = set()
-        self.spool = Spool(spool, _SPOOL // PIECE)
-        self.asks = Asks(loop, config.limits, tell)
-        self.denials = Denials()
+        self._doors: list[socket.socket] = []
         self.inside: Service = Inside(self)
         self.flow = Flow(self)
-        self.epoch = 0
-        self._memos: dict[Site, dict[bytes, Prepared]] = {}
-        self._number = config.next_request
-        self._doors: list[socket.socket] = []
         loop.at_turn_end = self.journal.flush
         loop.later(1.0, self._tick)
+
+    # the parts, in the order in which they need each other
+
+    def _begin_deciding(self, config: Configure, secrets: Secrets) -> None:
+        self.secrets = secrets
+        self.spent: dict[str, Spent] = {}
+        self.grants = LiveGrants(self.loop, config.grants, self._granted)
+        self.rules = Rules(config.policy, secrets, self.spent, self.grants.live)
+        self.gauges = Gauges(config.limits)
+        self.wildcards = Wildcards()
+        self.denials = Denials()
+        self.epoch = 0
+        self._memos: dict[Site, dict[bytes, Prepared]] = {}
+
+    def _begin_recording(self, config: Configure, log: int) -> None:
+        policy = config.policy
+        self.journal = Journal(log, config.identity, policy.digest, config.limits.log_bytes, _syncs(policy))
+        self.journal.level, self.journal.needles = policy.log, self.rules.scrubber
+        self.journal.on_quota = lambda: self.freeze("The bottle's log is full.", own=True)
+        self._number = config.next_request
+
+    def _begin_dialling(self, config: Configure) -> None:
+        mint = config.limits.minted_hosts
+        self.leaves = Leaves(config.leaf_key, config.leaves, mint, lambda host: self.tell(Mint(host=host)))
+        self.trust = Trust(config.trust)
+        self.proxy = UpstreamProxy(config.upstream_proxy) if config.upstream_proxy else None
+        self.resolver = Resolver(self.loop)
+        self.pool = Pool(self.loop)
+        self.names = SyntheticNames()
+        self.recorded_names: set[tuple[str, str]] = set()
+        self.connects: dict[bytes, Site] = {}
+
+    def _begin_asking(self, spool: int) -> None:
+        self.spool = Spool(spool, _SPOOL // PIECE)
+        self.asks = Asks(self.loop, self.limits, self.tell)
 
     def memo(self, site: Site) -> dict[bytes, Prepared]:
         """Decided heads of one site, good for this `epoch`."""

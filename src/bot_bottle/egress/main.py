@@ -2,8 +2,7 @@
 
 1 its own descriptors, undumpable, no core; 2 Configure and Secrets from the keeper; 3 confined, or it does not start;
 4 Configured; 5 the doors from the launcher; 6 Serving. EOF on either channel ends it: everything is closed, the
-bottle
-is killed through its pidfd, the process exits (D08, B78).
+bottle is killed through its pidfd, the process exits (D08, B78).
 """
 
 import contextlib

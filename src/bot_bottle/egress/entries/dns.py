@@ -161,11 +161,11 @@ def _canonical(name: str) -> str | None:
 def _record(gateway: "Gateway", query: Query, verdict: Kind, reason: str) -> None:
     """The first question about each name is a record, further ones are counted; all are within `names` a second."""
     key = (query.name, reason)
-    if key in gateway.asked:
+    if key in gateway.recorded_names:
         return
-    if len(gateway.asked) >= _REMEMBERED:
-        gateway.asked.clear()
-    gateway.asked.add(key)
+    if len(gateway.recorded_names) >= _REMEMBERED:
+        gateway.recorded_names.clear()
+    gateway.recorded_names.add(key)
     kind = _TYPES.get(query.kind, str(query.kind))
     gateway.journal.write(
         gateway.journal.record(

@@ -13,7 +13,9 @@ from bot_bottle.api import approvals
 from bot_bottle.base.errors import BottleError
 from bot_bottle.base.home import Home
 from bot_bottle.bottles import control
+from bot_bottle.bottles import lease as leases
 from bot_bottle.cli.supervise_view import Deeds, Facts, View
+from bot_bottle.keeper.messages.approvals import AskShown
 from bot_bottle.supervise.model import Ask, Scope
 from bot_bottle.supervise.ports import ApprovalReader
 from bot_bottle.supervise.rules import Case, scopes
@@ -45,7 +47,18 @@ def deeds(home: Home) -> Deeds:
     def answer(ask: Ask, allow: bool, scope: Scope, shown: str) -> str:
         return answered(home, ask, allow, scope, shown)
 
-    return Deeds(answer, lambda ask: facts(home, ask), lambda ask: approvals.propose(home, ask))
+    return Deeds(
+        answer, lambda ask: facts(home, ask), lambda ask: approvals.propose(home, ask), lambda ask: offered(home, ask)
+    )
+
+
+def offered(home: Home, ask: Ask) -> tuple[Scope, ...]:
+    """Which scopes a yes may have, by what lies on the disk: the lease names the file that `always` would write. Who
+    answers for a bottle that has ended gives one retry."""
+    held = leases.read(home, ask.label)
+    if held is None or not approvals.lives(home, ask):
+        return (Scope.ONCE,)
+    return scopes(Case(ask, time.time_ns(), leaf=held.leaf))
 
 
 def look(home: Home, store: ApprovalReader, changes: int, view: View) -> tuple[ApprovalReader, int]:
@@ -74,7 +87,7 @@ def facts(home: Home, ask: Ask) -> Facts:
     """Which scopes a yes may have, and what is held."""
     now = time.time_ns()
     if not approvals.lives(home, ask):
-        return Facts(scopes(Case(ask, now)))
+        return Facts(offered(home, ask), AskShown(False))
     known = control.ask(home, ask.label)
     return Facts(scopes(Case(ask, now, (), known.policy, known.revision, "", known.leaf)), approvals.show(home, ask))
 

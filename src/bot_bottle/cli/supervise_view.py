@@ -21,8 +21,8 @@ from bot_bottle.supervise.sentence import consequences, quoted, request_line, se
 
 HELP = (
     ("a", "allow, as far as the scope says"), ("d", "deny"), ("j k", "next, previous"),
-    ("1 2 3 4 5", "scope: once, run, bottle, project, always"), ("enter", "all of it, or the list again"),
-    ("m", "what was missed"), ("?", "these keys"), ("q", "leave; asks go on waiting"),
+    ("enter", "all of it, or the list again"), ("m", "what was missed"), ("?", "these keys"),
+    ("q", "leave; asks go on waiting"),
 )  # fmt: skip
 _SHOWN = 4000
 _LINES = 30
@@ -30,7 +30,7 @@ _LINES = 30
 
 @dataclass(slots=True)
 class Facts:
-    """What is known of the selected ask besides itself. scopes: that a yes may have."""
+    """What is known of the selected ask besides itself, once its keeper was asked. scopes: that a yes may have."""
 
     scopes: tuple[Scope, ...] = (Scope.ONCE,)
     shown: AskShown | None = None
@@ -38,20 +38,24 @@ class Facts:
 
 @dataclass(slots=True)
 class Deeds:
-    """What the view asks for. Each may raise BottleError; `answer` says in a few words what came of it."""
+    """What the view asks for. Each may raise BottleError; `answer` says in a few words what came of it. scopes: that
+    a yes may have, without asking its keeper: for every picture."""
 
     answer: Callable[[Ask, bool, Scope, str], str]
     facts: Callable[[Ask], Facts]
     propose: Callable[[Ask], LeafProposed]
+    scopes: Callable[[Ask], tuple[Scope, ...]]
 
 
 @dataclass(slots=True)
 class View:
-    """mode: list | detail | help | rule (the diff of `always` waits for y). said: the last line. answered: by us."""
+    """mode: list | detail | help | rule (the diff of `always` waits for y). shown: id of the selected ask. said: the
+    last line. answered: by us."""
 
     deeds: Deeds
     asks: list[Ask] = field(default_factory=list[Ask])
     at: int = 0
+    shown: str = ""
     scope: Scope = Scope.ONCE
     mode: str = "list"
     missed: bool = False
@@ -109,9 +113,10 @@ class View:
                 pass
 
     def _select(self, at: int) -> None:
-        if at != self.at or not self.said:
-            self.scope = Scope.ONCE
         self.at = at
+        ident = self.selected.id if self.selected else ""
+        if ident != self.shown:  # a scope was chosen for one ask, whatever takes its place
+            self.shown, self.scope = ident, Scope.ONCE
         self.facts = Facts()
         if self.selected is None:
             self.mode = "list" if self.mode == "detail" else self.mode
@@ -170,7 +175,7 @@ class View:
         body: RenderableType
         match self.mode:
             case "help":
-                body = _help()
+                body = _help(self._scopes())
             case "rule":
                 body = self._proposal()
             case "detail":
@@ -181,9 +186,15 @@ class View:
         screen.split_column(
             Layout(Text(self._title(), style="bold"), size=2),
             Layout(body),
-            Layout(Group(Text(self.said, style="italic"), _keys()), size=3),
+            Layout(Group(Text(self.said, style="italic"), _keys(self._scopes())), size=3),
         )
         return screen
+
+    def _scopes(self) -> tuple[Scope, ...]:
+        """What the keys of scopes may choose now."""
+        if self.selected is None:
+            return ()
+        return self.facts.scopes if self.facts.shown is not None else self.deeds.scopes(self.selected)
 
     def _title(self) -> str:
         what = "missed" if self.missed else "waiting"
@@ -266,12 +277,22 @@ def left(ask: Ask, now: int) -> str:
     return f"{seconds // 60}:{seconds % 60:02d} left"
 
 
-def _keys() -> Text:
-    return Text("a allow  d deny  j/k move  1-5 scope  enter detail  m missed  ? keys  q leave", style="dim")
+def _keys(scopes: tuple[Scope, ...]) -> Text:
+    scope = f"{_digits(scopes)} scope  " if len(scopes) > 1 else ""
+    return Text(f"a allow  d deny  j/k move  {scope}enter detail  m missed  ? keys  q leave", style="dim")
 
 
-def _help() -> RenderableType:
+def _help(scopes: tuple[Scope, ...]) -> RenderableType:
     table = Table(box=None, show_header=False, padding=(0, 2))
-    for key, what in HELP:
+    rows = list(HELP)
+    if scopes:
+        names = ", ".join(scopes) + (", and no wider for this one" if len(scopes) == 1 else "")
+        rows.insert(3, (_digits(scopes), f"scope: {names}"))
+    for key, what in rows:
         table.add_row(Text(key, style="bold"), what)
     return table
+
+
+def _digits(scopes: tuple[Scope, ...]) -> str:
+    """``1 2 5``: the keys that choose these."""
+    return " ".join(str(list(Scope).index(one) + 1) for one in scopes)

@@ -32,7 +32,8 @@ class Done:
         self.fault: UsageFault | None = None
 
     def deeds(self) -> Deeds:
-        return Deeds(self.answer, self.facts, lambda _: LeafProposed("/b.md", "d" * 64, "+rule\n-other\n same"))
+        rule = LeafProposed("/b.md", "d" * 64, "+rule\n-other\n same")
+        return Deeds(self.answer, self.facts, lambda _: rule, lambda _: self.scopes)
 
     def answer(self, one: Ask, allow: bool, scope: Scope, shown: str) -> str:
         if self.fault:
@@ -97,6 +98,44 @@ def test_a_scope_that_cannot_be_is_refused_and_the_narrowest_is_preselected() ->
     one.update([ask("a-one"), ask("a-two")])
     one.press("j")
     assert one.scope is Scope.ONCE or done.said
+
+
+@pytest.mark.parametrize(
+    ("scopes", "keys", "help_row"),
+    [
+        (tuple(Scope), "1 2 3 4 5 scope", "scope: once, run, bottle, project, always"),
+        ((Scope.ONCE, Scope.RUN, Scope.BOTTLE), "1 2 3 scope", "scope: once, run, bottle"),
+        ((Scope.ONCE, Scope.RUN, Scope.BOTTLE, Scope.ALWAYS), "1 2 3 5 scope", "scope: once, run, bottle, always"),
+        ((Scope.ONCE,), "", "scope: once, and no wider for this one"),
+    ],
+)
+def test_only_scopes_that_a_yes_may_have_are_offered(scopes: tuple[Scope, ...], keys: str, help_row: str) -> None:
+    one, _ = view(ask(), done=Done(scopes))
+    line = next(row for row in shown(one).splitlines() if "a allow" in row)
+    assert (keys in line) if keys else ("scope" not in line)
+    assert ("5" in line) == (Scope.ALWAYS in scopes)
+    one.press("?")
+    assert help_row in shown(one)
+    one.press("?")
+    one.press("enter")
+    assert ("5 always" in shown(one)) == (Scope.ALWAYS in scopes)
+
+
+def test_without_an_ask_no_scope_is_offered() -> None:
+    one, _ = view()
+    assert "scope" not in shown(one)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_scope_stands_for_its_own_ask_and_not_for_the_one_that_takes_its_place(answered: bool) -> None:
+    one, done = view(ask("a-one"), ask("a-two"))
+    one.press("3")
+    if answered:
+        one.press("a")
+    one.update([ask("a-two")])
+    assert one.scope is Scope.ONCE
+    one.press("a")
+    assert done.said[-1] == ("a-two", True, Scope.ONCE, "")
 
 
 def test_always_shows_its_diff_and_writes_only_after_y() -> None:

@@ -22,7 +22,7 @@ from bot_bottle.audit.reader import LogReader, purged_hint
 from bot_bottle.audit.record import VERSION, Kind, Record
 from bot_bottle.audit.recover import is_orphan
 from bot_bottle.audit.sealer import read_head
-from bot_bottle.audit.wishes import PurgeResult, PurgeWish
+from bot_bottle.audit.wishes import BEHIND, HELD, OPEN, UNKNOWN, Kept, PurgeResult, PurgeWish
 from bot_bottle.base.clock import Clock
 from bot_bottle.base.errors import AuditFault, UsageFault
 from bot_bottle.base.home import Home
@@ -98,15 +98,15 @@ class _Purging:
     def look_at(self, run: str) -> None:
         """Purges one run, or says why not."""
         why = kept_because(self._home, run, self._holds.now(), self._wish)
-        if not why:
+        if why is None:
             try:
                 why = self._purge(run)
             except AuditFault as fault:
-                why = fault.what
-        if why and why != GONE:
+                why = Kept(fault.slug, fault.what)
+        if why is not None and why is not GONE:
             self.result.kept[run] = why
 
-    def _purge(self, run: str) -> str:
+    def _purge(self, run: str) -> Kept | None:
         """The record in the host log first: a purge that nobody recorded would look like a removal. Of a purge and a
         hold, what stands first in the host log counts."""
         directory = self._home.run_log(run)
@@ -115,9 +115,9 @@ class _Purging:
         self._note_purge(run, head)
         if holds.is_held(self._holds.now(), run):
             self.note({"what": "purge-withdrawn", "run": run})
-            return "It came under a legal hold meanwhile."
+            return Kept(HELD, "It came under a legal hold meanwhile.")
         self.result.purged[run] = purge(directory, run_origin(run), self._signer) - before
-        return ""
+        return None
 
     def _note_purge(self, run: str, head: Checkpoint) -> None:
         detail = {"what": "purge", "run": run, **facts(head)}
@@ -135,8 +135,8 @@ class _Purging:
         self._host.append(record)
 
 
-GONE = "gone"
-"""Of a run whose records went before."""
+GONE = Kept("", "Its records went before.")
+"""Nothing is left that could go or stay."""
 
 
 def foreseen(home: Home, now: int, wish: PurgeWish) -> PurgeResult:
@@ -144,28 +144,28 @@ def foreseen(home: Home, now: int, wish: PurgeWish) -> PurgeResult:
     held, result = holds.read(home.host_log), PurgeResult()
     for run in dict.fromkeys((*wish.runs, *expired(home.host_log, now, wish.days))):
         why = kept_because(home, run, held, wish)
-        if not why:
+        if why is None:
             result.purged[run] = signed(home.run_log(run))[0]
-        elif why != GONE:
+        elif why is not GONE:
             result.kept[run] = why
     return result
 
 
-def kept_because(home: Home, run: str, held: dict[str, Hold], wish: PurgeWish) -> str:
-    """Why a run's records stay, one sentence; ``gone`` where there are none any more; "" where they may go."""
+def kept_because(home: Home, run: str, held: dict[str, Hold], wish: PurgeWish) -> Kept | None:
+    """Why a run's records stay; GONE where there are none any more; None where they may go."""
     directory = home.run_log(run)
     if "/" in run or run.startswith(".") or not os.path.isdir(directory):
-        return "There is no such run."
+        return Kept(UNKNOWN, "There is no such run.")
     if holds.is_held(held, run):
         hold = held.get(run) or held[holds.EVERY]
-        return f"It is under a legal hold: {visible(hold.reason, 200)}"
+        return Kept(HELD, f"It is under a legal hold: {visible(hold.reason, 200)}")
     if is_orphan(directory):
-        return "Its log is still open."
+        return Kept(OPEN, "Its log is still open.")
     size, _ = signed(directory)
     if purged_hint(directory) >= size:
         return GONE
     behind = [] if wish.despite_sinks else [name for name in wish.sinks if _behind(home, name, run, size)]
-    return f"Not forwarded to {', '.join(behind)} yet." if behind else ""
+    return Kept(BEHIND, f"Not forwarded to {', '.join(behind)} yet.") if behind else None
 
 
 def _behind(home: Home, sink: str, run: str, size: int) -> bool:

@@ -15,8 +15,21 @@ class PurgeWish(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """Why the records of a run stay. slug: `HELD` and so on, or of the fault that was met; what: one sentence."""
+
+    slug: str
+    what: str
+
+
+UNKNOWN = "purge.unknown"
+HELD = "purge.held"
+OPEN = "purge.open"
+BEHIND = "purge.not-forwarded"
+
+
 class PurgeResult(msgspec.Struct):
     """purged: run -> records that went. kept: run -> why it stays."""
 
     purged: dict[str, int] = {}
-    kept: dict[str, str] = {}
+    kept: dict[str, Kept] = {}

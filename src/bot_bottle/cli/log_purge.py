@@ -55,6 +55,7 @@ def purge(
 
 
 def _print(result: "PurgeResult", as_json: bool, dry_run: bool) -> None:
+    from bot_bottle.audit.wishes import BEHIND
     from bot_bottle.base.text import visible
 
     if as_json:
@@ -63,8 +64,8 @@ def _print(result: "PurgeResult", as_json: bool, dry_run: bool) -> None:
     for run, count in result.purged.items():
         click.echo(f"{'would purge' if dry_run else 'purged'} {visible(run, 80)}: {count} records")
     for run, why in result.kept.items():
-        click.echo(f"kept {visible(run, 80)}: {why}", err=True)
-    if any(why.startswith("Not forwarded") for why in result.kept.values()):
+        click.echo(f"kept {visible(run, 80)}: {why.what}", err=True)
+    if any(why.slug == BEHIND for why in result.kept.values()):
         click.echo("--despite-sinks purges also what a sink has not got.", err=True)
 
 

@@ -20,7 +20,7 @@ from bot_bottle.audit.retention import DAY, Ages, expired, foreseen, hold_run, p
 from bot_bottle.audit.runlog import RunLog
 from bot_bottle.audit.verify import verify
 from bot_bottle.audit.whole import verify_home
-from bot_bottle.audit.wishes import PurgeWish
+from bot_bottle.audit.wishes import Kept, PurgeWish
 from bot_bottle.base.clock import FixedClock
 from bot_bottle.base.errors import UsageFault
 from bot_bottle.base.home import Home
@@ -112,7 +112,7 @@ def test_a_hold_beats_a_purge_until_it_is_released(world: World) -> None:
     hold_run(world.home, KEY, world.clock, "r1", "os/0/root", "case 7", False)
     result = world.purge("r1", "r2")
     assert result.purged == {"r2": 301}
-    assert result.kept == {"r1": "It is under a legal hold: case 7"}
+    assert result.kept == {"r1": Kept("purge.held", "It is under a legal hold: case 7")}
     assert world.lines("r1") == 301
     assert holds.read(world.home.host_log)["r1"].approver == "os/0/root"
     hold_run(world.home, KEY, world.clock, "r1", "os/0/root", "case closed", True)
@@ -152,7 +152,7 @@ def test_a_hold_that_comes_while_a_purge_begins_wins(world: World, monkeypatch: 
 
     monkeypatch.setattr(retention._Purging, "_note_purge", late)
     result = world.purge("r1")
-    assert result.kept == {"r1": "It came under a legal hold meanwhile."}
+    assert result.kept == {"r1": Kept("purge.held", "It came under a legal hold meanwhile.")}
     assert world.lines("r1") == 301
     assert [record.detail["what"] for record in world.controls()] == ["hold", "purge", "purge-withdrawn"]
 
@@ -180,7 +180,7 @@ def test_what_is_open_unknown_or_elsewhere_stays(world: World) -> None:
     outside.mkdir()
     result = world.purge("r1", "nowhere", "../../outside", "..", "")
     assert result.purged == {}
-    assert result.kept["r1"] == "Its log is still open."
+    assert result.kept["r1"] == Kept("purge.open", "Its log is still open.")
     assert outside.exists()
 
 
@@ -190,7 +190,10 @@ def test_a_log_that_was_exchanged_stays_and_stops_no_other(world: World) -> None
     checkpoint = Path(world.home.run_log("r1"), "checkpoint")
     checkpoint.write_bytes(checkpoint.read_bytes().replace(b"\n301\n", b"\n300\n"))
     result = world.purge("r1", "r2")
-    assert (result.purged, result.kept) == ({"r2": 301}, {"r1": "The signature of the checkpoint is wrong."})
+    assert (result.purged, result.kept) == (
+        {"r2": 301},
+        {"r1": Kept("audit.signature", "The signature of the checkpoint is wrong.")},
+    )
     assert world.lines("r1") == 301
 
 
@@ -199,7 +202,7 @@ def test_a_purge_waits_for_a_sink_that_lags(world: World) -> None:
     cursor = Cursor(os.path.join(world.home.forward, "siem"))
     cursor.advance({"r1": 300})
     kept = world.purge("r1", sinks=("siem", "other")).kept
-    assert kept == {"r1": "Not forwarded to siem, other yet."}
+    assert kept == {"r1": Kept("purge.not-forwarded", "Not forwarded to siem, other yet.")}
     cursor.advance({"r1": 301})
     assert world.purge("r1", sinks=("siem",)).purged == {"r1": 301}
     cursor.close()

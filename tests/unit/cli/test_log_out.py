@@ -157,7 +157,10 @@ def test_hold_and_purge_through_a_real_keeper(logs: Path) -> None:
     assert json.loads(out("holds", "--json"))["holds"][0]["run"] == RUNS[0]
     out("forward", "--once")
     would = run("purge", "label1", "label2", "--reason", "old", "--dry-run", "--json")
-    assert json.loads(would.output) == {"purged": {RUNS[1]: 7}, "kept": {RUNS[0]: "It is under a legal hold: case 7"}}
+    assert json.loads(would.output) == {
+        "purged": {RUNS[1]: 7},
+        "kept": {RUNS[0]: {"slug": "purge.held", "what": "It is under a legal hold: case 7"}},
+    }
     done = run("purge", "label1", "label2", "--reason", "old")
     assert done.exit_code == 6
     assert f"purged {RUNS[1]}: 7 records" in done.output
@@ -173,7 +176,9 @@ def test_hold_and_purge_through_a_real_keeper(logs: Path) -> None:
 
 def test_a_purge_waits_for_the_sinks_of_the_settings(logs: Path) -> None:
     done = run("purge", "label1", "--reason", "old", "--json")
-    assert json.loads(done.output)["kept"] == {RUNS[0]: "Not forwarded to disk yet."}
+    behind = {"slug": "purge.not-forwarded", "what": "Not forwarded to disk yet."}
+    assert json.loads(done.output)["kept"] == {RUNS[0]: behind}
+    assert "--despite-sinks purges also" in run("purge", "label1", "--reason", "old").output
     assert done.exit_code == 6
     out("forward", "--once")
     assert run("purge", "label1", "--reason", "old").exit_code == 0

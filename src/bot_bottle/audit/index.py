@@ -18,7 +18,7 @@ from bot_bottle.audit.index_reach import Reach
 from bot_bottle.audit.index_schema import VERSION, connect, discard, identity
 from bot_bottle.audit.index_search import Found, Hit, Key, Search
 from bot_bottle.audit.index_write import Writer
-from bot_bottle.base.errors import AuditFault
+from bot_bottle.base.errors import HostFault
 from bot_bottle.base.home import Home
 
 __all__ = ["HOST", "VERSION", "Found", "Hit", "Index", "Key", "Query"]
@@ -46,7 +46,7 @@ class Query(msgspec.Struct, frozen=True):
 
 
 class Index:
-    """One open index, for one thread. Raises AuditFault when its file cannot be opened.
+    """One open index, for one thread. Raises HostFault when its file cannot be opened.
 
     home: whose logs lines are read from; without it the first `refresh` says. told: see Writer."""
 
@@ -62,7 +62,7 @@ class Index:
 
     def refresh(self, home: Home, wait: bool = True, only: Collection[str] = ()) -> int:
         """Takes in what the logs got since; the number of new records, -1 where another process is at it and we do
-        not wait. only: these runs and no others. Raises AuditFault where the index was damaged: it is gone then, and
+        not wait. only: these runs and no others. Raises HostFault where the index was damaged: it is gone then, and
         the next one that is opened is made anew."""
         self._home = home
         try:
@@ -70,9 +70,9 @@ class Index:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 what = f"The index cannot be written: {error}."
-                raise AuditFault("audit.index", what, "Free space on the disk of the home.") from None
+                raise HostFault("audit.index", what, "Free space on the disk of the home.") from None
             discard(self._path)
-            raise AuditFault("audit.index", "The index was damaged.", "It is made anew: try again.") from None
+            raise HostFault("audit.index", "The index was damaged.", "It is made anew: try again.") from None
 
     @property
     def stale(self) -> bool:

@@ -9,7 +9,7 @@ import contextlib
 import os
 import sqlite3
 
-from bot_bottle.base.errors import AuditFault
+from bot_bottle.base.errors import HostFault
 
 VERSION = 5
 HOUR = 3_600_000_000_000
@@ -61,13 +61,13 @@ CREATE TABLE places (
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """An index that can be used; one that is damaged or of another version is made anew. Raises AuditFault."""
+    """An index that can be used; one that is damaged or of another version is made anew. Raises HostFault."""
     try:
         return _connect(path)
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             what = f"The index cannot be opened: {error}."
-            raise AuditFault("audit.index", what, "Mend its permissions, or delete it: it is made anew.") from None
+            raise HostFault("audit.index", what, "Mend its permissions, or delete it: it is made anew.") from None
         discard(path)
         return _connect(path)
 

@@ -35,8 +35,6 @@ def status_of(error: BottleError) -> int:
         return error.status
     if isinstance(error, errors.BusyFault):
         return 409
-    if error.slug == "audit.index":
-        return 503
     if error.slug.endswith(".unknown"):
         return 404
     if isinstance(error, errors.UsageFault):

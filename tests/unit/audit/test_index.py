@@ -23,7 +23,7 @@ from bot_bottle.audit.purge import purge
 from bot_bottle.audit.reader import LogReader
 from bot_bottle.audit.record import VERSION, Record
 from bot_bottle.audit.runlog import RunLog
-from bot_bottle.base.errors import AuditFault
+from bot_bottle.base.errors import HostFault
 from bot_bottle.base.home import Home
 
 HOUR = 3_600_000_000_000
@@ -518,7 +518,7 @@ def test_a_damaged_index_is_made_anew_while_it_is_open(home: Home, tmp_path: Pat
     data[4096:] = b"\xff" * (len(data) - 4096)
     Path(path).write_bytes(data)
     damaged = Index(path, home)
-    with pytest.raises(AuditFault, match="damaged"):
+    with pytest.raises(HostFault, match="damaged"):
         damaged.refresh(home)
     assert other.stale
     fresh = Index(path, home)

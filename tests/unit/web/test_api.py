@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from bot_bottle.base.errors import AuditFault
+from bot_bottle.base.errors import AuditFault, HostFault
 from bot_bottle.web import problem
 from bot_bottle.web.api import cursor, openapi
 from bot_bottle.web.api import routes as api
@@ -209,5 +209,6 @@ def test_a_mime_type_or_a_list_where_none_is_meant(inside: Inside, admin: dict[s
 
 
 def test_an_index_that_cannot_answer_now_may_be_asked_again() -> None:
-    assert problem.status_of(AuditFault("audit.index", "The index was damaged.")) == 503
-    assert problem.status_of(AuditFault("audit.damaged", "The log was damaged.")) == 500
+    """An index is made from the logs: what is wrong with it says nothing of them, and its class says so."""
+    assert problem.status_of(HostFault("index.any", "The index was damaged.")) == 503
+    assert problem.status_of(AuditFault("audit.index", "The log was damaged.")) == 500

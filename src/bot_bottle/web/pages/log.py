@@ -14,7 +14,7 @@ from bot_bottle.audit.entries import signed
 from bot_bottle.audit.filters import FilterFault
 from bot_bottle.audit.index import HOST, Key
 from bot_bottle.audit.record import Kind, Record
-from bot_bottle.base.errors import AuditFault, BottleError
+from bot_bottle.base.errors import AuditFault, BottleError, HostFault
 from bot_bottle.web.api import cursor, records
 from bot_bottle.web.api.reach import RunsWish, list_runs
 from bot_bottle.web.api.records import OneRecord, WhichLog
@@ -64,7 +64,7 @@ def _seals(at: Any) -> list[tuple[str, str, int, bool]]:
     """(run, label, records under its checkpoint, ended) of the newest runs; the host log first."""
     try:
         found = list_runs(at, RunsWish(limit=12)).items
-    except AuditFault:
+    except (AuditFault, HostFault):
         return []
     sizes = heads(at, (HOST, *(one.run for one in found)))
     rows = [(HOST, "host log", sizes.get(HOST, 0), False)] if HOST in sizes else []

@@ -14,7 +14,7 @@ from bot_bottle.egress.messages import Settled
 from bot_bottle.keeper import approval_records as records
 from bot_bottle.keeper.approval_ports import Archive, Around
 from bot_bottle.keeper.grants import Grants
-from bot_bottle.keeper.judging import Bench, Judged, asked, faster, judge, propose, proposed
+from bot_bottle.keeper.judging import Bench, Judged, asked, faster, judge, propose, proposed, unknown_ask
 from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, LeafProposed
 from bot_bottle.keeper.messages.control import KeeperToControl
 from bot_bottle.keeper.messages.launcher import AskWaits, Open
@@ -48,7 +48,7 @@ class Answering:
         """An answer, at the control socket. Raises BottleError where it does not count."""
         store = self._archive.peek()
         if store is None:
-            raise UsageFault("ask.unknown", "There is no such ask.", "bot-bottle supervise lists them.")
+            raise unknown_ask()
         judged = judge(store, self._bench(asked(store, said.ask)), said, peer)
         proposal = proposed(judged, self._around.policy(), said)
         diff = proposal.diff if proposal else ""

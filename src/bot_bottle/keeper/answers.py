@@ -9,8 +9,9 @@ import msgspec
 from bot_bottle.audit.record import Kind
 from bot_bottle.base.errors import BottleError, OurFault
 from bot_bottle.custody.open import Custody
-from bot_bottle.egress.messages import Freeze, Reload, Secrets, Thaw
+from bot_bottle.egress.messages import Freeze, Reload, Thaw
 from bot_bottle.keeper.approvals import Approvals
+from bot_bottle.keeper.configuring import secrets_of
 from bot_bottle.keeper.gateway_link import GatewayLink
 from bot_bottle.keeper.learning import Learning
 from bot_bottle.keeper.lifecycle import Lifecycle
@@ -140,7 +141,7 @@ class Answers:
             self._hand_over(values(names, self._custody))
 
     def _hand_over(self, now: dict[str, bytes]) -> None:
-        self._link.tell(Secrets(now, {name: self._order.placeholders.get(name, "") for name in now}))
+        self._link.tell(secrets_of(self._order, now))
 
     def _facts(self) -> Facts:
         return Facts(

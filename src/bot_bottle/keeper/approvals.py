@@ -28,13 +28,15 @@ from bot_bottle.policy.effective import Policy
 from bot_bottle.policy.verdict import Kind, Request
 from bot_bottle.supervise.charter import title
 from bot_bottle.supervise.digest import request_digest, scope_digest
-from bot_bottle.supervise.expiry import SECOND
+from bot_bottle.supervise.expiry import DEFAULTS, SECOND
 from bot_bottle.supervise.granting import Holder, is_access
-from bot_bottle.supervise.model import Ask, AskState
+from bot_bottle.supervise.model import Ask, AskState, Scope, StoredGrant
 from bot_bottle.supervise.sentence import sentence, state_words
 
 _LARGEST = 65536
 _SAYS = 2000
+_ONCE_OPENS = DEFAULTS[Scope.ONCE] * SECOND
+"""How long a flow may live that took a grant for one use: such a grant ends with the use, not with the flow."""
 
 
 class Approvals:
@@ -128,12 +130,8 @@ class Approvals:
         grant = self._grants.take(ask) or self._grants.covering(ask)
         if grant is None:
             return False
-        until = grant.expires if not grant.uses else self._waiting.now() + 3600 * SECOND
-        allowed = Settled(
-            ask.number, grant.ask, True, AskState.ALLOWED.value, grant=grant.id, approver=title(grant.approver),
-            until=until,
-        )  # fmt: skip
-        self._around.tell(allowed)
+        until = self._waiting.now() + _ONCE_OPENS if grant.uses else grant.expires
+        self._around.tell(_allowed(ask.number, grant.ask, grant, until))
         self._grants.refresh()
         return True
 
@@ -249,12 +247,7 @@ class Approvals:
             except BottleError:
                 return
             self._waiting.take(ask.number)
-            self._around.tell(
-                Settled(
-                    ask.number, ask.id, True, AskState.ALLOWED.value, grant=grant.id, approver=title(grant.approver),
-                    until=grant.expires,
-                )
-            )  # fmt: skip
+            self._around.tell(_allowed(ask.number, ask.id, grant, grant.expires))
             self._around.say(AskWaits(ask.id, AskState.ALLOWED, "allowed by an earlier yes"))
 
     def end(self) -> None:
@@ -269,6 +262,13 @@ class Approvals:
     def _show_nothing(self, number: int) -> None:
         for reply in self._showing.pop(number, []):
             reply(AskShown(False))
+
+
+def _allowed(number: int, ask: str, grant: StoredGrant, until: int) -> Settled:
+    """A yes that was given before lets this request go. until: wall ns at which its flow ends."""
+    return Settled(
+        number, ask, True, AskState.ALLOWED.value, grant=grant.id, approver=title(grant.approver), until=until
+    )
 
 
 def _request(ask: Ask, method: str) -> Request:

@@ -18,22 +18,24 @@ from bot_bottle.base.errors import BottleError, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.base.text import visible
 from bot_bottle.keeper import approval_records as records
-from bot_bottle.keeper.grants import over, revocable
-from bot_bottle.keeper.judging import Bench, asked, faster, judge
+from bot_bottle.keeper.grants import end_with_run, given_for_runs, over, revocable, unknown_grant
+from bot_bottle.keeper.judging import Bench, asked, faster, judge, unknown_ask
 from bot_bottle.keeper.logs import recover
 from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, RevokeGrant
 from bot_bottle.keeper.messages.questions import NoteControl
 from bot_bottle.keeper.messages.replies import Done
 from bot_bottle.supervise import rules
 from bot_bottle.supervise.charter import title
-from bot_bottle.supervise.expiry import SECOND
-from bot_bottle.supervise.model import Ask, AskState, Scope, StoredGrant
+from bot_bottle.supervise.expiry import DAY, SECOND
+from bot_bottle.supervise.model import Ask, AskState
 from bot_bottle.supervise.ports import ApprovalStore, AskQuery
 from bot_bottle.supervise.store import SqliteStore
 
 _OVERDUE = 60 * SECOND
+"""So long past its deadline an ask waits for its own keeper, which may be busy, before it counts as left."""
 _MOST = 10_000
-_KEPT = 180 * 24 * 3600 * SECOND
+_KEPT = 180 * DAY * SECOND
+"""What ended earlier leaves the store."""
 _WHO = ("run", "bottle", "agent", "harness", "label", "policy")
 
 
@@ -73,7 +75,7 @@ def ledger(home: Home) -> Generator[Ledger]:
 def answer(home: Home, said: AnswerAsk, peer: int) -> Answered:
     """A late answer: a yes gives one retry. Raises UsageFault where it does not count, or its bottle still runs."""
     if not os.path.exists(home.approvals):
-        raise UsageFault("ask.unknown", "There is no such ask.", "bot-bottle supervise lists them.")
+        raise unknown_ask()
     with ledger(home) as book:
         ask = _ended(book, asked(book.store, said.ask))
         judged = judge(book.store, Bench(time.time_ns()), said, peer)
@@ -94,7 +96,7 @@ def answer(home: Home, said: AnswerAsk, peer: int) -> Answered:
 def revoke(home: Home, said: RevokeGrant, peer: int) -> Done:
     """A grant ends; running keepers see it within a second."""
     if not os.path.exists(home.approvals):
-        raise UsageFault("grant.unknown", "There is no such grant.", "bot-bottle grants lists them.")
+        raise unknown_grant()
     with ledger(home) as book:
         found = revocable(book.store, said, peer)
         fields = records.grant_event("revoked", found, title(said.approver), {"peer": str(peer)})
@@ -129,20 +131,15 @@ def end_left(home: Home) -> int:
         try:
             _prune(store)
             left = [one for one in store.asks(AskQuery((AskState.WAITING,), limit=_MOST)) if _is_left(home, one)]
-            live = store.grants(live_at=time.time_ns(), limit=_MOST)
-            dead = [one for one in live if one.scope is Scope.RUN and not is_orphan(home.run_log(one.subject))]
+            dead = given_for_runs(store, time.time_ns(), lambda run: not is_orphan(home.run_log(run)))
         finally:
             store.close()
         if left or dead:
             with ledger(home) as book:
-                _end_grants(book, dead)
+                for one, fields in end_with_run(book.store, dead, time.time_ns()):
+                    book.write(fields, book.store.ask(one.ask))
                 return sum(_end(book, ask) for ask in left)
     return 0
-
-
-def _end_grants(book: Ledger, dead: list[StoredGrant]) -> None:
-    for one in [one for one in dead if book.store.revoke(one.id, time.time_ns(), with_run=True)]:
-        book.write(records.grant_event("ended", one, title(one.approver)), book.store.ask(one.ask))
 
 
 def _ended(book: Ledger, ask: Ask) -> Ask:

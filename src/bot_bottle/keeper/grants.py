@@ -4,7 +4,7 @@ The store is shared by all keepers of a home: each looks once a second whether a
 told to. A store that cannot be read gives no grant: the gateway keeps none that we cannot see.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from bot_bottle.base.errors import BottleError, HostFault, UsageFault
@@ -120,10 +120,9 @@ class Grants:
             store = self._archive.peek()
             if store is None:
                 return
-            live = store.grants(live_at=self._now(), limit=_MOST)
-            mine = [one for one in live if one.scope is Scope.RUN and one.subject == run]
-            for one in [one for one in mine if store.revoke(one.id, self._now(), with_run=True)]:
-                self._write(records.grant_event("ended", one, title(one.approver)))
+            mine = given_for_runs(store, self._now(), lambda one: one == run)
+            for _, fields in end_with_run(store, mine, self._now()):
+                self._write(fields)
         except BottleError:
             return  # no other run can use it: it names this one
 
@@ -157,7 +156,7 @@ def revocable(store: ApprovalStore | None, said: RevokeGrant, peer: int) -> Stor
     """The grant that is to end. Raises UsageFault."""
     found = store.grant(said.grant) if store is not None else None
     if found is None:
-        raise UsageFault("grant.unknown", "There is no such grant.", "bot-bottle grants lists them.")
+        raise unknown_grant()
     is_themselves(said.approver, peer)
     if found.scope is Scope.ALWAYS:
         what = f"This yes is a rule in {found.write} by now."
@@ -165,6 +164,25 @@ def revocable(store: ApprovalStore | None, said: RevokeGrant, peer: int) -> Stor
     if found.revoked:
         raise over(found)
     return found
+
+
+def given_for_runs(store: ApprovalStore, now: int, ended: Callable[[str], bool]) -> list[StoredGrant]:
+    """Live grants of runs that have ended. ended: says it of a run id. now: wall ns."""
+    live = store.grants(live_at=now, limit=_MOST)
+    return [one for one in live if one.scope is Scope.RUN and ended(one.subject)]
+
+
+def end_with_run(
+    store: ApprovalStore, grants: Iterable[StoredGrant], now: int
+) -> list[tuple[StoredGrant, records.Fields]]:
+    """Ends grants because their run has ended; those that had not ended before, each with the record to write. All
+    have ended before the first is recorded: a log that refuses keeps none alive."""
+    gone = [one for one in grants if store.revoke(one.id, now, with_run=True)]
+    return [(one, records.grant_event("ended", one, title(one.approver))) for one in gone]
+
+
+def unknown_grant() -> UsageFault:
+    return UsageFault("grant.unknown", "There is no such grant.", "bot-bottle grants lists them.")
 
 
 def over(grant: StoredGrant) -> UsageFault:

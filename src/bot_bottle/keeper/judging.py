@@ -74,8 +74,12 @@ def asked(store: ApprovalReader, ask: str) -> Ask:
     """The ask of this id. Raises UsageFault."""
     found = store.ask(ask)
     if found is None:
-        raise UsageFault("ask.unknown", "There is no such ask.", "bot-bottle supervise lists them.")
+        raise unknown_ask()
     return found
+
+
+def unknown_ask() -> UsageFault:
+    return UsageFault("ask.unknown", "There is no such ask.", "bot-bottle supervise lists them.")
 
 
 def is_themselves(approver: Approver, peer: int) -> None:

@@ -16,9 +16,9 @@ from bot_bottle.keeper.messages.control import LearnPolicy
 from bot_bottle.policy import merge
 from bot_bottle.policy.effective import Policy
 from bot_bottle.supervise.charter import title
-from bot_bottle.supervise.expiry import SECOND
+from bot_bottle.supervise.expiry import HOUR, SECOND
 
-MOST_SECONDS = 4 * 3600
+MOST_HOURS = 4
 
 
 class Learning:
@@ -48,10 +48,8 @@ class Learning:
         if said.seconds == 0:
             self.end("asked")
             return
-        if not 0 < said.seconds <= MOST_SECONDS:
-            raise UsageFault(
-                "learn.time", f"A learn mode lasts at most {MOST_SECONDS // 3600} hours.", "Give a shorter time."
-            )
+        if not 0 < said.seconds <= MOST_HOURS * HOUR:
+            raise UsageFault("learn.time", f"A learn mode lasts at most {MOST_HOURS} hours.", "Give a shorter time.")
         before = self._before or self._policy()
         if before.learn == "forbid":
             raise OperatorFault("learn.forbidden", "The policy of this bottle forbids it (egress.learn).", "")

@@ -16,10 +16,11 @@ from bot_bottle.audit.record import Kind
 from bot_bottle.base.errors import AuditFault, BottleError, OurFault
 from bot_bottle.base.home import Home
 from bot_bottle.egress.channel import ChannelClosed
-from bot_bottle.egress.messages import Configure, Freeze, NewLog, Secrets
+from bot_bottle.egress.messages import Freeze, NewLog
 from bot_bottle.keeper.answers import Answers
 from bot_bottle.keeper.approval_ports import Archive, Around
 from bot_bottle.keeper.approvals import Approvals
+from bot_bottle.keeper.configuring import configuration, secrets_of
 from bot_bottle.keeper.control import ControlServer
 from bot_bottle.keeper.gateway_link import GatewayLink
 from bot_bottle.keeper.learning import Learning
@@ -113,26 +114,11 @@ class Session:
         link.on_end = self._gateway_ended
         link.on_ask = self._approvals.heard
         self._link = link
-        configure = Configure(
-            identity=self._order.identity,
-            policy=self._policy,
-            limits=self._order.limits,
-            trust=self._outside.trust(self._order.trust),
-            authority=authority.pem,
-            leaf_key=authority.leaf_key,
-            leaves=self._ahead(),
-            upstream_proxy=self._order.upstream_proxy,
-            grants=self._approvals.initial(),
-        )
+        first = configuration(self._order, self._outside, self._approvals.initial())
         spool = unlinked(self._home)
-        link.tell(configure, (self._life.log.descriptor(), spool))
+        link.tell(first, (self._life.log.descriptor(), spool))
         os.close(spool)
-        link.tell(Secrets(now, {name: self._order.placeholders.get(name, "") for name in now}))
-
-    def _ahead(self) -> dict[str, str]:
-        """Leaves for the hosts that routes name exactly: the first request to them waits for nothing."""
-        hosts = [route.host for route in self._policy.routes if not route.host.startswith("*")][:50]
-        return {host: leaf for host in hosts if (leaf := self._outside.authority.mint(host, time.monotonic()))}
+        link.tell(secrets_of(self._order, now))
 
     def _await_confinement(self) -> None:
         """4: the gateway says what confines it; without that no bottle starts."""

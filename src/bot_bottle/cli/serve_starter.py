@@ -4,7 +4,6 @@ again where one of them dies; does what web may not do itself; hosts notifiers, 
 Its own end is theirs: both see the end of their socket (D08).
 """
 
-import concurrent.futures
 import contextlib
 import os
 import threading
@@ -24,13 +23,14 @@ from bot_bottle.cli import serve_places
 from bot_bottle.cli.serve_places import Places
 from bot_bottle.cli.serve_web import Question, WebProcess, failed
 from bot_bottle.web import messages
+from bot_bottle.web.lanes import Lanes
 from bot_bottle.web.messages import Reply
 
 _BACKOFF = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STEADY = 60.0
 _DAY = 86400.0
 _RENEW = 10 * _DAY
-_WORKERS = 8
+_LANES = {"safe": 4, "start": 8, "notice": 2, "rest": 8}
 
 
 class Starter:
@@ -41,7 +41,7 @@ class Starter:
         self._settings = settings
         self._places = places
         self._say = say
-        self._pool = concurrent.futures.ThreadPoolExecutor(_WORKERS, "web-wish")
+        self._lanes = Lanes(_LANES)
         self._threads: list[threading.Thread] = []
         self._values: dict[str, bytes] = {}
         self._push_key = ""
@@ -90,7 +90,7 @@ class Starter:
         self.stop.set()
         if self.web is not None:
             self.web.close()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._lanes.close()
         for thread in self._threads:
             thread.join(5)
         self.warm.close()
@@ -122,7 +122,7 @@ class Starter:
             self._say(f"The web process cannot be started: {error}")
 
     def _wish(self, question: Question, reply: Callable[[Reply], None]) -> None:
-        """Each in a thread of its own: a slow start holds up no answer."""
+        """In the lane of its kind: slow starts hold up no answer, and nothing holds up a kill."""
 
         def do() -> None:
             try:
@@ -131,7 +131,7 @@ class Starter:
                 reply(failed(question.number, error))
 
         with contextlib.suppress(RuntimeError):  # we are closing
-            self._pool.submit(do)
+            self._lanes.submit(lane(question), do)
 
     def _done(self, question: Question) -> Reply:
         home, number = self._host.home, question.number
@@ -208,6 +208,19 @@ class Starter:
             orphans = reap(home)
             self.warm.ask(lambda crew: crew.recover(home, tuple(one.run for one in orphans)))
             settle(home, orphans)
+
+
+def lane(question: Question) -> str:
+    """Which of the lanes a question of web goes to."""
+    match question:
+        case messages.KillBottle():
+            return "safe"
+        case messages.StartBottle():
+            return "start"
+        case messages.TestNotice():
+            return "notice"
+        case _:
+            return "rest"
 
 
 def start(host: Host, wish: Request) -> str:

@@ -17,6 +17,7 @@ from bot_bottle.web.api import openapi
 from bot_bottle.web.api import routes as api
 from bot_bottle.web.desk import Office
 from bot_bottle.web.forwarded import Origins
+from bot_bottle.web.lanes import Lanes
 from bot_bottle.web.page import page
 from bot_bottle.web.pages import door
 from bot_bottle.web.security import REPORTS, Defences, Gate
@@ -30,6 +31,8 @@ _TYPES = {
     ".webmanifest": "application/manifest+json",
 }  # fmt: skip
 _ROBOTS = 500
+LANES = {"safe": 24, "slow": 24}
+"""Threads besides those that all requests share; `serve` bounds connections (web.serving)."""
 
 
 class KeyRoute(Route):
@@ -66,6 +69,7 @@ def build(office: Office, origins: Origins, defences: Defences | None = None) ->
     app.state.tokens = Tokens(office.store)
     app.state.streams = sse.Streams(sse.FEEDS + more_feeds())
     app.state.reports = []
+    app.state.lanes = Lanes(LANES)
     defended = defences or Defences()
     return Gate(app, origins, app.state.sessions, app.state.tokens, office.local, office.clock, defended)
 

@@ -4,15 +4,18 @@ Every value that a template prints goes through `shown` first (B73): no control,
 stranger reaches a page, whatever the template forgot. Markup is only what a macro of ours made.
 """
 
+import asyncio
 import os
 import socket
 import urllib.parse
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, TypeVar
+from functools import cache, partial
+from typing import Any, ParamSpec, TypeVar
 
 import jinja2
 from markupsafe import Markup
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -20,8 +23,9 @@ from bot_bottle.base.text import visible
 from bot_bottle.supervise.model import Approver, AskState
 from bot_bottle.supervise.ports import AskQuery
 from bot_bottle.web import principal, seal
-from bot_bottle.web.api.operation import Operation, fill
+from bot_bottle.web.api.operation import Lane, Operation, fill
 from bot_bottle.web.desk import Desk, Office
+from bot_bottle.web.lanes import Lanes
 from bot_bottle.web.look import FILTERS
 from bot_bottle.web.principal import Person
 from bot_bottle.web.problem import WebFault
@@ -30,6 +34,7 @@ TEMPLATES = os.path.join(os.path.dirname(__file__), "templates")
 _MOST_TEXT = 100_000
 NOBODY = Approver("os", "", "nobody", "web")
 R = TypeVar("R")
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,14 @@ def office_of(request: Request) -> Office:
 def act(request: Request, operation: Operation[Any, R], **fields: Any) -> R:
     """Does what the API's operation of this name does, with this request's person: same checks, same code."""
     return operation.call(desk(request, operation.scope), fill(operation, fields))
+
+
+async def in_lane(request: Request, lane: Lane, call: Callable[P, R], *args: P.args, **more: P.kwargs) -> R:
+    """In a thread of this lane; "" is the one of all requests."""
+    if not lane:
+        return await run_in_threadpool(call, *args, **more)
+    lanes: Lanes = request.app.state.lanes
+    return await asyncio.wrap_future(lanes.submit(lane, partial(call, *args, **more)))
 
 
 async def form(request: Request) -> dict[str, str]:

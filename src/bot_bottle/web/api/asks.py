@@ -217,5 +217,6 @@ OPERATIONS = (
     ),
     Operation(
         "revokeGrant", "DELETE", "/grants/{grant}", "Take a yes back", "answer", GrantId, Nothing, revoke_grant,
+        lane="safe",
     ),
 )  # fmt: skip

@@ -211,12 +211,12 @@ def item(held: Held, facts: Facts | None) -> BottleItem:
 
 def _act(name: str, verb: str, summary: str, call: object) -> Operation[BottleLabel, Nothing]:
     path = f"/bottles/{{label}}/{verb}"
-    return Operation(name, "POST", path, summary, "control", BottleLabel, Nothing, call)  # pyright: ignore[reportArgumentType]
+    return Operation(name, "POST", path, summary, "control", BottleLabel, Nothing, call, lane="safe")  # pyright: ignore[reportArgumentType]
 
 
 START = Operation(
     "startBottle", "POST", "/bottles", "Start one, detached", "control", StartWish, Started, start_bottle, status=201,
-    joins=True,
+    joins=True, lane="slow",
     description="Answers once the bottle runs. 503 `start.under-way`: it takes longer and goes on; the same request"
     " with the same Idempotency-Key is told how it ends, `listStarts` as well.",
 )  # fmt: skip
@@ -238,5 +238,7 @@ OPERATIONS = (
         "learn", "POST", "/bottles/{label}/learn", "Begin or end a timed learn mode", "control", LearnWish, Nothing,
         learn,
     ),
-    Operation("freezeAll", "POST", "/freeze-all", "The panic button", "control", Empty, FrozenAll, freeze_all),
+    Operation(
+        "freezeAll", "POST", "/freeze-all", "The panic button", "control", Empty, FrozenAll, freeze_all, lane="safe",
+    ),
 )  # fmt: skip

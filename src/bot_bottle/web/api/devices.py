@@ -109,7 +109,7 @@ OPERATIONS = (
     ),
     Operation(
         "revokeDevice", "DELETE", "/devices/{device}", "End a device at once", "admin", DeviceId, Nothing,
-        revoke_device,
+        revoke_device, lane="safe",
     ),
     Operation(
         "renameDevice", "PUT", "/devices/{device}", "Give a device another name", "admin", DeviceName, Nothing,

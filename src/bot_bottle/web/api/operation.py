@@ -13,6 +13,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Scope = Literal["read", "answer", "control", "admin"]
+Lane = Literal["", "safe", "slow"]
 
 
 class Empty(msgspec.Struct, forbid_unknown_fields=True):
@@ -31,6 +32,7 @@ class Operation(Generic[T, R]):
     scope: read | answer | control | admin. keeps: a repeated Idempotency-Key gives the first answer again; False
     where that answer holds a secret and is therefore not kept: then a repeat is refused with 409. joins: it finds by
     itself what an earlier request with the same key began, so a repeat is not refused while that one is under way.
+    lane: whose threads do it: safe what takes power away from a bottle or a person, slow what may take long.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Operation(Generic[T, R]):
     status: int = 200
     keeps: bool = True
     joins: bool = False
+    lane: Lane = ""
     description: str = ""
 
     @property

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -14,7 +13,7 @@ from bot_bottle.base.errors import BottleError
 from bot_bottle.web import principal, problem
 from bot_bottle.web.api import firsts
 from bot_bottle.web.api.operation import Nothing, Operation, fill
-from bot_bottle.web.page import desk_of
+from bot_bottle.web.page import desk_of, in_lane
 from bot_bottle.web.problem import WebFault
 
 PREFIX = "/api/v1"
@@ -53,7 +52,7 @@ def _endpoint(methods: dict[str, Any_]) -> Callable[[Request], Awaitable[Respons
         try:
             principal.need(request, operation.scope)
             body = await request.body() if operation.has_body else b""
-            return await run_in_threadpool(answer, request, operation, body)
+            return await in_lane(request, operation.lane, answer, request, operation, body)
         except BottleError as error:
             return problem.response(error)
 

@@ -134,6 +134,6 @@ OPERATIONS = (
     ),
     Operation(
         "testNotice", "POST", "/notifiers/{notifier}/test", "Send a test notice", "admin", WhichNotifier, Tried,
-        test_notice,
+        test_notice, lane="slow",
     ),
 )  # fmt: skip

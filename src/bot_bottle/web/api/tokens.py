@@ -70,5 +70,6 @@ OPERATIONS = (
     ),
     Operation(
         "revokeToken", "DELETE", "/tokens/{token}", "End a token at once", "admin", TokenId, Nothing, revoke_token,
+        lane="safe",
     ),
 )  # fmt: skip

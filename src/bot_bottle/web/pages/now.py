@@ -22,7 +22,7 @@ from bot_bottle.web.api.first_seen import FirstSeenWish
 from bot_bottle.web.api.operation import Operation
 from bot_bottle.web.api.reach import RunsWish
 from bot_bottle.web.desk import Desk
-from bot_bottle.web.page import act, desk, form, page
+from bot_bottle.web.page import act, desk, form, in_lane, page
 from bot_bottle.web.problem import WebFault
 
 _BARS, _RECENT, _ASKS, _CARDS = 30, 8, 500, 2
@@ -112,7 +112,7 @@ def _projects(at: Desk) -> list[str]:
 
 async def freeze_all(request: Request) -> Response:
     await form(request)
-    return await run_in_threadpool(_freeze_all, request)
+    return await in_lane(request, "safe", _freeze_all, request)
 
 
 def _freeze_all(request: Request) -> Response:
@@ -136,7 +136,7 @@ def _frozen(count: int) -> str:
 async def deed(request: Request) -> Response:
     """freeze, thaw, stop or kill one bottle; then the page that the button was on."""
     values = await form(request)
-    return await run_in_threadpool(_deed, request, values)
+    return await in_lane(request, "safe", _deed, request, values)
 
 
 def _deed(request: Request, values: dict[str, str]) -> Response:

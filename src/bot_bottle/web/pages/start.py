@@ -10,14 +10,14 @@ from bot_bottle.base.errors import BottleError
 from bot_bottle.web import problem
 from bot_bottle.web.api import bottles
 from bot_bottle.web.api.operation import fill
-from bot_bottle.web.page import desk, form, page
+from bot_bottle.web.page import desk, form, in_lane, page
 from bot_bottle.web.pages.now import fault_note, view
 from bot_bottle.web.problem import WebFault
 
 
 async def start(request: Request) -> Response:
     values = await form(request)
-    return await run_in_threadpool(_start, request, values)
+    return await in_lane(request, "slow", _start, request, values)
 
 
 def _start(request: Request, values: dict[str, str]) -> Response:

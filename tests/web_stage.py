@@ -410,6 +410,7 @@ class Inside:
         given = Begin(stage.home.root, stage.home.runtime, user="ann", uid=1000, **begin)
         self.starter = NoStarter()
         self.web = prepare(given, [], self.starter, defences)
+        self.web.office.watch.patience = 30  # so that a busy machine does not show half a page
         self.url = self.web.local
         self.port = int(self.url.rpartition(":")[2])
         self.thread = threading.Thread(target=self.web.front.run, daemon=True)

@@ -19,10 +19,12 @@ _LIVING = 0.4
 
 class Watch:
     """The state of the index for pages. indexed: records taken in by this sweep. whole: the first sweep is done.
-    current: the last look took in all that it found; not while another process fills the index."""
+    current: the last look took in all that it found; not while another process fills the index.
+    patience: seconds that a page waits for the index before it shows what was found so far."""
 
     def __init__(self, home: Home) -> None:
         self.tail = Tail(home)
+        self.patience = 0.5
         self.indexed = 0
         self.whole = self.current = False
         self.failed = ""
@@ -42,14 +44,18 @@ class Watch:
                 self._thread = threading.Thread(target=self._work, name="index", daemon=True)
                 self._thread.start()
 
-    def fresh(self, seconds: float = 0.5) -> bool:
-        """Brings the index up to date, as far as it gets in this time; whether it is."""
+    def fresh(self, seconds: float | None = None) -> bool:
+        """Brings the index up to date, as far as it gets in this time (else `patience`); whether it is."""
         self.begin()
         with self._wake:
             self._asked += 1
             wanted = self._asked
             self._wake.notify_all()
-            return self._wake.wait_for(lambda: self._done >= wanted, seconds) and self.whole and self.current
+            return (
+                self._wake.wait_for(lambda: self._done >= wanted, seconds or self.patience)
+                and self.whole
+                and self.current
+            )
 
     def turn(self) -> int:
         """Reads what the running bottles wrote; the number of the newest record in the ring."""

@@ -29,11 +29,17 @@ def alive(world: World) -> bool:
     return any(MARK in line for _, line in processes(str(world.home.parent)))
 
 
+def sleeper(world: World) -> None:
+    """A detached bottle whose agent really runs: the start returns when it may begin."""
+    detach(world, f"sleep {MARK}")
+    until(lambda: alive(world))
+
+
 @pytest.mark.parametrize(
     ("victim", "saviour"), [("keeper", "launcher"), ("keeper", "gateway"), ("gateway", "launcher")]
 )
 def test_d08_each_survivor_alone_ends_the_agent_of_a_dead_process(world: World, victim: str, saviour: str) -> None:
-    detach(world, f"sleep {MARK}")
+    sleeper(world)
     stopped = {who: pid_of(world, who) for who in WORDS if who != victim}
     for pid in stopped.values():
         os.kill(pid, signal.SIGSTOP)
@@ -50,7 +56,7 @@ def test_d08_each_survivor_alone_ends_the_agent_of_a_dead_process(world: World, 
 
 
 def test_d08_a_dead_gateway_leaves_no_door_open_while_nobody_else_is_awake(world: World) -> None:
-    detach(world, f"sleep {MARK}")
+    sleeper(world)
     first = world.cli("exec", "one", "--", "curl", "-sS", f"https://{HOST}/before")
     assert first.stdout == "hello\n"  # the control: the door was open
     sleepers = [pid_of(world, "launcher"), pid_of(world, "keeper")]
@@ -67,7 +73,7 @@ def test_d08_a_dead_gateway_leaves_no_door_open_while_nobody_else_is_awake(world
 
 def test_d08_the_launchers_death_alone_ends_the_agent_and_the_keeper_seals(world: World) -> None:
     """Keeper and gateway held still: the kernel ends the bottle (PDEATHSIG). Awake again, the keeper seals."""
-    detach(world, f"sleep {MARK}")
+    sleeper(world)
     stopped = [pid_of(world, "keeper"), pid_of(world, "gateway")]
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)

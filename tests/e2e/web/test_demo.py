@@ -41,7 +41,7 @@ class Demo:
     def close(self) -> str:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        self.lines.append(self.process.communicate(timeout=40)[0])
+        self.lines.append(self.process.communicate(timeout=120)[0])
         return "".join(self.lines)
 
 

@@ -81,7 +81,7 @@ class Killed:
             opened, _ = self.gateway.receive()
             self.say(opened, scope)
             self.hear()
-        except ChannelClosed:
+        except (ChannelClosed, ConnectionRefusedError):
             pass
 
     def say(self, opened: g.AskOpened, scope: Scope) -> None:

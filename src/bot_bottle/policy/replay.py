@@ -2,7 +2,8 @@
 
 A record holds what was decided about, not everything that was sent: values of headers only where a route of that time
 matched on them, and a path only up to its limit. Where the candidate needs more, the answer is *undecidable*, never a
-guess. What was refused for another reason than the policy (malformed, a secret in it, limits) stays refused.
+guess. What was refused for another reason than the policy (malformed, a secret in it, limits) stays refused. What a
+person was asked about counts as asked, whatever they or their silence said.
 """
 
 from collections.abc import Iterable
@@ -36,6 +37,7 @@ class Line(msgspec.Struct):
     verdict: str = ""
     rule: str = ""
     reason: str = ""
+    ask: str = ""
     grant: str = ""
 
 
@@ -118,7 +120,7 @@ class Replay:
         if line.kind not in KINDS or not line.target:
             return Outcome(Change.NO_REQUEST)
         key = (
-            line.target, line.method, line.path, line.protocol, line.verdict, line.rule, line.reason,
+            line.target, line.method, line.path, line.protocol, _was(line), line.rule, line.reason,
             *line.matched.items(), *(self._needs.intersection(line.headers) if self._needs else ()),
         )  # fmt: skip
         found = self._known.get(key)
@@ -130,11 +132,12 @@ class Replay:
 
     def _group(self, line: Line, outcome: Outcome) -> None:
         target = line.target.partition("://")[2]
-        key = (outcome.change, target, line.method, line.verdict, outcome.rule, outcome.why)
+        was = _was(line)
+        key = (outcome.change, target, line.method, was, outcome.rule, outcome.why)
         found = self._groups.get(key)
         if found is None and len(self._groups) < _GROUPS:
             found = self._groups[key] = Group(
-                outcome.change, target, line.method, line.verdict, outcome.rule, outcome.why, line.path
+                outcome.change, target, line.method, was, outcome.rule, outcome.why, line.path
             )
         if found:
             found.count += 1
@@ -142,7 +145,7 @@ class Replay:
 
 def replayed(candidate: Compiled, line: Line, needs: frozenset[str]) -> Outcome:
     """What the candidate makes of one recorded request. needs: `matched_headers` of it."""
-    if line.verdict == Kind.DENY.value and not line.reason.startswith("policy."):
+    if _was(line) == Kind.DENY.value and not line.reason.startswith("policy."):
         return Outcome(Change.REFUSED)
     request = request_of(line)
     if isinstance(request, str):
@@ -173,8 +176,13 @@ def request_of(line: Line) -> Request | str:
     return Request(target, line.method, line.path, headers=headers, protocol=line.protocol or "http1")
 
 
+def _was(line: Line) -> str:
+    """What the policy of then said: a record of the end of an ask holds what came of it."""
+    return Kind.ASK.value if line.ask or line.grant or line.reason.startswith("ask.") else line.verdict
+
+
 def _change(line: Line, now: Kind, rule: str) -> Change:
-    before = Kind.ASK.value if line.grant else line.verdict
+    before = _was(line)
     if before == now.value:
         return Change.SAME if rule == line.rule else Change.OTHER_RULE
     if now is Kind.ALLOW:

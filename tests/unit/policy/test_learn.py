@@ -412,6 +412,29 @@ def test_which_decisions_change() -> None:
     assert changes("- {host: a.example, action: ask}", *rows)[0] == "asked"
 
 
+@pytest.mark.parametrize("reason", ["ask.denied", "ask.expired", "ask.withdrawn", "ask.ended", "ask.too-many"])
+def test_what_a_person_or_silence_refused_was_asked_about_and_not_refused_before_any_rule(reason: str) -> None:
+    """Records of asks end as intent or denied: the policy said ask, whatever came of it."""
+    said_no = line("https://c.example/x", verdict="deny", reason=reason, rule="b/c", ask="a-1")
+    assert changes("- {name: c, host: c.example, action: ask}", said_no) == ["same"]
+    assert changes("- {host: c.example}", said_no) == ["gained"]
+    assert changes("", said_no) == ["closed"]
+
+
+def test_a_yes_for_once_was_asked_about_and_is_told_from_what_a_rule_allowed() -> None:
+    once = line("https://c.example/x", rule="b/c", ask="a-1")
+    plain = line("https://c.example/x", rule="b/c")
+    asking = "- {name: c, host: c.example, action: ask}"
+    assert changes(asking, once, plain) == ["same", "asked"]
+    assert changes("", once) == ["closed"]
+    replay = Replay(compiled(asking))
+    replay.take_all([once, plain, once])
+    assert replay.tally().counts == {Change.SAME: 2, Change.ASKED: 1}
+    lost = Replay(compiled(""))
+    lost.take_all([once])
+    assert [one.was for one in lost.tally().groups] == ["ask"]
+
+
 @pytest.mark.parametrize(
     "odd",
     [

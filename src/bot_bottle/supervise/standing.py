@@ -15,7 +15,9 @@ class State(StrEnum):
 
     LIVE = "live"  # a bottle that runs may use it
     UNKNOWN = "unknown"  # its bottle runs, but nobody says under which policy
-    IDLE = "idle"  # it opens nothing now; a new start with the policy of then may use it
+    IDLE = (
+        "idle"  # it opens nothing now, but would under the policy of then: by a start, a reload, a learn mode's end
+    )
     RULE = "rule"  # it became a rule in a bottle file, and that decides
     ENDED = "ended"
 
@@ -64,7 +66,7 @@ def standing(grant: StoredGrant, asked_by: str, now: int, holders: Sequence[Hold
     if grant.scope is Scope.RUN and not mine:
         return State.ENDED, Why.RUN
     if any(one.run == asked_by for one in mine):
-        return State.ENDED, Why.POLICY
+        return State.IDLE, Why.POLICY
     return State.IDLE, Why.OTHERS if mine else Why.NOBODY
 
 

@@ -26,8 +26,8 @@ def test_a_grant_is_live_until_the_policy_of_its_run_changes_and_its_run_ends(wo
     assert listed(world) == {"run": ("live", "")}
     world.asks_first("  ask_wait: 9s\n")
     assert world.cli("policy", "reload", "one").returncode == 0
-    assert listed(world) == {"run": ("ended", "policy")}
-    assert "ended    the policy changed" in world.cli("grants").stdout
+    assert listed(world) == {"run": ("idle", "policy")}
+    assert "(the policy changed)" in world.cli("grants").stdout
     assert world.cli("stop", "one").returncode == 0
     child.communicate(timeout=30)
     assert listed(world, "--all") == {"run": ("ended", "run")}

@@ -44,9 +44,10 @@ def test_what_is_over_is_over_whatever_runs(values: dict[str, Any], why: Why) ->
 
 
 @pytest.mark.parametrize("scope", [Scope.ONCE, Scope.RUN, Scope.BOTTLE, Scope.PROJECT])
-def test_another_policy_under_the_run_that_asked_has_ended_it(scope: Scope) -> None:
+def test_another_policy_under_the_run_that_asked_leaves_nothing_open_until_the_old_one_is_back(scope: Scope) -> None:
     reloaded = changed(MINE, policy="p2")
-    assert standing(grant(scope), "r1", NOW, [reloaded]) == (State.ENDED, Why.POLICY)
+    assert standing(grant(scope), "r1", NOW, [reloaded]) == (State.IDLE, Why.POLICY)
+    assert standing(grant(scope), "r1", NOW, [MINE]) == (State.LIVE, Why.NONE)
 
 
 def test_a_run_that_no_longer_runs_has_ended_what_was_given_for_it() -> None:

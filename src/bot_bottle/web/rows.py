@@ -16,6 +16,7 @@ _LIFE = {
     Kind.RECOVERED: "Sealed later", Kind.INTENT: "Sent", Kind.PINNED: "Address", Kind.NAME: "Name",
     Kind.LIMITED: "Limit", Kind.BODY: "Body", Kind.REPORT: "Report", Kind.LEARN: "Learn", Kind.CONTROL: "Control",
 }  # fmt: skip
+_FAULTS = ("upstream.", "client.", "timeout.", "bottle.", "gateway.")
 
 
 class Row(msgspec.Struct, array_like=True):
@@ -72,6 +73,11 @@ def of_line(text: str, run: str, number: int) -> Row:
         )
 
 
+def failed(reason: str) -> bool:
+    """Whether what was allowed ended early by a fault or its time: else the gateway stopped it on purpose."""
+    return reason.startswith(_FAULTS)
+
+
 def judged(record: Record) -> tuple[str, str]:
     """(glyph, word) of what became of it."""
     match record.kind:
@@ -82,7 +88,7 @@ def judged(record: Record) -> tuple[str, str]:
         case Kind.DENIED:
             return "deny", "Deny"
         case Kind.OUTCOME if record.reason:
-            return "ask", "Cut off"
+            return ("", "Failed") if failed(record.reason) else ("deny", "Stopped")
         case Kind.OUTCOME | Kind.INTENT:
             return "allow", ("By grant" if record.grant else "Allow") if record.kind == Kind.OUTCOME else "Sent"
         case Kind.NAME:

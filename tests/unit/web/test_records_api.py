@@ -21,6 +21,7 @@ from bot_bottle.web.api.compare import compared
 from bot_bottle.web.api.policies import shadows, too_broad
 from bot_bottle.web.checks import Checks
 from bot_bottle.web.export import download
+from bot_bottle.web.pages.log import why
 from bot_bottle.web.pages.reach import drawn, picture
 from bot_bottle.web.reviewed import Reviewed
 from bot_bottle.web.rows import judged
@@ -204,6 +205,29 @@ def test_a_check_is_joined_and_not_repeated() -> None:
     assert calls == [1]
     assert checks.find("r1") is one
     assert checks.find("r2") is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown", "said"),
+    [
+        ("", ("allow", "Allow"), "Allowed"),
+        ("upstream.refused", ("", "Failed"), "Failed"),
+        ("timeout.idle", ("", "Failed"), "Failed"),
+        ("client.gone", ("", "Failed"), "Failed"),
+        ("bottle.ended", ("", "Failed"), "Failed"),
+        ("reply.length", ("deny", "Stopped"), "Stopped"),
+        ("policy.denied-by-rule", ("deny", "Stopped"), "Stopped"),
+    ],
+)
+def test_what_was_allowed_and_did_not_end_well_says_whose_doing_it_was(
+    reason: str, shown: tuple[str, str], said: str
+) -> None:
+    record = Record(VERSION, "outcome", "r1", 1, 1, "b", "a", "h", "l", "p", verdict="allow", reason=reason)
+    assert judged(record) == shown
+    assert why(record)[0] == said
+    granted = msgspec.structs.replace(record, grant="g-1", approver="mara", ask="a-1")
+    assert why(granted)[0] == said
+    assert "mara" in why(granted)[1]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from bot_bottle.web.look import target_host
 from bot_bottle.web.page import desk, fields, page
 from bot_bottle.web.pages.live import heads
 from bot_bottle.web.problem import WebFault, status_of
-from bot_bottle.web.rows import judged, of_line
+from bot_bottle.web.rows import failed, judged, of_line
 
 ROWS = 100
 _BUDGET = 0.2
@@ -111,11 +111,15 @@ def why(entry: Record) -> tuple[str, str]:
             return "Held", f"because {rule} asks a person. Nothing was sent."
         case Kind.NAME:
             return "A name was asked for", "Answered by the gateway itself; no resolver heard of it."
+        case Kind.OUTCOME if entry.reason:
+            word = "Failed" if failed(entry.reason) else "Stopped"
+            return (
+                word,
+                f"({entry.reason}) after {(entry.approver or 'a person') if entry.grant else rule} had allowed it.",
+            )
         case Kind.INTENT | Kind.OUTCOME if entry.grant:
             who = entry.approver or "a person"
             return "Allowed", f"because {who} said so (ask {entry.ask}, grant {entry.grant})."
-        case Kind.OUTCOME if entry.reason:
-            return "Cut off", f"({entry.reason}) after {rule} had allowed it."
         case Kind.INTENT | Kind.OUTCOME:
             return "Allowed", f"by {rule}."
         case Kind.ANSWER:

@@ -1,7 +1,13 @@
 """`bot-bottle log forward` and `log sinks`: records to other machines, at least once; how far each sink has got."""
 
+from typing import TYPE_CHECKING
+
 import click
 import msgspec
+
+if TYPE_CHECKING:
+    from bot_bottle.audit.forward import Status
+    from bot_bottle.base.errors import BottleError
 
 _json = click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
 
@@ -20,6 +26,7 @@ def forward(sink: str, once: bool, patience: int, as_json: bool) -> None:
     from bot_bottle.api import forwarding
     from bot_bottle.api.records import secret_values
     from bot_bottle.api.settings import Settings, load
+    from bot_bottle.base.errors import BottleError
     from bot_bottle.cli import show
 
     host = show.host(ask=False)
@@ -33,14 +40,35 @@ def forward(sink: str, once: bool, patience: int, as_json: bool) -> None:
             host.home, Settings(sinks=chosen), values, threading.Event(), lambda line: click.echo(line, err=True)
         )
         return
+    code = 0
     for name, config in chosen.items():
-        status = forwarding.once(host.home, name, config, values, patience)
-        if as_json:
-            click.echo(msgspec.json.encode({"sink": name, "sent": status.sent, "missing": status.missing}).decode())
+        try:
+            status = forwarding.once(host.home, name, config, values, patience)
+        except BottleError as error:
+            if sink:
+                raise
+            _failed(name, error, as_json)
+            code = code or error.exit_code
         else:
-            click.echo(
-                f"{name}: {status.sent} sent" + (f", {status.missing} purged before" if status.missing else "")
-            )
+            _sent(name, status, as_json)
+    click.get_current_context().exit(code)
+
+
+def _sent(name: str, status: "Status", as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode({"sink": name, "sent": status.sent, "missing": status.missing}).decode())
+    else:
+        click.echo(f"{name}: {status.sent} sent" + (f", {status.missing} purged before" if status.missing else ""))
+
+
+def _failed(name: str, error: "BottleError", as_json: bool) -> None:
+    """Said at once; the sinks after it get their records all the same."""
+    from bot_bottle.base.text import visible
+
+    if as_json:
+        click.echo(msgspec.json.encode({"sink": name, "fault": error.slug, "what": error.what}).decode())
+    else:
+        click.echo(f"{name}: {visible(f'{error.what} {error.hint}'.strip(), 500)}", err=True)
 
 
 @click.command(name="sinks")

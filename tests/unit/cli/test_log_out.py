@@ -126,6 +126,20 @@ def test_a_sink_that_fails_is_said_and_exit_is_1(logs: Path) -> None:
     assert fault("sinks").slug == "settings.invalid"
 
 
+def test_a_sink_that_fails_keeps_no_other_from_getting_its_records(logs: Path) -> None:
+    disk = (logs / "settings.toml").read_text()
+    dead = '[sink.siem]\nkind = "syslog"\naddress = "127.0.0.1:9"\n'
+    unset = '[sink.otel]\nkind = "otlp"\nurl = "https://collector.example.com/v1/logs"\ntoken_secret = "otel"\n'
+    (logs / "settings.toml").write_text(dead + unset + disk)
+    done = run("forward", "--once", "--patience", "1")
+    assert "disk: 21 sent\n" in done.output
+    assert "siem: " in done.output
+    assert "otel: " in done.output
+    assert done.exit_code == 1
+    told = [json.loads(line) for line in run("forward", "--once", "--patience", "1", "--json").stdout.splitlines()]
+    assert [(one["sink"], "fault" in one) for one in told] == [("siem", True), ("otel", True), ("disk", False)]
+
+
 @pytest.mark.parametrize("form", ["numbered", "ocsf", "ocsf18", "cef", "jsonl"])
 def test_d17_a_mirrored_checkpoint_shows_a_rollback_of_the_whole_home(logs: Path, form: str) -> None:
     """What lies with another uid remembers what the whole home forgot."""

@@ -63,7 +63,9 @@ def test_freeze_thaw_and_stop_by_keyboard(stage: Stage, web: Inside, person: Pag
     connected(person)
     person.keyboard.press("f")
     until(lambda: said(bottle, FreezeBottle) == 2)
-    person.get_by_role("button", name="Stop").click()
+    person.get_by_role("button", name="Stop", exact=True).click()
+    expect(person.get_by_role("dialog", name="Stop docs-typo?")).to_be_visible()
+    person.keyboard.press("Enter")
     until(lambda: said(bottle, Stop) == 1)
 
 

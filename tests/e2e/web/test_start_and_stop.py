@@ -9,7 +9,8 @@ from playwright.sync_api import Page, expect
 
 from bot_bottle.api.request import Request
 from bot_bottle.base.errors import UsageFault
-from web_stage import Inside, Stage
+from bot_bottle.keeper.messages.control import Stop
+from web_stage import Bottle, Inside, Stage, until
 
 
 class Slow:
@@ -79,3 +80,68 @@ def test_it_needs_no_script(stage: Stage, web: Inside, watched: Callable[..., An
         stage.running("docs-typo")
         slow.go.set()
         page.wait_for_url("**/bottle/docs-typo")  # the page loads itself again
+
+
+def told(bottle: Bottle) -> int:
+    return sum(isinstance(one, Stop) for one in bottle.said)
+
+
+def test_stop_on_now_asks_first_by_keyboard(stage: Stage, web: Inside, person: Page) -> None:
+    bottle, other = stage.running("docs-typo"), stage.running("other")
+    person.goto(f"{web.url}/")
+    button = person.get_by_role("button", name="Stop docs-typo")
+    sheet = person.get_by_role("dialog", name="Stop docs-typo?")
+    button.focus()
+    person.keyboard.press("Enter")
+    expect(sheet).to_be_visible()
+    expect(sheet.get_by_role("button", name="Stop docs-typo")).to_be_focused()
+    person.keyboard.press("Escape")
+    expect(sheet).to_be_hidden()
+    button.focus()
+    person.keyboard.press("Enter")
+    person.keyboard.press("Tab")
+    person.keyboard.press("Enter")  # Cancel
+    expect(sheet).to_be_hidden()
+    assert told(bottle) == 0
+    button.focus()
+    person.keyboard.press("Enter")
+    expect(sheet.get_by_role("button", name="Stop docs-typo")).to_be_focused()
+    person.keyboard.press("Enter")
+    until(lambda: told(bottle) == 1)
+    assert told(other) == 0
+
+
+def test_what_is_asked_stays_while_the_page_comes_up_to_date(stage: Stage, web: Inside, person: Page) -> None:
+    bottle = stage.running("docs-typo")
+    person.goto(f"{web.url}/")
+    until(lambda: bool(person.evaluate("!!document.querySelector('#events')?._htmx?.sse?.reader")))
+    person.get_by_role("button", name="Stop docs-typo").click()
+    stage.running("fresh")
+    expect(person.locator("table.now")).to_contain_text("fresh")
+    sheet = person.get_by_role("dialog", name="Stop docs-typo?")
+    expect(sheet).to_be_visible()
+    sheet.get_by_role("button", name="Stop docs-typo").click()
+    until(lambda: told(bottle) == 1)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_stop_and_kill_of_a_bottles_page_ask_first(
+    stage: Stage, web: Inside, watched: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, scripts: bool
+) -> None:
+    bottle, killed = stage.running("docs-typo"), list[str]()
+    monkeypatch.setattr(web.starter, "kill", killed.append)
+    with watched(java_script_enabled=scripts) as page:
+        page.goto(f"{web.url}/bottle/docs-typo")
+        page.get_by_role("button", name="Kill", exact=True).click()
+        sheet = page.get_by_role("dialog", name="Kill docs-typo?")
+        expect(sheet).to_be_visible()
+        assert not killed
+        sheet.get_by_role("button", name="Kill docs-typo").click()
+        until(lambda: killed == ["docs-typo"])
+        page.wait_for_url("**/bottle/docs-typo")
+        page.get_by_role("button", name="Stop", exact=True).click()
+        sheet = page.get_by_role("dialog", name="Stop docs-typo?")
+        expect(sheet).to_be_visible()
+        assert told(bottle) == 0
+        sheet.get_by_role("button", name="Stop docs-typo").click()
+        until(lambda: told(bottle) == 1)

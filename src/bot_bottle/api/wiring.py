@@ -24,6 +24,7 @@ from bot_bottle.bottles.plan import Mount, Plan, Workspace
 from bot_bottle.bottles.ports import Backend
 
 if TYPE_CHECKING:
+    from bot_bottle.bottles import planner
     from bot_bottle.bottles.registries import Registries
     from bot_bottle.policy import model
 
@@ -67,9 +68,18 @@ def choose_backend(name: str = "bubblewrap") -> Backend:
 def make_plan(host: Host, request: Request, crew: Crew, backend: Backend, survey: bool = False) -> Plan:
     """The effective plan. survey: ask which secrets exist also where the plan would not change by it (dry run)."""
     from bot_bottle.bottles import planner
+
+    wanted = _wanted(host, request)  # 1 what the files of the person and the repository say
+    asks = survey or len(wanted.harness.harness.credentials) > 1
+    existing = crew.survey(host.home) if asks else tuple(planner.wanted_secrets(wanted, ()))  # 2
+    facts = _facts(host, request, backend, wanted, existing, start=not survey)  # 3
+    return planner.plan_run(wanted, facts)  # 4
+
+
+def _wanted(host: Host, request: Request) -> "planner.Wanted":
+    from bot_bottle.bottles import planner
     from bot_bottle.bottles.manifests import Library
     from bot_bottle.harnesses import load
-    from bot_bottle.harnesses.placement import place
 
     catalogue = load.load_all(host.home.root)
     library = Library(host.home, host.user_home, request.workspace, tuple(catalogue.harnesses))
@@ -77,35 +87,33 @@ def make_plan(host: Host, request: Request, crew: Crew, backend: Backend, survey
     if agent.needs_confirmation:
         confirm_agent(host, request.workspace, agent.name, agent.digest)
     names = request.bottles or agent.bottles
-    merged = library.resolve(names)
-    loaded = catalogue.get(agent.harness)
-    wanted = planner.Wanted(
-        label=request.label or leases.free_label(host.home, request.base or agent.name),
-        agent=agent,
-        bottles=merged,
-        bottle="+".join(names) or "default",
-        harness=loaded,
-        mode=request.mode,
-        prompt=request.prompt,
-        model=request.model,
-        argv=request.argv,
-        terminal=request.terminal,
-        wall_clock=request.wall_clock,
-    )
-    if not is_label(wanted.label):
+    merged, loaded = library.resolve(names), catalogue.get(agent.harness)
+    label = request.label or leases.free_label(host.home, request.base or agent.name)
+    if not is_label(label):
         hint = "Use lower-case letters, digits, dots and hyphens."
-        raise UsageFault("label.bad", f"{wanted.label!r} is no label.", hint)
-    asks = survey or len(loaded.harness.credentials) > 1
-    existing = crew.survey(host.home) if asks else tuple(planner.wanted_secrets(wanted, ()))
-    placement = place(host.home.harnesses, loaded.harness)
-    facts = planner.Facts(
+        raise UsageFault("label.bad", f"{label!r} is no label.", hint)
+    return planner.Wanted(
+        label=label, agent=agent, bottles=merged, bottle="+".join(names) or "default", harness=loaded,
+        mode=request.mode, prompt=request.prompt, model=request.model, argv=request.argv,
+        terminal=request.terminal, wall_clock=request.wall_clock,
+    )  # fmt: skip
+
+
+def _facts(
+    host: Host, request: Request, backend: Backend, wanted: "planner.Wanted", existing: tuple[str, ...], start: bool
+) -> "planner.Facts":
+    from bot_bottle.bottles import planner
+    from bot_bottle.harnesses.placement import place
+
+    placement, bottle = place(host.home.harnesses, wanted.harness.harness), wanted.bottles.bottle
+    return planner.Facts(
         home=host.home,
         user_home=host.user_home,
         environ=host.environ,
-        workspace=workspace(host, request, merged.bottle.workspace, not survey),
+        workspace=workspace(host, request, bottle.workspace, start),
         placeholders=placeholders(planner.wanted_secrets(wanted, existing)),
         existing=existing,
-        registries=registries(tuple(merged.bottle.egress.registries), host, request.workspace),
+        registries=registries(tuple(bottle.egress.registries), host, request.workspace),
         capabilities=backend.capabilities(),
         entry=placement.entry,
         path=placement.path,
@@ -115,7 +123,6 @@ def make_plan(host: Host, request: Request, crew: Crew, backend: Backend, survey
         exists=os.path.exists,
         now=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )
-    return planner.plan_run(wanted, facts)
 
 
 def confirm_agent(host: Host, repository: str, name: str, digest: str) -> None:

@@ -77,66 +77,69 @@ class Facts:
     now: str = "2026-01-01T00:00:00Z"
 
 
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """What the steps of a plan decided. notes: warnings that they gave on the way."""
+
+    fitted: Fitted
+    policy: Policy
+    mounts: tuple[Mount, ...]
+    env: dict[str, str]
+    visible: dict[str, str]
+    secrets: tuple[str, ...]
+    limits: tuple[Limit, ...]
+    wall_clock: float
+    notes: tuple[str, ...]
+
+
 def plan_run(wanted: Wanted, facts: Facts) -> Plan:
     """The plan. Raises OperatorFault where manifests ask for what no bottle gives, UsageFault without a command."""
-    fitted = _fit(wanted, facts)
-    if not fitted.argv:
-        raise UsageFault(
-            "plan.no-command",
-            f"The agent {wanted.agent.name} runs a command, and none was given.",
-            "Write it after --, like: bot-bottle run -- make test",
-        )
-    policy = _policy(wanted, facts, fitted)
-    asked = wanted.bottles.bottle.workspace.mounts
-    mounts, mount_notes = plan_mounts.mounts(asked, facts.user_home, facts.home, facts.workspace.source)
-    plan_mounts.require(mounts, facts.exists)
-    every = (*facts.mounts, *mounts)
-    env, visible, env_notes = plan_env.environment(
-        wanted.bottles.bottle.env, facts, fitted.env, every, terminal=wanted.terminal
-    )
-    secrets = tuple(sorted({*policy.secrets(), *_env_secrets(wanted.bottles.bottle)}))
-    limits, wall_clock, limit_notes = _limits(wanted, facts)
-    workspace = facts.workspace
-    masked = tuple(dict.fromkeys((*workspace.masked, *(fitted.mask if workspace.mode != "none" else ()))))
-    warnings = [
-        *_power_warnings(wanted, facts, fitted, policy, visible, secrets),
-        *mount_notes,
-        *env_notes,
-        *limit_notes,
-    ]
+    bottle, terminal = wanted.bottles.bottle, wanted.terminal
+    fitted = _fit(wanted, facts)  # 1 the harness: its command, files and routes
+    policy = _policy(wanted, facts, fitted)  # 2
+    mounts, mount_notes = _mounts(wanted, facts)  # 3
+    env, visible, env_notes = plan_env.environment(bottle.env, facts, fitted.env, mounts, terminal)  # 4
+    secrets = tuple(sorted({*policy.secrets(), *_env_secrets(bottle)}))  # 5
+    limits, wall_clock, limit_notes = _limits(wanted, facts)  # 6
+    notes = (*mount_notes, *env_notes, *limit_notes)
+    return _plan(wanted, facts, _Steps(fitted, policy, mounts, env, visible, secrets, limits, wall_clock, notes))
+
+
+def _plan(wanted: Wanted, facts: Facts, steps: _Steps) -> Plan:
+    harness, bottle, home = wanted.harness.harness, wanted.bottles.bottle, facts.user_home
+    workspace = _masked(facts.workspace, steps.fitted)
     return Plan(
-        label=wanted.label,
-        bottle=wanted.bottle,
-        agent=wanted.agent.name,
-        harness=wanted.harness.harness.name,
-        harness_digest=wanted.harness.digest,
-        argv=fitted.argv,
-        env=env,
-        cwd=workspace.source if workspace.mode != "none" else facts.user_home,
-        home=facts.user_home,
-        policy=policy,
-        workspace=msgspec.structs.replace(workspace, masked=masked),
-        mounts=every,
-        seeds=(
-            *(Seed(f"{facts.user_home}/{one.path}", one.content, one.executable) for one in fitted.files),
-            ask_command.seed(),
-        ),
-        skills=_skills(wanted, facts.user_home),
-        limits=limits,
-        secrets=secrets,
-        visible=visible,
-        placeholders={name: value for name, value in facts.placeholders.items() if name in secrets},
-        terminal=wanted.terminal,
-        wall_clock=wall_clock,
-        backend=facts.backend,
-        caches=tuple(wanted.bottles.bottle.workspace.caches),
+        label=wanted.label, bottle=wanted.bottle, agent=wanted.agent.name, task=_task(wanted),
+        harness=harness.name, harness_digest=wanted.harness.digest, argv=steps.fitted.argv, env=steps.env,
+        home=home, workspace=workspace, cwd=workspace.source if workspace.mode != "none" else home,
+        policy=steps.policy, mounts=steps.mounts, seeds=_seeds(steps.fitted, home), skills=_skills(wanted, home),
+        limits=steps.limits, wall_clock=steps.wall_clock, terminal=wanted.terminal, backend=facts.backend,
+        secrets=steps.secrets, visible=steps.visible,
+        placeholders={name: value for name, value in facts.placeholders.items() if name in steps.secrets},
+        caches=tuple(bottle.workspace.caches), leaf=_leaf(wanted, facts),
         git_user=wanted.agent.git_user if any(wanted.agent.git_user) else facts.git_user,
-        success=wanted.harness.harness.success.file,
-        events=wanted.harness.harness.success.events,
-        warnings=tuple(warnings),
-        task=_task(wanted),
-        leaf=_leaf(wanted, facts),
-    )
+        success=harness.success.file, events=harness.success.events,
+        warnings=(*_power_warnings(wanted, facts, steps), *steps.notes),
+    )  # fmt: skip
+
+
+def _mounts(wanted: Wanted, facts: Facts) -> tuple[tuple[Mount, ...], list[str]]:
+    """The harness's and the bottle file's, and warnings."""
+    asked = wanted.bottles.bottle.workspace.mounts
+    own, notes = plan_mounts.mounts(asked, facts.user_home, facts.home, facts.workspace.source)
+    plan_mounts.require(own, facts.exists)
+    return (*facts.mounts, *own), notes
+
+
+def _masked(workspace: Workspace, fitted: Fitted) -> Workspace:
+    """With what the harness masks, where there is a workspace at all."""
+    more = fitted.mask if workspace.mode != "none" else ()
+    return msgspec.structs.replace(workspace, masked=tuple(dict.fromkeys((*workspace.masked, *more))))
+
+
+def _seeds(fitted: Fitted, home: str) -> tuple[Seed, ...]:
+    files = (Seed(f"{home}/{one.path}", one.content, one.executable) for one in fitted.files)
+    return (*files, ask_command.seed())
 
 
 def _task(wanted: Wanted) -> str:
@@ -187,7 +190,14 @@ def _fit(wanted: Wanted, facts: Facts) -> Fitted:
         placeholders=facts.placeholders,
         now=facts.now,
     )
-    return fit(wanted.harness.harness, choice)
+    fitted = fit(wanted.harness.harness, choice)
+    if not fitted.argv:
+        raise UsageFault(
+            "plan.no-command",
+            f"The agent {agent.name} runs a command, and none was given.",
+            "Write it after --, like: bot-bottle run -- make test",
+        )
+    return fitted
 
 
 def _policy(wanted: Wanted, facts: Facts, fitted: Fitted) -> Policy:
@@ -230,11 +240,13 @@ def _limits(wanted: Wanted, facts: Facts) -> tuple[tuple[Limit, ...], float, lis
     return tuple(limits), wall_clock, notes
 
 
-def _power_warnings(
-    wanted: Wanted, facts: Facts, fitted: Fitted, policy: Policy, visible: Mapping[str, str], secrets: tuple[str, ...]
-) -> list[str]:
-    out = [f"visible: the agent holds the real value of {name} in ${variable}" for name, variable in visible.items()]
-    missing = [name for name in secrets if name not in facts.existing]
+def _power_warnings(wanted: Wanted, facts: Facts, steps: _Steps) -> list[str]:
+    fitted, policy = steps.fitted, steps.policy
+    out = [
+        f"visible: the agent holds the real value of {name} in ${variable}"
+        for name, variable in steps.visible.items()
+    ]
+    missing = [name for name in steps.secrets if name not in facts.existing]
     out += [
         f"secret {name} is not set: requests that need it are refused (bot-bottle secret set {name})"
         for name in missing

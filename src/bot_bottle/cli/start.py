@@ -1,14 +1,16 @@
 """`bot-bottle start NAME`: an agent in a bottle of its own, at this terminal, detached, or headless."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from bot_bottle.base.errors import UsageFault
 from bot_bottle.cli.options import BOTTLES, LABEL, WORKSPACE, at_end, names, place, seconds
 
 if TYPE_CHECKING:
     from bot_bottle.api.bottles import Prepared
+    from bot_bottle.api.request import Request
     from bot_bottle.bottles.outcome import Outcome
 
 
@@ -30,71 +32,85 @@ if TYPE_CHECKING:
 @click.option("--apply", "apply", is_flag=True, help="Apply its changes to the workspace.")
 @click.option("--discard", "discard", is_flag=True, help="Throw its changes away.")
 @click.pass_context
-def command(
-    context: click.Context,
-    name: str,
-    argv: tuple[str, ...],
-    bottle: tuple[str, ...],
-    label: str,
-    workspace: str,
-    model: str,
-    headless: bool,
-    prompt: str,
-    detach: bool,
-    timeout: str | None,
-    result: str,
-    as_json: bool,
-    dry_run: bool,
-    keep: bool,
-    apply: bool,
-    discard: bool,
-) -> None:
+def command(context: click.Context, /, **given: Any) -> None:
     """Start the agent or harness NAME; what follows -- goes to it."""
     from bot_bottle.api.bottles import prepare
-    from bot_bottle.api.request import Request
-    from bot_bottle.base.errors import UsageFault
     from bot_bottle.bottles.terminal import is_terminal
     from bot_bottle.cli.show import host, show_plan
 
+    said = Said(**given)
     person = is_terminal(0, 1)
-    if headless and not prompt and not argv:
+    refuse_impossible(said, person)
+    prepared = prepare(request(said, person), host(person), survey=said.dry_run, hatched=context.obj)
+    if said.dry_run:
+        show_plan(prepared, said.as_json)
+        return
+    context.exit(go(prepared, said))
+
+
+class Said(NamedTuple):
+    """The arguments and options above, by their names."""
+
+    name: str
+    argv: tuple[str, ...]
+    bottle: tuple[str, ...]
+    label: str
+    workspace: str
+    model: str
+    headless: bool
+    prompt: str
+    detach: bool
+    timeout: str | None
+    result: str
+    as_json: bool
+    dry_run: bool
+    keep: bool
+    apply: bool
+    discard: bool
+
+
+def refuse_impossible(said: Said, person: bool) -> None:
+    """Raises UsageFault for a start that could do nothing. person: whether one is at a terminal here."""
+    if said.headless and not said.prompt and not said.argv:
         raise UsageFault("start.no-prompt", "A headless start needs a task.", "Give it with --prompt TEXT.")
-    if not headless and not detach and not dry_run and not person:
+    if not (said.headless or said.detach or said.dry_run or person):
         raise UsageFault(
             "start.no-terminal", "There is no terminal here.", "Use --headless --prompt TEXT, or --detach."
         )
-    request = Request(
-        agent=name,
-        bottles=bottle,
-        workspace=place(workspace),
-        argv=argv,
-        mode="headless" if headless else "interactive",
-        terminal=not headless,
-        prompt=sys.stdin.read() if prompt == "-" else prompt,
-        model=model,
-        wall_clock=seconds(timeout),
-        label=label,
-        at_end=at_end(keep, apply, discard, "ask" if person and not headless and not detach else "keep"),
+
+
+def request(said: Said, person: bool) -> "Request":
+    """Reads the task where it is on standard input. Raises UsageFault."""
+    from bot_bottle.api.request import Request
+
+    asks = person and not said.headless and not said.detach
+    return Request(
+        agent=said.name,
+        bottles=said.bottle,
+        workspace=place(said.workspace),
+        argv=said.argv,
+        mode="headless" if said.headless else "interactive",
+        terminal=not said.headless,
+        prompt=sys.stdin.read() if said.prompt == "-" else said.prompt,
+        model=said.model,
+        wall_clock=seconds(said.timeout),
+        label=said.label,
+        at_end=at_end(said.keep, said.apply, said.discard, "ask" if asks else "keep"),
     )
-    prepared = prepare(request, host(person), survey=dry_run, hatched=context.obj)
-    if dry_run:
-        show_plan(prepared, as_json)
-        return
-    context.exit(go(prepared, headless, detach, result, as_json))
 
 
-def go(prepared: "Prepared", headless: bool, detach: bool, result: str, as_json: bool) -> int:
+def go(prepared: "Prepared", said: Said) -> int:
     """The three ways to be connected to it."""
     from bot_bottle.bottles.session import write_result
     from bot_bottle.bottles.streams import Terminal
     from bot_bottle.cli.show import finished, warn
 
     warn(prepared.plan)
-    if detach:
-        return detached(prepared, result, as_json)
-    outcome = run_headless(prepared, as_json) if headless else prepared.start(Terminal())
-    if result:
-        write_result(result, outcome)
+    if said.detach:
+        return detached(prepared, said.result, said.as_json)
+    outcome = run_headless(prepared, said.as_json) if said.headless else prepared.start(Terminal())
+    if said.result:
+        write_result(said.result, outcome)
     finished(outcome)
     return outcome.exit_code
 

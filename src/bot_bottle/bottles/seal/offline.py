@@ -49,15 +49,10 @@ def run_sealed(
     contents: files that exist only inside. More than stdout_limit bytes end the run with `ended="output"`; more
     than stderr_limit are dropped. Raises SealFault or HostFault.
     """
-    spec = Spec(
-        argv=argv,
-        env={"PATH": PATH, "HOME": "/home/agent", "LANG": "C.UTF-8", **(env or {})},
-        cwd=cwd,
-        doors=None,
-        binds=tuple(Bind(mount.source, mount.target, mount.mode == "rw", ours=mount.ours) for mount in mounts),
-        contents=contents,
-        ceilings=Ceilings(tmp=tmp_bytes),
-    )
+    ours = {"PATH": PATH, "HOME": "/home/agent", "LANG": "C.UTF-8", **(env or {})}
+    binds = tuple(Bind(mount.source, mount.target, mount.mode == "rw", ours=mount.ours) for mount in mounts)
+    ceilings = Ceilings(tmp=tmp_bytes)
+    spec = Spec(argv=argv, env=ours, cwd=cwd, doors=None, binds=binds, contents=contents, ceilings=ceilings)
     bottle = Bottle(start(spec))
     exchange = Exchange(bottle, stdin, {1: stdout_limit, 2: stderr_limit}, bottle.stdio[0])
     try:

@@ -204,10 +204,12 @@ def _with_authorities(file: BottleFile, folder: str) -> BottleFile:
     for route, line in zip(file.bottle.egress.routes, file.lines, strict=True):
         if route.tls is UNSET or route.tls.ca in found:
             continue
-        raw = read_home(os.path.join(folder, os.path.expanduser(route.tls.ca)))
+        path = os.path.join(folder, os.path.expanduser(route.tls.ca))
+        raw = read_home(path)
         text = (raw or b"").decode("ascii", "replace")
         if "-----BEGIN CERTIFICATE-----" not in text or "PRIVATE KEY" in text:
-            what = f"tls.ca {route.tls.ca!r} is not a PEM file with certificates only"
+            fault = "is not a PEM file with certificates only" if raw is not None else f"does not exist: {path}"
+            what = f"tls.ca {route.tls.ca!r} {fault}"
             raise ManifestFault([Problem("manifest.bad-ca", what, file.file, line)])
         found[route.tls.ca] = text
     return msgspec.structs.replace(file, authorities=found)

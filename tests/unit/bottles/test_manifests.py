@@ -77,7 +77,7 @@ def test_an_unknown_bottle_names_the_known_ones(library: Library, name: str) -> 
 
 def test_an_authority_is_read_beside_its_bottle(library: Library) -> None:
     write(f"{library.home.bottles}/a.md", front("egress: {routes: [{host: a.com, tls: {ca: ca.pem}}]}"))
-    with pytest.raises(ManifestFault, match=r"a\.md:2: tls\.ca 'ca\.pem' is not a PEM file"):
+    with pytest.raises(ManifestFault, match=r"a\.md:2: tls\.ca 'ca\.pem' does not exist: .*/bottles/ca\.pem"):
         library.bottle("a")
     pem = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
     write(f"{library.home.bottles}/ca.pem", pem + "-----BEGIN PRIVATE KEY-----\n")

@@ -21,7 +21,7 @@ from bot_bottle.audit.forward import Forwarder
 from bot_bottle.audit.keys import LogKey
 from bot_bottle.audit.record import VERSION, Record
 from bot_bottle.audit.runlog import RunLog
-from bot_bottle.audit.sinks.model import Common
+from bot_bottle.audit.sinks.model import SinkConfig
 from bot_bottle.base.home import Home
 
 RUN = "20261125t000001-aaaaaaaaaaaa"
@@ -73,7 +73,7 @@ def main() -> None:
             rate = count / (time.perf_counter() - begun)
             print(f"export  {name:<9} {rate:>9,.0f} records/s {len(out.getvalue()) / count:>7.0f} bytes each")
         for name in LINES:
-            forwarder, begun = Forwarder(f"s-{name}", home, Common(), Taking(name), ports()), time.perf_counter()
+            forwarder, begun = Forwarder(f"s-{name}", home, SinkConfig(), Taking(name), ports()), time.perf_counter()
             while forwarder.step():
                 pass
             print(f"forward {name:<9} {forwarder.status.sent / (time.perf_counter() - begun):>9,.0f} records/s")

@@ -47,7 +47,7 @@ from bot_bottle.supervise.memory import MemoryStore
 from bot_bottle.supervise.model import Ask, AskKind, Wanted
 from bot_bottle.supervise.notify import chat, model
 from bot_bottle.supervise.notify.engine import Around, Watcher, notice_of
-from bot_bottle.supervise.notify.model import Common, Notice
+from bot_bottle.supervise.notify.model import Notice, NotifierConfig
 from sink_receivers import HttpReceiver, SyslogReceiver, frames, otlp, records, syslog
 
 RUN = "20261125t023842-9f3a00112233"
@@ -163,7 +163,7 @@ def test_b74_a_hundred_asks_are_few_notices(tmp_path: Path, every: str) -> None:
             return
 
     around = Around(clock, lambda: 0.5, lambda: store, lambda: "")
-    watcher = Watcher("p", str(tmp_path), Common(every=every), Ear(), around)
+    watcher = Watcher("p", str(tmp_path), NotifierConfig(every=every), Ear(), around)
     for number in range(100):
         store.add(an_ask(f"h{number}.example", f"a{number}", clock.wall()))
         watcher.round()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bot_bottle.api.settings import Settings
 from bot_bottle.audit import cursor, source
 from bot_bottle.audit.forward import Forwarder, Ports, Status, Stop, status_of
-from bot_bottle.audit.sinks.model import Common, SinkFault
+from bot_bottle.audit.sinks.model import SinkConfig, SinkFault
 from bot_bottle.audit.sinks.registry import kind_of, open_sink
 from bot_bottle.base.errors import BottleError, UsageFault
 from bot_bottle.base.home import Home
@@ -68,7 +68,7 @@ def run(
 
 
 def serve_sink(
-    home: Home, name: str, config: Common, secret_values: Mapping[str, bytes], stop: Stop, say: Say
+    home: Home, name: str, config: SinkConfig, secret_values: Mapping[str, bytes], stop: Stop, say: Say
 ) -> None:
     """One sink until stopped. What stops it (another process has it, a disk that takes no cursor) is tried again."""
     told = ""
@@ -86,7 +86,7 @@ def serve_sink(
             stop.wait(_AGAIN)
 
 
-def once(home: Home, name: str, config: Common, secret_values: Mapping[str, bytes], patience: float) -> Status:
+def once(home: Home, name: str, config: SinkConfig, secret_values: Mapping[str, bytes], patience: float) -> Status:
     """Forwards what is signed now and waits until it has arrived. Raises SinkFault when it has not after `patience`
     seconds of failures, BusyFault while `serve` does it."""
     with cursor.held(f"{home.forward}/{name}"):
@@ -132,7 +132,7 @@ def lagging(home: Home, settings: Settings, run: str) -> list[str]:
     return found
 
 
-def sink_named(settings: Settings, name: str) -> Common:
+def sink_named(settings: Settings, name: str) -> SinkConfig:
     """The config of one sink. Raises UsageFault."""
     if name not in settings.sinks:
         known = ", ".join(settings.sinks) or "none: add [sink.NAME] to settings.toml"

@@ -12,7 +12,7 @@ from bot_bottle.base.errors import BottleError, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.base.text import visible
 from bot_bottle.supervise.notify.engine import Around, Opened, Watcher, trial_notice
-from bot_bottle.supervise.notify.model import Common
+from bot_bottle.supervise.notify.model import NotifierConfig
 from bot_bottle.supervise.notify.registry import open_notifier
 from bot_bottle.supervise.store import SqliteReader
 
@@ -49,7 +49,7 @@ def approvals(home: Home) -> Opened:
 
 
 def _serve(
-    home: Home, name: str, config: Common, secret_values: Mapping[str, bytes], around: Around, stop: Stop
+    home: Home, name: str, config: NotifierConfig, secret_values: Mapping[str, bytes], around: Around, stop: Stop
 ) -> None:
     told = ""
     while not stop.is_set():

@@ -12,13 +12,12 @@ import msgspec
 
 from bot_bottle.api.settings_check import Check
 from bot_bottle.audit.sinks.file import FileConfig
-from bot_bottle.audit.sinks.model import Common as SinkConfig
-from bot_bottle.audit.sinks.model import secret_names
+from bot_bottle.audit.sinks.model import SinkConfig, secret_names
 from bot_bottle.audit.sinks.registry import SINKS
 from bot_bottle.base.errors import OperatorFault, Problem
 from bot_bottle.base.home import Home
 from bot_bottle.base.text import visible
-from bot_bottle.supervise.notify.model import Common as NotifierConfig
+from bot_bottle.supervise.notify.model import NotifierConfig
 from bot_bottle.supervise.notify.registry import NOTIFIERS
 
 

@@ -16,7 +16,7 @@ import msgspec
 from bot_bottle.audit import cursor as cursors
 from bot_bottle.audit import files
 from bot_bottle.audit.cursor import Cursor
-from bot_bottle.audit.sinks.model import Common, Sink, SinkFault
+from bot_bottle.audit.sinks.model import Sink, SinkConfig, SinkFault
 from bot_bottle.audit.source import Source, Taken
 from bot_bottle.base.clock import Clock
 from bot_bottle.base.home import Home
@@ -88,7 +88,7 @@ class _Flight:
 class Forwarder:
     """One sink. `step` does one round; `run` goes on until it is stopped. Used by one thread."""
 
-    def __init__(self, name: str, home: Home, config: Common, sink: Sink, ports: Ports) -> None:
+    def __init__(self, name: str, home: Home, config: SinkConfig, sink: Sink, ports: Ports) -> None:
         self.name = name
         self.status = Status()
         self.directory = os.path.join(home.forward, name)

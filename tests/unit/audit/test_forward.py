@@ -23,7 +23,7 @@ from bot_bottle.audit.merkle import leaf_hash
 from bot_bottle.audit.purge import purge
 from bot_bottle.audit.record import VERSION, Record
 from bot_bottle.audit.runlog import RunLog
-from bot_bottle.audit.sinks.model import Common, SinkFault
+from bot_bottle.audit.sinks.model import SinkConfig, SinkFault
 from bot_bottle.audit.source import CHECKPOINTS, Source, lag
 from bot_bottle.base.clock import FixedClock
 from bot_bottle.base.errors import BusyFault
@@ -106,9 +106,9 @@ class World:
         self.runs.pop(run).close(a_record("stop", run))
         self.host.append(a_record("stop", run))
 
-    def forwarder(self, sink: Memory, config: Common | None = None) -> Forwarder:
+    def forwarder(self, sink: Memory, config: SinkConfig | None = None) -> Forwarder:
         ports = Ports(self.clock, random.Random(7).random)
-        return Forwarder("siem", self.home, config or Common(), sink, ports)
+        return Forwarder("siem", self.home, config or SinkConfig(), sink, ports)
 
     def close(self) -> None:
         for log in self.runs.values():
@@ -192,7 +192,7 @@ def test_checkpoints_are_mirrored_behind_what_they_cover(world: World) -> None:
     assert notes[-1].record.detail["note"].encode() == world.host.note
     forwarder.close()
     quiet = Memory()
-    other = Forwarder("quiet", world.home, Common(checkpoints=False), quiet, Ports(world.clock, random.random))
+    other = Forwarder("quiet", world.home, SinkConfig(checkpoints=False), quiet, Ports(world.clock, random.random))
     drain(other)
     other.close()
     assert not [entry for entry in quiet.got if entry.record.kind == MIRRORED]
@@ -202,7 +202,7 @@ def test_a_sink_may_start_with_what_comes(world: World) -> None:
     world.start("r1")
     world.write("r1", 10)
     sink = Memory()
-    forwarder = world.forwarder(sink, Common(start="now", checkpoints=False))
+    forwarder = world.forwarder(sink, SinkConfig(start="now", checkpoints=False))
     drain(forwarder)
     assert sink.got == []
     world.write("r1", 2)

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from bot_bottle.audit.entries import Entry
 from bot_bottle.audit.formats.registry import format_of
-from bot_bottle.audit.sinks.model import Common, Secrets, SinkFault, SinkKind
+from bot_bottle.audit.sinks.model import Secrets, SinkConfig, SinkFault, SinkKind
 from bot_bottle.base.sizes import size
 
 
-class FileConfig(Common, kw_only=True, frozen=True, tag="file", tag_field="kind"):
+class FileConfig(SinkConfig, kw_only=True, frozen=True, tag="file", tag_field="kind"):
     """path: absolute. rotate: size of one file. keep: how many old ones stay, 0 for all. group_read: mode 0640."""
 
     path: str

@@ -51,7 +51,7 @@ class Sink(Protocol):
         ...
 
 
-class Common(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class SinkConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What every sink may say. format: of one record (formats.registry.LINES). checkpoints: signed checkpoints of the
     host log go there, too. start: from the first record, or from what is written after its first use."""
 
@@ -62,11 +62,11 @@ class Common(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
 
 @dataclass(frozen=True, slots=True)
 class SinkKind:
-    """config: a Common. problems: what a valid config still gets wrong, (field, sentence) each."""
+    """config: a SinkConfig. problems: what a valid config still gets wrong, (field, sentence) each."""
 
     name: str
     says: str
-    config: type[Common]
+    config: type[SinkConfig]
     open: Callable[[Any, Secrets], Sink]
     problems: Callable[[Any], list[tuple[str, str]]]
 

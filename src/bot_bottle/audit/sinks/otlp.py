@@ -16,14 +16,14 @@ from bot_bottle.audit.encode import ascii_line
 from bot_bottle.audit.entries import Entry
 from bot_bottle.audit.formats.parts import severity
 from bot_bottle.audit.formats.registry import format_of
-from bot_bottle.audit.sinks.model import Common, Secrets, SinkFault, SinkKind, value_of
+from bot_bottle.audit.sinks.model import Secrets, SinkConfig, SinkFault, SinkKind, value_of
 from bot_bottle.audit.sinks.post import Poster, Reply, must, url_problem
 
 _SEVERITY = {1: (9, "INFO"), 2: (10, "INFO2"), 3: (13, "WARN"), 4: (17, "ERROR")}
 _MOST_NANOS = 2**63 - 1
 
 
-class OtlpConfig(Common, kw_only=True, frozen=True, tag="otlp", tag_field="kind"):
+class OtlpConfig(SinkConfig, kw_only=True, frozen=True, tag="otlp", tag_field="kind"):
     """url: whole, with ``/v1/logs``. token_secret: bearer token. header, header_secret: another header and its
     value. ca: PEM file. plain: http to another machine is allowed."""
 

@@ -1,7 +1,7 @@
 """The list of sinks."""
 
 from bot_bottle.audit.sinks import file, otlp, s3, syslog, webhook
-from bot_bottle.audit.sinks.model import Common, Secrets, Sink, SinkKind
+from bot_bottle.audit.sinks.model import Secrets, Sink, SinkConfig, SinkKind
 
 SINKS: dict[str, SinkKind] = {
     one.name: one
@@ -15,11 +15,11 @@ SINKS: dict[str, SinkKind] = {
 }
 
 
-def kind_of(config: Common) -> SinkKind:
+def kind_of(config: SinkConfig) -> SinkKind:
     """The kind whose config this is."""
     return next(kind for kind in SINKS.values() if isinstance(config, kind.config))
 
 
-def open_sink(config: Common, secrets: Secrets) -> Sink:
+def open_sink(config: SinkConfig, secrets: Secrets) -> Sink:
     """The open sink. Raises OperatorFault for a secret that is not set or an extra that is missing."""
     return kind_of(config).open(config, secrets)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from bot_bottle.audit.entries import MIRRORED, Entry
 from bot_bottle.audit.formats.registry import format_of
-from bot_bottle.audit.sinks.model import Common, Secrets, SinkFault, SinkKind, value_of
+from bot_bottle.audit.sinks.model import Secrets, SinkConfig, SinkFault, SinkKind, value_of
 from bot_bottle.audit.sinks.post import url_problem
 from bot_bottle.base.errors import OperatorFault
 
@@ -21,7 +21,7 @@ _RENEWED = 3600
 _STATUS = re.compile(r"status(?: code)?:? (?:client error |server error )?\(?(\d{3})\b", re.IGNORECASE)
 
 
-class S3Config(Common, kw_only=True, frozen=True, tag="s3", tag_field="kind"):
+class S3Config(SinkConfig, kw_only=True, frozen=True, tag="s3", tag_field="kind"):
     """endpoint: "" for AWS. lock: retention mode, or none. days: how long an object is locked. access_secret,
     key_secret: names of the access key id and of the secret key."""
 

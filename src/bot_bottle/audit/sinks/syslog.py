@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from bot_bottle.audit.entries import Entry
 from bot_bottle.audit.formats.parts import severity
 from bot_bottle.audit.formats.registry import format_of
-from bot_bottle.audit.sinks.model import Common, Secrets, SinkFault, SinkKind
+from bot_bottle.audit.sinks.model import Secrets, SinkConfig, SinkFault, SinkKind
 from bot_bottle.audit.sinks.post import is_loopback, tls
 from bot_bottle.base.sizes import duration
 
@@ -33,7 +33,7 @@ _UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
 _TIMEOUT = 15.0
 
 
-class SyslogConfig(Common, kw_only=True, frozen=True, tag="syslog", tag_field="kind"):
+class SyslogConfig(SinkConfig, kw_only=True, frozen=True, tag="syslog", tag_field="kind"):
     """address: ``host:port``. tls: RFC 5425. ca: PEM file besides the system's authorities. certificate, key: PEM
     files for mutual TLS. settle: see above. plain: TCP without TLS to another machine is allowed."""
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from bot_bottle.audit.entries import Entry
 from bot_bottle.audit.formats.registry import format_of
 from bot_bottle.audit.sinks import signing
-from bot_bottle.audit.sinks.model import Common, Secrets, SinkKind, value_of
+from bot_bottle.audit.sinks.model import Secrets, SinkConfig, SinkKind, value_of
 from bot_bottle.audit.sinks.post import Poster, must, url_problem
 
 
-class WebhookConfig(Common, kw_only=True, frozen=True, tag="webhook", tag_field="kind"):
+class WebhookConfig(SinkConfig, kw_only=True, frozen=True, tag="webhook", tag_field="kind"):
     """signing_secret: name of the key that signs. token_secret: bearer token. ca, plain: as elsewhere."""
 
     url: str

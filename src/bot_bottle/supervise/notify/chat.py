@@ -12,10 +12,10 @@ import msgspec
 
 from bot_bottle.audit.sinks.model import SinkFault, value_of
 from bot_bottle.audit.sinks.post import Poster, must, url_problem
-from bot_bottle.supervise.notify.model import Common, Notice, NotifierKind, Secrets
+from bot_bottle.supervise.notify.model import Notice, NotifierConfig, NotifierKind, Secrets
 
 
-class ChatConfig(Common, kw_only=True, frozen=True, tag="chat", tag_field="kind"):
+class ChatConfig(NotifierConfig, kw_only=True, frozen=True, tag="chat", tag_field="kind"):
     """shape: what the other side understands. url_secret: name of the whole webhook URL."""
 
     shape: Literal["slack", "mattermost", "matrix"]

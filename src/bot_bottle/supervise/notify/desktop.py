@@ -6,12 +6,12 @@ import shutil
 import subprocess
 
 from bot_bottle.audit.sinks.model import SinkFault
-from bot_bottle.supervise.notify.model import Common, Notice, NotifierKind, Secrets
+from bot_bottle.supervise.notify.model import Notice, NotifierConfig, NotifierKind, Secrets
 
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 
 
-class DesktopConfig(Common, kw_only=True, frozen=True, tag="desktop", tag_field="kind"):
+class DesktopConfig(NotifierConfig, kw_only=True, frozen=True, tag="desktop", tag_field="kind"):
     """command: another program than `notify-send`, by its absolute path."""
 
     command: str = ""

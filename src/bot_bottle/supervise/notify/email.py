@@ -10,12 +10,12 @@ from typing import Literal
 
 from bot_bottle.audit.sinks.model import SinkFault, value_of
 from bot_bottle.audit.sinks.post import TIMEOUT, is_loopback, tls
-from bot_bottle.supervise.notify.model import Common, Notice, NotifierKind, Secrets
+from bot_bottle.supervise.notify.model import Notice, NotifierConfig, NotifierKind, Secrets
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+\Z")
 
 
-class EmailConfig(Common, kw_only=True, frozen=True, tag="email", tag_field="kind"):
+class EmailConfig(NotifierConfig, kw_only=True, frozen=True, tag="email", tag_field="kind"):
     """host, port: of the server. security: `none` only for this machine. user, password_secret: to sign in."""
 
     host: str

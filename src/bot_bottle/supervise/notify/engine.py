@@ -18,7 +18,7 @@ from bot_bottle.base.clock import Clock
 from bot_bottle.base.errors import BottleError
 from bot_bottle.base.sizes import duration
 from bot_bottle.supervise.model import Ask, AskState
-from bot_bottle.supervise.notify.model import Common, Notice, Notifier, plain
+from bot_bottle.supervise.notify.model import Notice, Notifier, NotifierConfig, plain
 from bot_bottle.supervise.ports import ApprovalReader, AskQuery
 
 POLL = 0.5
@@ -72,7 +72,7 @@ class Told:
 class Watcher:
     """One notifier. `round` does one look; `run` goes on until it is stopped."""
 
-    def __init__(self, name: str, directory: str, config: Common, notifier: Notifier, around: Around) -> None:
+    def __init__(self, name: str, directory: str, config: NotifierConfig, notifier: Notifier, around: Around) -> None:
         self.name = name
         self._notifier = notifier
         self._around = around

@@ -17,7 +17,7 @@ _NOT_PLAIN = re.compile(r"[^A-Za-z0-9.:_-]")
 _LONG = 80
 
 
-class Common(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class NotifierConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What every notifier may say. after: only asks that have waited this long (escalation). every: at most one
     notice in this time; what comes meanwhile is told together (B74)."""
 
@@ -75,11 +75,11 @@ class Notifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NotifierKind:
-    """config: a Common. open: config, secrets and the home's root -> the notifier. problems: (field, sentence)."""
+    """config: a NotifierConfig. open: from config, secrets and the root of the home. problems: (field, sentence)."""
 
     name: str
     says: str
-    config: type[Common]
+    config: type[NotifierConfig]
     open: Callable[[Any, Secrets, str], Notifier]
     problems: Callable[[Any], list[tuple[str, str]]]
 

@@ -7,10 +7,10 @@ import msgspec
 
 from bot_bottle.audit.sinks.model import value_of
 from bot_bottle.audit.sinks.post import Poster, must, url_problem
-from bot_bottle.supervise.notify.model import Common, Notice, NotifierKind, Secrets
+from bot_bottle.supervise.notify.model import Notice, NotifierConfig, NotifierKind, Secrets
 
 
-class NtfyConfig(Common, kw_only=True, frozen=True, tag="ntfy", tag_field="kind"):
+class NtfyConfig(NotifierConfig, kw_only=True, frozen=True, tag="ntfy", tag_field="kind"):
     """url: of the server. topic_secret: name of the topic, which is all that guards it on a public server.
     token_secret: access token."""
 

@@ -18,7 +18,7 @@ from bot_bottle.audit.sinks.model import SinkFault
 from bot_bottle.audit.sinks.post import Poster, must, url_problem
 from bot_bottle.base.errors import UsageFault
 from bot_bottle.supervise.notify import webpush
-from bot_bottle.supervise.notify.model import Common, Notice, NotifierKind, Secrets
+from bot_bottle.supervise.notify.model import Notice, NotifierConfig, NotifierKind, Secrets
 
 SERVICES = (
     "fcm.googleapis.com", "updates.push.services.mozilla.com", ".push.apple.com", ".notify.windows.com",
@@ -29,7 +29,7 @@ _MOST = 4
 _DEVICE = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
 
 
-class PushConfig(Common, kw_only=True, frozen=True, tag="push", tag_field="kind"):
+class PushConfig(NotifierConfig, kw_only=True, frozen=True, tag="push", tag_field="kind"):
     """contact: ``mailto:`` address that a push service may write to (Apple asks for one). count: see above.
     services: other push services than those of the browsers, as host or .suffix."""
 

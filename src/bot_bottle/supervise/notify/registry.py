@@ -1,7 +1,7 @@
 """The list of notifiers."""
 
 from bot_bottle.supervise.notify import chat, desktop, email, ntfy, push, webhook
-from bot_bottle.supervise.notify.model import Common, Notifier, NotifierKind, Secrets
+from bot_bottle.supervise.notify.model import Notifier, NotifierConfig, NotifierKind, Secrets
 
 NOTIFIERS: dict[str, NotifierKind] = {
     one.name: one
@@ -16,11 +16,11 @@ NOTIFIERS: dict[str, NotifierKind] = {
 }
 
 
-def kind_of(config: Common) -> NotifierKind:
+def kind_of(config: NotifierConfig) -> NotifierKind:
     """The kind whose config this is."""
     return next(kind for kind in NOTIFIERS.values() if isinstance(config, kind.config))
 
 
-def open_notifier(config: Common, secrets: Secrets, home: str) -> Notifier:
+def open_notifier(config: NotifierConfig, secrets: Secrets, home: str) -> Notifier:
     """The open notifier. home: root of the home. Raises OperatorFault for a secret that is not set."""
     return kind_of(config).open(config, secrets, home)

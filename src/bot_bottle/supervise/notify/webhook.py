@@ -7,10 +7,10 @@ import msgspec
 from bot_bottle.audit.sinks import signing
 from bot_bottle.audit.sinks.model import value_of
 from bot_bottle.audit.sinks.post import Poster, must, url_problem
-from bot_bottle.supervise.notify.model import Common, Notice, NotifierKind, Secrets
+from bot_bottle.supervise.notify.model import Notice, NotifierConfig, NotifierKind, Secrets
 
 
-class WebhookConfig(Common, kw_only=True, frozen=True, tag="webhook", tag_field="kind"):
+class WebhookConfig(NotifierConfig, kw_only=True, frozen=True, tag="webhook", tag_field="kind"):
     """signing_secret: name of the key that signs. ca: PEM file. plain: http to another machine is allowed."""
 
     url: str

@@ -13,7 +13,7 @@ import pytest
 
 from bot_bottle.audit.entries import Entry
 from bot_bottle.audit.sinks.file import FileConfig
-from bot_bottle.audit.sinks.model import Common, SinkFault, secret_names
+from bot_bottle.audit.sinks.model import SinkConfig, SinkFault, secret_names
 from bot_bottle.audit.sinks.otlp import OtlpConfig
 from bot_bottle.audit.sinks.registry import SINKS, kind_of, open_sink
 from bot_bottle.audit.sinks.syslog import SyslogConfig
@@ -30,7 +30,7 @@ SECRETS = {"key": b"whsec_c2VjcmV0LXZhbHVlLW9mLW91cnM=", "token": b"s3cr3t-token
 class Stand:
     """uids: what has arrived, repeats and all. fail, heal: the other side breaks and comes back."""
 
-    config: Common
+    config: SinkConfig
     uids: Callable[[], list[str]]
     fail: Callable[[], None]
     heal: Callable[[], None]
@@ -73,7 +73,7 @@ def syslog_stand(context=None, ca: str = "") -> Iterator[Stand]:
     assert receiver.faults == []
 
 
-def http_stand(make: Callable[[str], Common], lines: Callable[[HttpReceiver], list[bytes]]) -> Iterator[Stand]:
+def http_stand(make: Callable[[str], SinkConfig], lines: Callable[[HttpReceiver], list[bytes]]) -> Iterator[Stand]:
     state = {"status": 200}
     receiver = HttpReceiver(lambda _post: (state["status"], {}, b""))
     taken: list[bytes] = []
@@ -88,11 +88,11 @@ def http_stand(make: Callable[[str], Common], lines: Callable[[HttpReceiver], li
     receiver.stop()
 
 
-def _webhook(url: str) -> Common:
+def _webhook(url: str) -> SinkConfig:
     return WebhookConfig(url=f"{url}/in?x=1", signing_secret="key", token_secret="token")
 
 
-def _otlp(url: str) -> Common:
+def _otlp(url: str) -> SinkConfig:
     return OtlpConfig(url=f"{url}/v1/logs", token_secret="token", header="X-Scope-OrgID", header_secret="key")
 
 

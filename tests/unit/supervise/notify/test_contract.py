@@ -19,7 +19,7 @@ from bot_bottle.supervise.notify.chat import ChatConfig
 from bot_bottle.supervise.notify.desktop import DesktopConfig
 from bot_bottle.supervise.notify.email import EmailConfig
 from bot_bottle.supervise.notify.engine import notice_of, trial_notice
-from bot_bottle.supervise.notify.model import Common, Notice
+from bot_bottle.supervise.notify.model import Notice, NotifierConfig
 from bot_bottle.supervise.notify.ntfy import NtfyConfig
 from bot_bottle.supervise.notify.registry import NOTIFIERS, kind_of, open_notifier
 from bot_bottle.supervise.notify.webhook import WebhookConfig
@@ -40,14 +40,14 @@ HOSTILE = (
 class Stand:
     """texts: what a person would see or a program would get, one per delivery. fail: the other side breaks."""
 
-    config: Common
+    config: NotifierConfig
     secrets: dict[str, bytes]
     texts: Callable[[], list[str]]
     fail: Callable[[], None]
     raw: Callable[[], list[bytes]] = list
 
 
-def http_stand(make: Callable[[str], tuple[Common, dict[str, bytes]]]) -> Iterator[Stand]:
+def http_stand(make: Callable[[str], tuple[NotifierConfig, dict[str, bytes]]]) -> Iterator[Stand]:
     state = {"status": 200}
     receiver = HttpReceiver(lambda _post: (state["status"], {}, b"ok"))
     config, secrets = make(receiver.url)
@@ -97,7 +97,7 @@ def email_stand(certs) -> Iterator[Stand]:
     assert server.faults == []
 
 
-def chat(shape: str) -> Callable[[str], tuple[Common, dict[str, bytes]]]:
+def chat(shape: str) -> Callable[[str], tuple[NotifierConfig, dict[str, bytes]]]:
     return lambda url: (ChatConfig(shape=shape, url_secret="url"), {"url": f"{url}/hooks/T0/abc-secret".encode()})  # type: ignore[arg-type]
 
 

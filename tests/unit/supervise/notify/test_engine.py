@@ -15,7 +15,7 @@ from bot_bottle.supervise.model import AskState
 from bot_bottle.supervise.notify import engine
 from bot_bottle.supervise.notify.desktop import DesktopConfig
 from bot_bottle.supervise.notify.engine import Around, Told, Watcher
-from bot_bottle.supervise.notify.model import Common, Notice
+from bot_bottle.supervise.notify.model import Notice, NotifierConfig
 from bot_bottle.supervise.ports import ApprovalReader
 from bot_bottle.supervise.store import SqliteReader, SqliteStore
 
@@ -43,7 +43,7 @@ class Ear:
 
 
 class Watching:
-    def __init__(self, tmp_path: Path, config: Common) -> None:
+    def __init__(self, tmp_path: Path, config: NotifierConfig) -> None:
         self.path = str(tmp_path / "approvals" / "approvals.sqlite")
         self.clock = FixedClock(NOW)
         self.ear = Ear()
@@ -65,7 +65,7 @@ class Watching:
 
 @pytest.fixture
 def watching(tmp_path: Path, store: SqliteStore):
-    found = Watching(tmp_path, Common(every="10s"))
+    found = Watching(tmp_path, NotifierConfig(every="10s"))
     yield found
     found.watcher.close()
 
@@ -146,7 +146,7 @@ def test_a_death_between_sending_and_noting_repeats(watching: Watching, store: S
 
 
 def test_an_escalation_waits_and_says_so(tmp_path: Path, store: SqliteStore) -> None:
-    late = Watching(tmp_path, Common(after="5m"))
+    late = Watching(tmp_path, NotifierConfig(after="5m"))
     store.add(an_ask("a1", asked=NOW, minutes=30))
     store.add(an_ask("a2", asked=NOW, minutes=30))
     late.rounds(60)
@@ -170,7 +170,7 @@ def test_a_store_that_is_missing_or_broken_stops_nothing(tmp_path: Path) -> None
         return SqliteReader(str(path)) if path.exists() else None
 
     watcher = Watcher(
-        "p", str(tmp_path / "f"), Common(), ear, Around(clock, lambda: 0.5, reader, lambda: "", said.append)
+        "p", str(tmp_path / "f"), NotifierConfig(), ear, Around(clock, lambda: 0.5, reader, lambda: "", said.append)
     )
     assert watcher.round() == 0
     path.parent.mkdir()

@@ -4,13 +4,15 @@ A line that is no record is passed over: `log verify` is what finds it.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
+from bot_bottle.audit import runs as logged
 from bot_bottle.audit.reader import LogReader
 from bot_bottle.base.errors import UsageFault
 from bot_bottle.base.home import Home
+from bot_bottle.base.text import visible
 from bot_bottle.policy.grants import DEFAULT, LEARNED
 from bot_bottle.policy.learn import Past
 from bot_bottle.policy.replay import KINDS, Line, request_of
@@ -22,16 +24,22 @@ UNNAMED = ("policy.host-not-allowed", "policy.port-not-allowed", "policy.request
 
 
 def runs_of(home: Home, names: Iterable[str] = ()) -> list[str]:
-    """Run ids of these runs, all of them where none is named, oldest first. Raises UsageFault for an unknown one."""
+    """Run ids of these runs (a label is its newest one), all of them where none is named, oldest first. Raises
+    UsageFault for an unknown one."""
     try:
         known = sorted(name for name in os.listdir(home.run_logs) if os.path.isdir(home.run_log(name)))
     except OSError:
         known = []
-    chosen = list(dict.fromkeys(names))
-    for name in chosen:
-        if name not in known:
-            raise UsageFault("run.unknown", f"There is no run {name!r}.", "See: bot-bottle log runs")
+    chosen = dict.fromkeys(name if name in known else _labelled(home, name, known) for name in names)
     return sorted(chosen) or known
+
+
+def _labelled(home: Home, label: str, known: Collection[str]) -> str:
+    facts = reversed(logged.read(home.host_log).values()) if label else ()
+    found = next((one.run for one in facts if one.label == label and one.run in known), "")
+    if not found:
+        raise UsageFault("run.unknown", f"There is no run {visible(label, 80)}.", "See: bot-bottle log search")
+    return found
 
 
 def lines(home: Home, runs: Iterable[str]) -> Iterator[Line]:

@@ -85,6 +85,23 @@ def test_learn_in_json_from_denied_and_from_one_run(recorded: Path) -> None:
     assert "one run only" in run(policy.command, "learn", "r0").stdout
 
 
+def test_a_label_names_its_newest_run_as_in_all_of_log(recorded: Path) -> None:
+    host = recorded / "log/host/journal"
+    host.mkdir(parents=True)
+    rows = [msgspec.structs.replace(record(f"r{n}", n, ""), kind="start", target="") for n in (0, 1)]
+    (host / f"{0:016d}").write_bytes(b"".join(encode(one) for one in rows))
+    assert (
+        json.loads(run(policy.command, "learn", "l", "--json").stdout)["worth"]
+        == json.loads(run(policy.command, "learn", "r1", "--json").stdout)["worth"]
+    )
+    counts = [
+        json.loads(run(policy.command, "replay", "work", name, "--json").stdout)["counts"] for name in ("l", "r1")
+    ]
+    assert counts[0] == counts[1]
+    missing = run(policy.command, "learn", "nobody", fails=UsageFault)
+    assert "bot-bottle log search" in str(missing.exception)
+
+
 def test_nothing_to_learn_from(recorded: Path) -> None:
     found = run(policy.command, "learn", "--bottle", "other")
     assert found.exit_code == 1 and "Nothing to learn from" in found.stdout

@@ -166,3 +166,38 @@ def strangers(stage: Stage) -> Bottle:
         stage.ask(bottle, what=what, says=text, body=text.encode("utf-8", "surrogatepass"), wait=2000, rule=text)
         stage.ask(bottle, AskState.EXPIRED, msgspec.structs.replace(what, body_digest=f"{text}2"), says=text)
     return bottle
+
+
+LONG_LABEL = "refactor-the-payment-service-and-its-tests-for-issue-12345"
+LONG_HOST = "a-subdomain-that-somebody-chose.with-more-of-it.eu-central-1.compute.services-of-a-company-with-a-long-name.example"
+LONG_PATH = "/api/v2/organisations/9f3b2c1d/projects/the-project-with-a-long-name/artifacts/2026-11-25/package-1.24.0-py3-none-any.whl"
+
+
+def lengthy(stage: Stage) -> Bottle:
+    """One bottle, one run of before and their asks with the longest names that pages must bear, and large numbers."""
+    secrets = ("A_SECRET_WITH_A_VERY_LONG_NAME_FOR_THE_REGISTRY", "FORGE_TOKEN")
+    rows = [*traffic(20, 1), *(denied(LONG_HOST, LONG_PATH) for _ in range(3))]
+    for number in range(6):
+        said = {"target": f"https://n{number}.{LONG_HOST}:443", "method": "PROPFIND", "path": LONG_PATH}
+        rule = {"verdict": "allow", "rule": "a-bottle-with-a-long-name/and-a-route-with-a-long-name-too"}
+        more = {"address": "203.0.113.7:443", "status": 200, "up": 123_456_789, "down": 900_000_000_000, "ms": 12.5}
+        rows += [{"kind": "intent", "secrets": secrets, **said, **rule}]
+        rows += [{"kind": "outcome", "secrets": secrets, **said, **rule, **more}]
+    stage.ended(f"{LONG_LABEL}-once", rows=tuple(rows), ago=5000)
+    bottle = stage.running(LONG_LABEL, rows=tuple(rows))
+    aged(
+        bottle,
+        400_000,
+        f"A task that says a lot, with https://{LONG_HOST}{LONG_PATH} in it, and goes on for some more words",
+        allowed=1_234_567,
+        asked=12_345,
+        denied=98_765,
+        bytes_up=123_456_789_000,
+        bytes_down=999_000_000_000,
+        hosts={LONG_HOST: 12},
+    )
+    what = request(LONG_HOST, LONG_PATH, "PROPFIND", 123_456_789, "application/vnd.long+json", secrets=secrets[:1])
+    stage.ask(bottle, what=what, wait=36_000, body=b"x" * 3000, says="some words " * 40)
+    stage.ask(bottle, AskState.EXPIRED, what, says="some words " * 40)
+    stage.grant(bottle)
+    return bottle

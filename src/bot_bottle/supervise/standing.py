@@ -38,7 +38,7 @@ class Why(StrEnum):
 WORDS = {
     Why.NONE: "",
     Why.REVOKED: "revoked",
-    Why.RUN: "its run ended",
+    Why.RUN: "its run is over",
     Why.USED: "used",
     Why.EXPIRED: "expired",
     Why.POLICY: "the policy changed",

@@ -1,6 +1,5 @@
 """Whether a record is what a filter asks for: the one meaning of a filter, for Live, Log, search and export. Pure."""
 
-import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
@@ -21,18 +20,23 @@ def glob(value: str) -> Check:
         return text[1:].__eq__
     if "*" not in text:
         return text.__eq__
-    body = text.strip("*")
-    if "*" not in body:
-        match text.startswith("*"), text.endswith("*"):
-            case True, True:
-                return lambda found: body in found
-            case True, False:
-                return lambda found: found.endswith(body)
-            case _:
-                return lambda found: found.startswith(body)
-    parts = ".*".join(re.escape(part) for part in text.split("*"))
-    fits = re.compile(parts, re.DOTALL).fullmatch
-    return lambda found: fits(found) is not None
+    first, *between, last = text.split("*")
+    parts = [part for part in between if part]
+    return lambda found: _in_order(found, first, parts, last)
+
+
+def _in_order(found: str, first: str, between: Sequence[str], last: str) -> bool:
+    """Whether it begins and ends so, with the rest in this order: each found at its earliest place, so that the time
+    grows with the length alone, whatever a link or an agent chose (B74)."""
+    end = len(found) - len(last)
+    if end < len(first) or not found.startswith(first) or not found.endswith(last):
+        return False
+    at = len(first)
+    for part in between:
+        if (place_of := found.find(part, at, end)) < 0:
+            return False
+        at = place_of + len(part)
+    return True
 
 
 def any_of(term: Term) -> Check:

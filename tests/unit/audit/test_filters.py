@@ -1,5 +1,7 @@
 """The filter language: what is read, what is written, where a fault is, and that it means the same everywhere."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,6 +121,19 @@ def test_a_fault_shows_nothing_raw() -> None:
 )
 def test_globs(value: str, text: str, fits: bool) -> None:
     assert glob(value)(text) is fits
+
+
+@given(st.text("ab*", max_size=8).filter(lambda text: "*" in text), st.text("ab\n", max_size=12))
+def test_a_glob_is_what_the_slow_way_says(value: str, text: str) -> None:
+    slow = re.compile(".*".join(re.escape(part) for part in value.split("*")), re.DOTALL)
+    assert glob(value)(text) is (slow.fullmatch(text) is not None)
+
+
+@pytest.mark.timeout(60)
+def test_b74_no_pattern_takes_longer_than_its_text_is_long() -> None:
+    """A link of any web page chooses the pattern, an agent the text: with a regular expression, this never ends."""
+    assert not glob("*a" * 40 + "*b")("a" * 10_000)
+    assert glob("*a" * 40 + "*b")("a" * 10_000 + "b")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from bot_bottle.bottles import past
 from bot_bottle.bottles.manifest_files import read_home
 from bot_bottle.bottles.manifests import SHIPPED
 from bot_bottle.bottles.policies import library, policy_of
+from bot_bottle.bottles.terminal import is_terminal
 from bot_bottle.cli.completion import complete_bottle, complete_label
 from bot_bottle.policy import learn
 from bot_bottle.policy.decide import compile, decide
@@ -164,10 +165,21 @@ def _write(home: Home, name: str, suggestion: Suggestion, yes: bool) -> None:
     shipped = read_home(os.path.join(SHIPPED, f"{name}.md")) or b""
     found = leaf.propose_routes(f"{home.bottles}/{name}.md", suggestion.routes, comment, shipped)
     click.echo(visible_diff(found.diff), err=True)
-    if not yes and not click.confirm(f"Write this to {found.path}?", default=False, err=True):
+    if not yes and not _confirmed(found.path):
         raise UsageFault("policy.not-written", "Nothing was written.", "Use --yes to write without being asked.")
     leaf.write(found)
     click.echo(f"{found.path} is written. A running bottle gets it by: bot-bottle policy reload LABEL", err=True)
+
+
+def _confirmed(path: str) -> bool:
+    """Whether somebody said yes; where there is nobody, nobody did."""
+    try:
+        return click.confirm(f"Write this to {path}?", default=False, err=True)
+    except click.Abort:
+        if is_terminal(0):
+            raise
+        click.echo(err=True)
+        return False
 
 
 def visible_diff(diff: str) -> str:

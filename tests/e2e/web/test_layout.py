@@ -7,8 +7,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page
 
-from dashboard_stage import LONG_LABEL, busy, lengthy
-from web_stage import Inside, Stage, until
+from dashboard_stage import busy, lengthy
+from web_stage import Bottle, Inside, Stage, until
 
 PHONE = {"has_touch": True, "is_mobile": True}
 SCREENS: tuple[tuple[dict[str, Any], tuple[int, int]], ...] = ((PHONE, (360, 390)), ({}, (768, 1280)))
@@ -17,9 +17,12 @@ PAGES = (
     "/", "/inbox", "/inbox?tab=missed", "/inbox?tab=answered", "/inbox?q=nothing-like-it", "/bottle/{label}", "/live",
     "/live?q=no-such-field:1", "/reach", "/reach?of=bottle:web", "/policy?bottle=shop", "/policy?bottle=shop&propose=1",
     "/policy?bottle=shop&method=POST&url=https://hooks.example.net/t/9f31c2/in", "/log", "/settings", "/pair",
-    "/no-such-page",
+    "/no-such-page", "/record/{run}/2", "/record/{run}/2?proof=1", "/reach?of=run:{run}&in=run&host=api.model.example",
 )  # fmt: skip
-LONG = ("/", "/inbox", "/inbox?tab=missed", "/bottle/{label}", "/live", "/reach", "/reach?of=bottle:web", "/log")
+LONG = (
+    "/", "/inbox", "/inbox?tab=missed", "/bottle/{label}", "/live", "/reach", "/reach?of=bottle:web", "/log",
+    "/record/{run}/60?proof=1",
+)  # fmt: skip
 EMPTY = ("/", "/inbox", "/live", "/reach", "/policy", "/log", "/settings")
 
 WRONG = """() => {
@@ -83,13 +86,16 @@ def windows(page: Page, widths: tuple[int, int]) -> Generator[Callable[[], dict[
     yield look
 
 
-def survey(web: Inside, watched: Callable[..., Any], paths: tuple[str, ...], label: str = "") -> dict[str, Any]:
+def survey(
+    web: Inside, watched: Callable[..., Any], paths: tuple[str, ...], bottle: Bottle | None = None
+) -> dict[str, Any]:
     """Path -> width and theme -> what is wrong."""
+    names = {"label": bottle.label, "run": bottle.identity.run} if bottle else {}
     found: dict[str, Any] = {}
     for settings, widths in SCREENS:
         with watched(viewport={"width": widths[0], "height": 800}, **settings) as page, windows(page, widths) as look:
             for path in paths:
-                page.goto(web.url + path.format(label=label))
+                page.goto(web.url + path.format_map(names))
                 page.locator("main h1").first.wait_for(state="attached")
                 until(lambda: not page.locator("#inbox .loading:visible").count())
                 if wrong := look():
@@ -109,15 +115,15 @@ def indexed(web: Inside, watched: Callable[..., Any]) -> None:
 
 
 def test_every_page_fits(stage: Stage, web: Inside, watched: Callable[..., Any]) -> None:
-    busy(stage)
+    bottle = busy(stage)[0]
     indexed(web, watched)
-    assert survey(web, watched, PAGES, "fix-login-422") == {}
+    assert survey(web, watched, PAGES, bottle) == {}
 
 
 def test_also_with_very_long_names(stage: Stage, web: Inside, watched: Callable[..., Any]) -> None:
-    lengthy(stage)
+    bottle = lengthy(stage)
     indexed(web, watched)
-    assert survey(web, watched, LONG, LONG_LABEL) == {}
+    assert survey(web, watched, LONG, bottle) == {}
 
 
 def test_and_where_there_is_nothing_yet(web: Inside, watched: Callable[..., Any]) -> None:

@@ -24,6 +24,7 @@ from bot_bottle.keeper.messages.control import Facts, LearnPolicy, Stop
 from bot_bottle.supervise.model import Approver, Ask, Scope
 from bot_bottle.supervise.ports import ApprovalReader
 from bot_bottle.web.checks import Checks
+from bot_bottle.web.export import Exports
 from bot_bottle.web.pairing import Codes, Keys
 from bot_bottle.web.readers import open_approvals
 from bot_bottle.web.starter import Starter
@@ -67,6 +68,7 @@ class Office:
     begun: int = field(init=False)
     """Wall ns: what an earlier process did not finish is older."""
     checks: Checks = field(default_factory=Checks)
+    exports: Exports = field(default_factory=Exports)
     starts: Starts = field(init=False)
 
     def __post_init__(self) -> None:

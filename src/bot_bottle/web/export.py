@@ -14,6 +14,7 @@ from bot_bottle.audit.formats.registry import format_of
 from bot_bottle.audit.index_rows import place
 from bot_bottle.audit.record import Kind
 from bot_bottle.base.home import Home
+from bot_bottle.web.problem import WebFault
 
 STREAMED = ("jsonl", "csv", "ocsf", "ocsf18", "cef")
 """Formats that are written from front to back."""
@@ -21,24 +22,73 @@ _PIECE = 1 << 16
 _WAITING = 8
 
 
+_PATIENCE = 600.0
+"""Seconds after which a download that nobody takes on with is given up, so that its place is free again."""
+
+
 class Gone(Exception):
     """The browser went away."""
 
 
-def download(home: Home, wanted: Filter, form: str, now: int) -> Iterator[bytes]:
-    """The bytes of an export of all logs with a filter. now: wall ns, for moments."""
-    pieces: queue.Queue[bytes | None] = queue.Queue(_WAITING)
-    file = _Out(pieces)
-    thread = threading.Thread(target=_write, args=(home, wanted, form, now, file), name="export", daemon=True)
-    thread.start()
+class Exports:
+    """The downloads of one dashboard: a few at once, since each reads all logs."""
+
+    def __init__(self, most: int = 2) -> None:
+        self._most, self._running = most, 0
+        self._lock = threading.Lock()
+
+    @property
+    def running(self) -> int:
+        return self._running
+
+    def begin(self, home: Home, wanted: Filter, form: str, now: int) -> Iterator[bytes]:
+        """The bytes of an export of all logs with a filter. now: wall ns, for moments. Raises WebFault 429 at once
+        where too many run; what fails later is raised amid the bytes, so that no half file looks whole."""
+        with self._lock:
+            if self._running >= self._most:
+                what = f"{self._most} exports are being written already."
+                raise WebFault(429, "export.busy", what, "Try again when one of them is done.")
+            self._running += 1
+        file = _Out()
+        given = (home, wanted, form, now, file)
+        threading.Thread(target=self._write, args=given, name="export", daemon=True).start()
+        return _taken(file)
+
+    def _write(self, home: Home, wanted: Filter, form: str, now: int, file: "_Out") -> None:
+        try:
+            with contextlib.suppress(Gone):
+                file.end(_written(home, wanted, form, now, file))
+        finally:
+            with self._lock:
+                self._running -= 1
+
+
+def _written(home: Home, wanted: Filter, form: str, now: int, file: "_Out") -> Exception | None:
+    """Writes all of it; what went wrong."""
     try:
-        while (piece := pieces.get()) is not None:
+        entries = fitting(_while_taken(all_entries(home), file), wanted, now)
+        format_of(form).write(entries, file)  # pyright: ignore[reportArgumentType]
+    except Gone:
+        raise
+    except Exception as error:  # whatever it is, the browser waits for an end
+        return error
+    return None
+
+
+def _taken(file: "_Out") -> Iterator[bytes]:
+    """What the browser gets. Now and then nothing, so that whoever serves it can see that the browser is gone."""
+    try:
+        while (piece := file.take()) is not None:
             yield piece
     finally:
         file.gone.set()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                pieces.get_nowait()
+
+
+def _while_taken(found: Iterable[Entry], file: "_Out") -> Iterator[Entry]:
+    for entry in found:
+        if file.gone.is_set():
+            raise Gone
+        yield entry
 
 
 def fitting(found: Iterable[Entry], wanted: Filter, now: int) -> Iterator[Entry]:
@@ -56,33 +106,45 @@ def fitting(found: Iterable[Entry], wanted: Filter, now: int) -> Iterator[Entry]
             yield entry
 
 
-def _write(home: Home, wanted: Filter, form: str, now: int, file: "_Out") -> None:
-    with contextlib.suppress(Gone):
-        buffered = io.BufferedWriter(file, _PIECE)  # pyright: ignore[reportArgumentType]
-        format_of(form).write(fitting(all_entries(home), wanted, now), buffered)
-        buffered.flush()
-        file.put(None)
-
-
 class _Out(io.RawIOBase):
-    """The thread's end. Raises Gone once nobody takes anything any more."""
+    """The pieces between the writing thread and the browser. Raises Gone once nobody takes anything any more."""
 
-    def __init__(self, pieces: "queue.Queue[bytes | None]") -> None:
-        self._pieces = pieces
+    def __init__(self) -> None:
+        self._pieces: queue.Queue[bytes | Exception | None] = queue.Queue(_WAITING)
         self.gone = threading.Event()
+        self._filling = bytearray()
+
+    def take(self) -> bytes | None:
+        """The next piece, empty where none came for a second, None at the end. Raises what the writer met."""
+        try:
+            piece = self._pieces.get(timeout=1)
+        except queue.Empty:
+            return b""
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
+
+    def end(self, error: Exception | None) -> None:
+        if error is None and self._filling:
+            self._put(bytes(self._filling))
+        self._put(error)
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: bytes) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
-        self.put(bytes(data))
+        self._filling += data
+        if len(self._filling) >= _PIECE:
+            self._put(bytes(self._filling))
+            self._filling.clear()
         return len(data)
 
-    def put(self, piece: bytes | None) -> None:
-        while not self.gone.is_set():
+    def _put(self, piece: bytes | Exception | None) -> None:
+        waited = 0.0
+        while not self.gone.is_set() and waited < _PATIENCE:
             try:
                 self._pieces.put(piece, timeout=0.5)
                 return
             except queue.Full:
-                continue
+                waited += 0.5
         raise Gone

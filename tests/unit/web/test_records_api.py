@@ -1,6 +1,7 @@
 """Operations on records, reach and policies: what they give, and the pure parts behind them."""
 
 import fcntl
+import http.client
 import os
 import threading
 from collections.abc import Iterator
@@ -11,23 +12,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot_bottle.audit.entries import Entry
+from bot_bottle.audit.export import all_entries
 from bot_bottle.audit.filters import parse
 from bot_bottle.audit.index import Index
 from bot_bottle.audit.index_reach import Reached
 from bot_bottle.audit.record import VERSION, Record
 from bot_bottle.policy.effective import Match, PathMatch, Policy, Route
 from bot_bottle.policy.verdict import Auth
+from bot_bottle.web import export
 from bot_bottle.web.api.compare import compared
 from bot_bottle.web.api.policies import shadows, too_broad
 from bot_bottle.web.checks import Checks
-from bot_bottle.web.export import download
+from bot_bottle.web.export import Exports
 from bot_bottle.web.pages.log import why
 from bot_bottle.web.pages.reach import drawn, picture
+from bot_bottle.web.problem import WebFault
 from bot_bottle.web.reviewed import Reviewed
 from bot_bottle.web.rows import judged
 from bot_bottle.web.watch import Watch
 from records_stage import traffic
-from web_stage import Stage, until
+from web_stage import Inside, Stage, until
 
 READ = Match((PathMatch("prefix", "/repos"),), ("GET",))
 
@@ -183,10 +188,52 @@ def test_the_watch_does_not_call_fresh_what_another_process_is_filling(busy: Sta
 
 def test_a_download_that_nobody_takes_ends(busy: Stage) -> None:
     before = threading.active_count()
-    pieces = download(busy.home, parse(""), "csv", 0)
+    pieces = Exports().begin(busy.home, parse(""), "csv", 0)
     assert next(pieces)
     pieces.close()  # type: ignore[attr-defined]
     until(lambda: threading.active_count() <= before)
+
+
+def test_a_download_that_fails_ends_and_does_not_look_whole(busy: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def entries(_: object) -> Iterator[Entry]:
+        yield next(all_entries(busy.home))
+        raise IsADirectoryError
+
+    monkeypatch.setattr(export, "all_entries", entries)
+    exports = Exports(most=1)
+    for _ in range(3):  # each gives its place back
+        pieces = exports.begin(busy.home, parse(""), "jsonl", 0)
+        with pytest.raises(IsADirectoryError):
+            list(pieces)
+        until(lambda: exports.running == 0)
+    with Inside(busy) as web, pytest.raises(http.client.IncompleteRead):
+        web.raw("GET", "/log/export?format=jsonl", web.session())
+
+
+def test_only_a_few_downloads_run_at_once(busy: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+
+    def entries(_: object) -> Iterator[Entry]:
+        yield from all_entries(busy.home)
+        go_on.wait(30)
+
+    monkeypatch.setattr(export, "all_entries", entries)
+    exports = Exports(most=2)
+    running = [exports.begin(busy.home, parse(""), "jsonl", 0) for _ in range(2)]
+    with pytest.raises(WebFault) as caught:
+        exports.begin(busy.home, parse(""), "jsonl", 0)
+    assert caught.value.status == 429
+    go_on.set()
+    assert all(b"".join(pieces) for pieces in running)
+    until(lambda: exports.running == 0)
+    assert b"".join(exports.begin(busy.home, parse(""), "jsonl", 0))
+
+
+def test_a_download_of_nothing_sees_that_the_browser_is_gone(busy: Stage) -> None:
+    exports = Exports(most=1)
+    pieces = exports.begin(busy.home, parse("host:nowhere.example"), "jsonl", 0)
+    pieces.close()  # type: ignore[attr-defined]
+    until(lambda: exports.running == 0)
 
 
 def test_a_check_is_joined_and_not_repeated() -> None:

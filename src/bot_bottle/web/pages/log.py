@@ -18,7 +18,7 @@ from bot_bottle.base.errors import AuditFault, BottleError, HostFault
 from bot_bottle.web.api import cursor, records
 from bot_bottle.web.api.reach import RunsWish, list_runs
 from bot_bottle.web.api.records import OneRecord, WhichLog
-from bot_bottle.web.export import STREAMED, download
+from bot_bottle.web.export import STREAMED
 from bot_bottle.web.look import target_host
 from bot_bottle.web.page import desk, fields, page
 from bot_bottle.web.pages.live import heads
@@ -195,8 +195,9 @@ async def export(request: Request) -> Response:
         raise WebFault(422, "export.format", "There is no such format to download.", f"Take {', '.join(STREAMED)}.")
     ending = "csv" if form == "csv" else ("cef" if form == "cef" else "jsonl")
     headers = {"content-disposition": f'attachment; filename="bot-bottle-records.{ending}"'}
+    pieces = at.office.exports.begin(at.home, wanted, form, at.clock())
     return StreamingResponse(
-        iterate_in_threadpool(download(at.home, wanted, form, at.clock())), headers=headers,
+        iterate_in_threadpool(pieces), headers=headers,
         media_type="text/csv" if form == "csv" else "application/octet-stream",
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from attacks.workspace_stage import Stage, mounts_of, plan, stage
+from bot_bottle.bottles import sock_diag
 from bot_bottle.bottles.plan import Mount, Workspace
 from bot_bottle.bottles.seal.offline import run_sealed
 from bot_bottle.bottles.workspace import sockets
@@ -27,7 +28,7 @@ def at(tmp_path: Path) -> Stage:
 @pytest.fixture(params=["sock_diag", "names only"])
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "names only":
-        monkeypatch.setattr(sockets, "_DIAG", 31)  # no such netlink family
+        monkeypatch.setattr(sock_diag, "FAMILY", 31)  # no such netlink family
     return request.param
 
 

@@ -8,21 +8,15 @@ import errno
 import socket
 import struct
 
-_DIAG, _BY_FAMILY, _REQUEST_DUMP = 4, 20, 0x301
-_DONE, _ERROR = 3, 2
+from bot_bottle.bottles import sock_diag
+
 _UNIX_QUEUE, _UNIX_MEMORY = 4, 5  # attributes of unix_diag, the flags being 1 << 4 and 1 << 5
 _INET_MEMORY = 7  # attribute of inet_diag, its flag 1 << 6
 _UNIX_HEAD, _INET_HEAD = 16, 72  # bytes of struct unix_diag_msg and inet_diag_msg
 _RECEIVED, _SENT, _QUEUED = 0, 2, 5  # words of SK_MEMINFO
 _ANY = 0xFFFFFFFF
-_HEAD = struct.Struct("=IHHII")
 _ASK_UNIX = struct.pack("=BBHIIIII", socket.AF_UNIX, 0, 0, _ANY, 0, 1 << 4 | 1 << 5, _ANY, _ANY)
 MOST_BYTES = 16_000_000
-
-
-def open_link() -> socket.socket:
-    """Asks about the network namespace of the caller, for ever."""
-    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _DIAG)
 
 
 def held_bytes(link: int) -> int:
@@ -59,7 +53,7 @@ def _dump(sock: socket.socket, ask: bytes, head: int) -> list[dict[int, bytes]]:
     """The attributes of every socket that the kernel tells of; nothing more after an error or `MOST_BYTES`."""
     rows: list[dict[int, bytes]] = []
     with contextlib.suppress(OSError):
-        sock.sendto(_HEAD.pack(_HEAD.size + len(ask), _BY_FAMILY, _REQUEST_DUMP, 1, 0) + ask, (0, 0))
+        sock_diag.ask(sock, ask)
         read, ended = 0, False
         while not ended:
             data = sock.recv(1 << 16)
@@ -70,22 +64,10 @@ def _dump(sock: socket.socket, ask: bytes, head: int) -> list[dict[int, bytes]]:
 
 def _take(data: bytes, head: int, rows: list[dict[int, bytes]]) -> bool:
     """Adds the rows of one datagram; whether it is the last one."""
-    at = 0
-    while at + _HEAD.size <= len(data):
-        size, kind = struct.unpack_from("=IH", data, at)
-        if kind == _DONE:
+    for kind, body in sock_diag.messages(data):
+        if kind == sock_diag.DONE:
             return True
-        if kind == _ERROR:
+        if kind == sock_diag.ERROR:
             raise OSError(errno.EPROTO, "sock_diag")
-        rows.append(_attributes(data[at + _HEAD.size + head : at + size]))
-        at += max(size + 3 & ~3, _HEAD.size)
+        rows.append(sock_diag.attributes(body[head:]))
     return False
-
-
-def _attributes(data: bytes) -> dict[int, bytes]:
-    at, found = 0, dict[int, bytes]()
-    while at + 4 <= len(data):
-        size, kind = struct.unpack_from("=HH", data, at)
-        found[kind] = data[at + 4 : at + size]
-        at += max(size + 3 & ~3, 4)
-    return found

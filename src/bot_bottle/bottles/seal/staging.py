@@ -10,7 +10,8 @@ import os
 import stat
 from dataclasses import dataclass, field
 
-from bot_bottle.bottles.seal import buffers, idmap, kernel, which
+from bot_bottle.bottles import sock_diag
+from bot_bottle.bottles.seal import idmap, kernel, which
 from bot_bottle.bottles.seal.ids import Ids
 from bot_bottle.bottles.seal.spec import Bind, Overlay, Spec
 
@@ -164,7 +165,7 @@ def ipc_tables() -> list[int]:
 def buffers_link() -> list[int]:
     """The descriptor that tells how full this network namespace's sockets are (S12)."""
     with contextlib.suppress(OSError):
-        return [buffers.open_link().detach()]
+        return [sock_diag.open_link().detach()]
     return []
 
 

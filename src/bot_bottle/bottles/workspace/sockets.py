@@ -17,13 +17,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bot_bottle.base.errors import AgentFault
+from bot_bottle.bottles import sock_diag
 from bot_bottle.bottles.plan import Mount, Plan
 from bot_bottle.bottles.workspace.reach import Limits, Tree
 
-_DIAG, _BY_FAMILY, _REQUEST_DUMP = 4, 20, 0x301
-_DONE, _ERROR = 3, 2
 _SHOW = 1 | 2  # name and file
-_HEAD = struct.Struct("=IHHII")
 _ASK = struct.Struct("=BBHIIIII")
 _MESSAGE = 16  # struct unix_diag_msg
 _LIMITS = Limits(entries=300_000, seconds=1)
@@ -39,37 +37,20 @@ class Bound:
 
 def bound() -> Iterator[Bound]:
     """Every socket of our network namespace that has a file, by sock_diag(7). Raises OSError where there is none."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _DIAG) as link:
+    with sock_diag.open_link() as link:
         link.settimeout(1)
-        ask = _ASK.pack(socket.AF_UNIX, 0, 0, 0xFFFFFFFF, 0, _SHOW, 0xFFFFFFFF, 0xFFFFFFFF)
-        link.sendto(_HEAD.pack(_HEAD.size + len(ask), _BY_FAMILY, _REQUEST_DUMP, 1, 0) + ask, (0, 0))
+        about = _ASK.pack(socket.AF_UNIX, 0, 0, 0xFFFFFFFF, 0, _SHOW, 0xFFFFFFFF, 0xFFFFFFFF)
+        sock_diag.ask(link, about)
         while True:
-            for kind, body in _messages(link.recv(1 << 18)):
-                if kind == _ERROR:
+            for kind, body in sock_diag.messages(link.recv(1 << 18)):
+                if kind == sock_diag.ERROR:
                     raise OSError("sock_diag")
-                if kind == _DONE:
+                if kind == sock_diag.DONE:
                     return
-                found = _attributes(body[_MESSAGE:])
+                found = sock_diag.attributes(body[_MESSAGE:])
                 if 1 in found:
                     name = found.get(0, b"").split(b"\0", 1)[0]
                     yield Bound(struct.unpack_from("=I", found[1])[0], os.fsdecode(name))
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + _HEAD.size <= len(data):
-        size, kind = struct.unpack_from("=IH", data, at)
-        yield kind, data[at + _HEAD.size : at + size]
-        at += max(size + 3 & ~3, _HEAD.size)
-
-
-def _attributes(data: bytes) -> dict[int, bytes]:
-    at, found = 0, dict[int, bytes]()
-    while at + 4 <= len(data):
-        size, kind = struct.unpack_from("=HH", data, at)
-        found[kind] = data[at + 4 : at + size]
-        at += max(size + 3 & ~3, 4)
-    return found
 
 
 @dataclass(slots=True)

@@ -8,9 +8,8 @@ import click
 from bot_bottle.base.errors import BusyFault, OperatorFault, UsageFault
 from bot_bottle.base.home import locate
 from bot_bottle.base.ids import is_label
-from bot_bottle.cli.options import OF_LABEL
+from bot_bottle.cli.options import AS_JSON, OF_LABEL
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 ACCEPT = click.option(
     "--accept", multiple=True, metavar="PATH", help="Take this change that needs a look of its own."
 )

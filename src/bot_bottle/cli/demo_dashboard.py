@@ -18,12 +18,12 @@ from bot_bottle.api import approvals
 from bot_bottle.base.errors import HostFault
 from bot_bottle.base.home import Home
 from bot_bottle.base.text import visible
+from bot_bottle.cli.demo import PROGRAM
 from bot_bottle.cli.serve import browse
 from bot_bottle.harnesses.demo import stage
 from bot_bottle.supervise.model import Ask
 from bot_bottle.supervise.sentence import sentence
 
-PROGRAM = [sys.executable, "-I", "-m", "bot_bottle.cli.main"]
 LABEL = "tell-the-team"
 _PATIENCE = 60.0
 Line = Callable[[str], None]

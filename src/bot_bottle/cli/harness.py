@@ -9,11 +9,10 @@ import msgspec
 
 from bot_bottle.base.errors import BottleError, HostFault, ManifestFault, UsageFault
 from bot_bottle.base.home import Home, locate
+from bot_bottle.cli.options import AS_JSON
 from bot_bottle.harnesses import load, placement
 from bot_bottle.harnesses.load import Catalogue, Loaded
 from bot_bottle.harnesses.model import Harness
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 
 
 @click.group(name="harness")

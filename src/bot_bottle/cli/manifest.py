@@ -17,11 +17,10 @@ from bot_bottle.bottles.plan_text import route_text
 from bot_bottle.bottles.planner import DEFAULT_LIMITS
 from bot_bottle.bottles.policies import library
 from bot_bottle.cli.completion import complete_manifest
+from bot_bottle.cli.options import AS_JSON
 from bot_bottle.policy import reference
 from bot_bottle.policy.check import check_agent, check_bottle
 from bot_bottle.policy.merge import Merged
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 
 
 @click.group(name="manifest")

@@ -14,6 +14,7 @@ from bot_bottle.bottles import past
 from bot_bottle.bottles.manifest_files import read_home
 from bot_bottle.bottles.policies import library, policy_of
 from bot_bottle.cli.completion import complete_agent, complete_bottle
+from bot_bottle.cli.options import AS_JSON
 from bot_bottle.policy import assertions
 from bot_bottle.policy.decide import compile
 from bot_bottle.policy.difference import Difference, difference
@@ -23,7 +24,6 @@ from bot_bottle.policy.replay import Change, Replay, Tally
 _agent = click.option(
     "--agent", default="", shell_complete=complete_agent, help="Agent or harness whose own routes are added."
 )
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 _STEADY = (Change.SAME, Change.OTHER_RULE, Change.REFUSED, Change.NO_REQUEST)
 _WORDS = {
     Change.SAME: "decided alike",
@@ -50,7 +50,7 @@ def policy_named(text: str, agent: str) -> Policy:
 @click.argument("bottles", nargs=-1, shell_complete=complete_bottle)
 @click.option("--file", "file", default="", help="Assertions, instead of NAME.test.yaml beside the bottle.")
 @_agent
-@_json
+@AS_JSON
 def test(bottles: tuple[str, ...], file: str, agent: str, as_json: bool) -> None:
     """Check the assertions beside BOTTLES (all that have some, when none is named). Exit 1: one does not hold."""
     home = locate(os.environ)
@@ -81,7 +81,7 @@ def test(bottles: tuple[str, ...], file: str, agent: str, as_json: bool) -> None
 @click.argument("before", shell_complete=complete_bottle)
 @click.argument("after", shell_complete=complete_bottle)
 @_agent
-@_json
+@AS_JSON
 def diff(before: str, after: str, agent: str, as_json: bool) -> None:
     """Say what is gained and lost by AFTER instead of BEFORE (bottle names, or files). Exit 1: they differ."""
     found = difference(policy_named(before, agent), policy_named(after, agent))
@@ -98,7 +98,7 @@ def diff(before: str, after: str, agent: str, as_json: bool) -> None:
 @click.argument("runs", nargs=-1)
 @click.option("--bottle", default="", shell_complete=complete_bottle, help="Only requests of this bottle.")
 @_agent
-@_json
+@AS_JSON
 def replay(candidate: str, runs: tuple[str, ...], bottle: str, agent: str, as_json: bool) -> None:
     """Ask CANDIDATE (a bottle name, or a file) about the requests of RUNS (all, when none is named).
 

@@ -21,10 +21,10 @@ from bot_bottle.bottles import control
 from bot_bottle.bottles.reap import reap, settle
 from bot_bottle.cli import serve_places
 from bot_bottle.cli.serve_places import Places
-from bot_bottle.cli.serve_web import Question, WebProcess, failed
+from bot_bottle.cli.serve_web import WebProcess, failed
 from bot_bottle.web import messages
 from bot_bottle.web.lanes import Lanes
-from bot_bottle.web.messages import Reply
+from bot_bottle.web.messages import Question, Reply
 
 _BACKOFF = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STEADY = 60.0

@@ -15,15 +15,11 @@ from bot_bottle.base.errors import BottleError, HostFault
 from bot_bottle.bottles.spawn import Child, listed, spawn
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.web import messages
-from bot_bottle.web.messages import Begin, Reply, StarterToWeb, WebToStarter
+from bot_bottle.web.messages import Begin, Question, Reply, StarterToWeb, WebToStarter
 
 _START_SECONDS = 30.0
 _ANSWER_SECONDS = 10.0
 Issued = messages.KeyIssued | messages.CodeIssued
-Question = (
-    messages.StartBottle | messages.AnswerEnded | messages.RevokeEnded | messages.Control | messages.KillBottle
-    | messages.TestNotice | messages.ReadSettings
-)  # fmt: skip
 Handler = Callable[[Question, Callable[[Reply], None]], None]
 
 

@@ -171,8 +171,6 @@ class Refused(Frame, tag="refused"):
     hint: str = ""
 
 
+Question = StartBottle | AnswerEnded | RevokeEnded | Control | KillBottle | TestNotice | ReadSettings
 StarterToWeb = Begin | Renew | IssueKey | IssueCode | Reply
-WebToStarter = (
-    Serving | Refused | KeyIssued | CodeIssued | StartBottle | AnswerEnded | RevokeEnded | Control
-    | KillBottle | TestNotice | ReadSettings
-)  # fmt: skip
+WebToStarter = Serving | Refused | KeyIssued | CodeIssued | Question

@@ -7,9 +7,9 @@ from starlette.requests import HTTPConnection
 from bot_bottle.supervise.model import Approver
 from bot_bottle.web.problem import WebFault
 from bot_bottle.web.sessions import Session, Sessions
-from bot_bottle.web.tokens import PREFIX, Token, Tokens
+from bot_bottle.web.tokens import PREFIX, SCOPES, Token, Tokens
 
-LOCAL_SCOPES = frozenset(("read", "answer", "control", "admin"))
+LOCAL_SCOPES = frozenset(SCOPES)
 DEVICE_SCOPES = frozenset(("read", "answer", "control"))
 
 

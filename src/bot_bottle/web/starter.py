@@ -17,15 +17,11 @@ from bot_bottle.base.errors import BottleError, HostFault
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, RevokeGrant
 from bot_bottle.web import messages
-from bot_bottle.web.messages import Reply, StarterToWeb, WebToStarter
+from bot_bottle.web.messages import Question, Reply, StarterToWeb, WebToStarter
 
 _SECONDS = 30.0
 _START_SECONDS = 1800.0
 """A start may fetch what it is made of; who waits for it waits as long as they like (web.starts)."""
-Question = (
-    messages.StartBottle | messages.AnswerEnded | messages.RevokeEnded | messages.Control
-    | messages.KillBottle | messages.TestNotice | messages.ReadSettings
-)  # fmt: skip
 
 
 class Starter(Protocol):

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from bot_bottle.egress.mcp.answers import Result, refused, url_text
+from bot_bottle.egress.mcp.answers import PORTS, Result, refused, url_text
 from bot_bottle.egress.mcp.catalogue import RequestAccess
 from bot_bottle.egress.mcp.words import LIFTED
 from bot_bottle.policy.addresses import AddressClass, classify
@@ -16,7 +16,6 @@ from bot_bottle.policy.verdict import Kind, Request, Target, Verdict
 from bot_bottle.supervise.model import Wanted
 
 _METHOD = re.compile(r"[A-Z][A-Z-]{0,31}\Z")
-_PORTS = {"http": 80, "https": 443}
 
 
 class Found(NamedTuple):
@@ -90,7 +89,7 @@ def _place(arguments: RequestAccess) -> tuple[Target, str]:
     if bool(arguments.url) == bool(arguments.host):
         raise ValueError("give either a url or a host")
     if not arguments.url:
-        port = arguments.port or _PORTS[arguments.scheme]
+        port = arguments.port or PORTS[arguments.scheme]
         return Target(arguments.scheme, canonical_host(arguments.host), port), canonical_path(arguments.path)
     return parse_url(arguments.url)
 
@@ -100,12 +99,12 @@ def parse_url(text: str) -> tuple[Target, str]:
     if any(c <= " " or c == "\x7f" for c in text):
         raise ValueError("a URL holds no space or control character")
     parts = urlsplit(text)
-    if parts.scheme not in _PORTS or not parts.netloc:
+    if parts.scheme not in PORTS or not parts.netloc:
         raise ValueError("a URL begins with https:// or http:// and a host")
     if "@" in parts.netloc:
         raise ValueError("a URL holds no user name or password here")
     host = parts.netloc if parts.port is None else parts.netloc.rpartition(":")[0]
-    port = parts.port if parts.port is not None else _PORTS[parts.scheme]
+    port = parts.port if parts.port is not None else PORTS[parts.scheme]
     if not port:
         raise ValueError("a port is a number from 1 to 65535")
     return Target(parts.scheme, canonical_host(host.removesuffix(":")), port), canonical_path(parts.path or "/")

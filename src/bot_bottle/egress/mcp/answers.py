@@ -9,7 +9,7 @@ from bot_bottle.base.text import visible
 from bot_bottle.policy.hosts import bracketed
 from bot_bottle.policy.verdict import Target
 
-_PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def refused(message: str) -> Result:
 
 def url_text(target: Target, path: str) -> str:
     """A URL, without the port where it is the scheme's own."""
-    port = "" if target.port == _PORTS.get(target.scheme) else f":{target.port}"
+    port = "" if target.port == PORTS.get(target.scheme) else f":{target.port}"
     return visible(f"{target.scheme}://{bracketed(target.host)}{port}{path}", 512)
 
 

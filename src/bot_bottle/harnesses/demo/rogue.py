@@ -215,13 +215,8 @@ def own_key() -> Found:
     """The allowed host and path, but with the thief's key, so that the thief's account would keep it."""
     theirs = "sk-demo-" + "THIEF" * 8
     body = json.dumps({"model": "demo-1", "messages": [{"role": "user", "content": "whoami"}]}).encode()
-    carriers = {
-        "x-api-key": theirs,
-        "X_Api_Key": theirs,
-        "authorization": f"Bearer {theirs}",
-        "cookie": f"k={theirs}",
-    }
-    status, text = ask(MODEL, body, {"content-type": "application/json", **carriers})
+    keys = {"x-api-key": theirs, "X_Api_Key": theirs, "authorization": f"Bearer {theirs}", "cookie": f"k={theirs}"}
+    status, text = ask(MODEL, body, {"content-type": "application/json", **keys})
     said = "and what it says back holds only the placeholder" if KEY in text else "and it says nothing back"
     return "THIEF" in text, f"{status}: the model saw the owner's key and no other, {said}"
 

@@ -13,8 +13,7 @@ from bot_bottle.web.api import devices, settings, tokens
 from bot_bottle.web.api.operation import Empty, Operation
 from bot_bottle.web.page import act, desk, form, page
 from bot_bottle.web.pages.now import fault_note
-
-SCOPES = ("read", "answer", "control", "admin")
+from bot_bottle.web.tokens import SCOPES
 
 
 async def show(request: Request) -> Response:

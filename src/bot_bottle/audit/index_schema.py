@@ -9,6 +9,7 @@ import contextlib
 import os
 import sqlite3
 
+from bot_bottle.audit import database_file
 from bot_bottle.base.errors import HostFault
 
 VERSION = 5
@@ -89,7 +90,7 @@ def identity(path: str) -> int:
 
 def _connect(path: str) -> sqlite3.Connection:
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    database_file.make(path)
     database = sqlite3.connect(path, timeout=60, isolation_level=None)
     try:
         database.execute("PRAGMA journal_mode = WAL")

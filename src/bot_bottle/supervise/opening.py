@@ -10,6 +10,7 @@ from collections.abc import Generator
 
 import msgspec
 
+from bot_bottle.audit import database_file
 from bot_bottle.base.errors import HostFault
 from bot_bottle.supervise.schema import MIGRATIONS, VERSION
 
@@ -31,7 +32,7 @@ def open_to_read(path: str) -> sqlite3.Connection:
 def open_to_write(path: str) -> sqlite3.Connection:
     with told(path):
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        database_file.make(path)
         database = sqlite3.connect(path, timeout=WAIT, isolation_level=None)
         try:
             database.execute("PRAGMA journal_mode = TRUNCATE")

@@ -6,6 +6,7 @@ import sqlite3
 
 import msgspec
 
+from bot_bottle.audit import database_file
 from bot_bottle.base.home import Home
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS reviewed (
@@ -56,7 +57,7 @@ class Reviewed:
 
     def _open(self) -> sqlite3.Connection:
         os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        database_file.make(self._path)
         database = sqlite3.connect(self._path, timeout=10, isolation_level=None)
         database.execute(_SCHEMA)
         return database

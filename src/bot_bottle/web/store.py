@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Generator, Sequence
 
+from bot_bottle.audit import database_file
 from bot_bottle.base.errors import HostFault
 from bot_bottle.base.home import Home
 
@@ -34,7 +35,7 @@ class Store:
         os.makedirs(home.web, 0o700, exist_ok=True)
         self.path = f"{home.web}/web.sqlite"
         self._own = threading.local()
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        database_file.make(self.path)
         with self.write() as database:
             (version,) = database.execute("PRAGMA user_version").fetchone()
             if version == 0:

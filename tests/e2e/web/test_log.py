@@ -53,7 +53,7 @@ def test_a_record_with_a_proof_that_holds_offline(person: Page, web: Inside, run
     expect(person.locator(".verified")).to_contain_text("The record is in the log that this checkpoint signs.")
     text, key = person.locator("section:has(#proof) pre").all_inner_texts()
     person.get_by_text("The line, as it is in the log").click()
-    line = person.locator("pre.whole-line").inner_text()
+    line = person.locator("pre.whole-line", has_text='"kind"').inner_text()
     made = proof.parse(text.encode())
     assert proof.check(made, line.encode() + b"\n", note.parse_key(key.strip())).size > made.index
 

@@ -1,6 +1,6 @@
 """What the grants of this home open now: the store's rows beside the policies of what runs. Reads, writes nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 
 from bot_bottle.base.errors import BottleError
 from bot_bottle.base.home import Home
@@ -8,24 +8,22 @@ from bot_bottle.bottles import control
 from bot_bottle.bottles import lease as leases
 from bot_bottle.bottles.lease import Held
 from bot_bottle.keeper.messages.control import Facts
-from bot_bottle.supervise.granting import Holder
+from bot_bottle.supervise.granting import Holder, is_for
 from bot_bottle.supervise.model import StoredGrant
 from bot_bottle.supervise.ports import ApprovalReader
 from bot_bottle.supervise.standing import Standing, in_order, standing
 
-Running = Iterable[tuple[Held, Facts | None]]
-
-
-def running(home: Home) -> list[tuple[Held, Facts | None]]:
-    """Living bottles; None where its keeper does not answer (it starts, ends or hangs)."""
-    return [(held, _facts(home, held.label)) for held, lives in leases.leases(home) if lives]
+AskKeeper = Callable[[str], Facts | None]
+"""What the keeper of a label knows; None where it does not answer (it starts, ends or hangs)."""
 
 
 def stand(
-    store: ApprovalReader, grants: Iterable[StoredGrant], now: int, runs: Running
+    home: Home, store: ApprovalReader, grants: Sequence[StoredGrant], now: int, ask: AskKeeper | None = None
 ) -> list[tuple[StoredGrant, Standing]]:
-    """Each grant with what it is now, the live ones first. now: wall ns."""
-    holders = [_holder(held, facts) for held, facts in runs]
+    """Each grant with what it is now, the live ones first. now: wall ns. Only keepers that one is for are asked."""
+    living = [held for held, lives in leases.leases(home) if lives] if grants else []
+    mine = [held for held in living if any(is_for(one, _holder(held, None)) for one in grants)]
+    holders = [_holder(held, (ask or _asker(home))(held.label)) for held in mine]
     return in_order((one, standing(one, _asked_by(store, one), now, holders)) for one in grants)
 
 
@@ -41,8 +39,11 @@ def _asked_by(store: ApprovalReader, grant: StoredGrant) -> str:
     return ask.run if ask else ""
 
 
-def _facts(home: Home, label: str) -> Facts | None:
-    try:
-        return control.ask(home, label)
-    except BottleError:
-        return None
+def _asker(home: Home) -> AskKeeper:
+    def ask(label: str) -> Facts | None:
+        try:
+            return control.ask(home, label)
+        except BottleError:
+            return None
+
+    return ask

@@ -30,7 +30,7 @@ def command(context: click.Context, every: bool, as_json: bool) -> None:
     now, home = time.time_ns(), host(False).home
     store = approvals.reader(home)
     rows = store.grants(live_at=0 if every else now)
-    found = grants.stand(store, rows, now, grants.running(home) if rows else ())
+    found = grants.stand(home, store, rows, now)
     if as_json:
         click.echo(msgspec.json.encode({"grants": [row(one, standing) for one, standing in found]}).decode())
         return

@@ -2,6 +2,9 @@
 
 import pytest
 
+from bot_bottle.base.home import Home
+from bot_bottle.bottles import control
+from bot_bottle.keeper.messages.control import Facts
 from bot_bottle.supervise.model import Approver, Scope
 from bot_bottle.web.api.asks import GrantFilter, list_grants
 from bot_bottle.web.desk import Desk
@@ -20,3 +23,21 @@ def test_each_grant_has_its_state_and_the_live_ones_come_first(stage: Stage, des
     items = list_grants(desk, GrantFilter()).items
     assert [(item.id, item.state, item.why) for item in items] == [(live.id, "live", ""), (gone.id, "ended", "run")]
     assert [item.id for item in list_grants(desk, GrantFilter(live=True)).items] == [live.id]
+
+
+def test_only_keepers_for_which_there_is_a_yes_are_asked(
+    stage: Stage, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that hangs holds up nobody who looks at the yeses of others."""
+    stage.grant(stage.running("one"), Scope.RUN)
+    stage.running("hung")
+    asked: list[str] = []
+    right = control.ask
+
+    def ask(home: Home, label: str) -> Facts:
+        asked.append(label)
+        return right(home, label)
+
+    monkeypatch.setattr(control, "ask", ask)
+    assert [item.state for item in list_grants(desk, GrantFilter()).items] == ["live"]
+    assert asked == ["one"]

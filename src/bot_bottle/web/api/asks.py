@@ -192,7 +192,7 @@ def standing_grants(desk: Desk, only_alive: bool, limit: int) -> list[GrantItem]
     """Grants with what they are now. only_alive: none that has ended whatever runs."""
     store, now = desk.approvals(), desk.clock()
     rows = store.grants(live_at=now if only_alive else 0, limit=limit)
-    found = grants.stand(store, rows, now, desk.running() if rows else ())
+    found = grants.stand(desk.home, store, rows, now, desk.facts)
     return [GrantItem(**structs.asdict(one), state=state.value, why=why.value) for one, (state, why) in found]
 
 

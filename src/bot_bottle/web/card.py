@@ -9,7 +9,7 @@ import msgspec
 
 from bot_bottle.audit.filters import Filter, Term
 from bot_bottle.base.text import visible
-from bot_bottle.policy.replay import Line
+from bot_bottle.policy.replay import KINDS, Line
 from bot_bottle.supervise import past, rules, sentence
 from bot_bottle.supervise.cards import Card
 from bot_bottle.supervise.expiry import LATE
@@ -85,7 +85,7 @@ def full(at: Desk, card: Card) -> Full:
     settled = not late and ask.state is not AskState.WAITING
     return Full(
         card, ask, () if settled else choices(at, ask), WORDS[card.risk], late, settled, is_access(ask.wanted),
-        sentence.request_line(ask.wanted), sentence.quoted(ask), last_rows(at, ask.run), _also(at, ask),
+        sentence.request_line(ask.wanted), sentence.quoted(ask), last_rows(at, ask.run), _also(at, card),
         tuple(detail.answers), tuple(sentence.request_line(one.wanted) for one in card.asks[:SHOWN]),
         parts_of(card),
     )  # fmt: skip
@@ -135,15 +135,23 @@ def last_rows(at: Desk, run: str) -> tuple[Any, ...]:
     return tuple(of_line(hit.text, hit.run, hit.number) for hit in found.hits)
 
 
-def _also(at: Desk, ask: Ask) -> str:
-    """What a lasting yes would have allowed in the past thirty days."""
-    only = Filter((Term("host", (ask.wanted.target.host,)), Term("kind", ("outcome", "denied")))).plus("since", "30d")
+class _Past(Line):
+    """request: its number in its run."""
+
+    request: int = 0
+
+
+def _also(at: Desk, card: Card) -> str:
+    """What a lasting yes would have allowed in the past thirty days, besides what the card itself asks for."""
+    wanted, own = card.asks[0].wanted, {(ask.run, ask.number) for ask in card.asks}
+    only = Filter((Term("host", (wanted.target.host,)), Term("kind", KINDS))).plus("since", "30d")
     found = at.index().page(only, at.clock(), _PAST, None, 0.1)
-    return past.also_words(past.also(ask.wanted, (line for hit in found.hits if (line := _line(hit.text)))))
+    lines = [line for hit in found.hits if (line := _line(hit.text)) and (line.run, line.request) not in own]
+    return past.also_words(past.also(wanted, lines))
 
 
-def _line(text: str) -> Line | None:
+def _line(text: str) -> _Past | None:
     try:
-        return msgspec.json.decode(text, type=Line)
+        return msgspec.json.decode(text, type=_Past)
     except msgspec.MsgspecError:
         return None

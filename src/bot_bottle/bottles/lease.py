@@ -15,6 +15,7 @@ import msgspec
 from bot_bottle.base.errors import BusyFault, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.base.ids import is_label
+from bot_bottle.base.text import visible
 from bot_bottle.bottles.seal.enter import Handle
 
 _FLOCK = struct.Struct("hhqqi4x")
@@ -88,8 +89,7 @@ class Lease:
 def take(home: Home, held: Held) -> Lease:
     """The lease of a free label. Raises BusyFault where another process or kept changes have it."""
     label = held.label
-    if not is_label(label):
-        raise UsageFault("label.bad", f"{label!r} is no label.", "Use lower-case letters, digits, dots and hyphens.")
+    _path(home, label, "lock")  # before anything is made
     os.makedirs(_directory(home), 0o700, exist_ok=True)
     while True:
         lock = os.open(_path(home, label, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -131,7 +131,7 @@ def read(home: Home, label: str) -> Held | None:
     try:
         with open(_path(home, label, "json"), "rb") as file:
             return msgspec.json.decode(file.read(1 << 20), type=Held)
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (FileNotFoundError, UsageFault, msgspec.MsgspecError):
         return None
 
 
@@ -139,7 +139,7 @@ def alive(home: Home, label: str) -> bool:
     """Whether a process holds the label's lock."""
     try:
         lock = os.open(_path(home, label, "lock"), os.O_RDONLY | os.O_CLOEXEC)  # web may only read the home
-    except OSError:
+    except (OSError, UsageFault):
         return False
     try:
         answer = fcntl.fcntl(lock, fcntl.F_OFD_GETLK, _FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0))
@@ -192,6 +192,10 @@ def _directory(home: Home) -> str:
 
 
 def _path(home: Home, label: str, kind: str) -> str:
+    """Raises UsageFault for what is no label: it could name a file elsewhere, and the pids in it are to be killed."""
+    if not is_label(label):
+        what = f"{visible(label, 64)!r} is no label."
+        raise UsageFault("label.bad", what, "Use lower-case letters, digits, dots and hyphens.")
     return f"{_directory(home)}/{label}.{kind}"
 
 

@@ -25,6 +25,7 @@ from bot_bottle.cli.serve_web import WebProcess, failed
 from bot_bottle.web import messages
 from bot_bottle.web.lanes import Lanes
 from bot_bottle.web.messages import Question, Reply
+from bot_bottle.web.wish import StartWish
 
 _BACKOFF = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STEADY = 60.0
@@ -223,13 +224,18 @@ def lane(question: Question) -> str:
             return "rest"
 
 
-def start(host: Host, wish: Request) -> str:
-    """Starts a bottle detached, as a page asked for it; its label. Nobody is at a terminal to be asked anything."""
-    if wish.mode == "headless" and not wish.prompt and not wish.argv:
+def start(host: Host, wish: StartWish) -> str:
+    """Starts a bottle detached, as a page asked for it; its label. Nobody is at a terminal to be asked anything, and
+    nothing is applied: what web sends has no word for it."""
+    if not wish.prompt and not wish.argv:
         raise UsageFault("start.no-prompt", "A headless start needs a task.", "Give it one.")
     if wish.workspace and not os.path.isdir(wish.workspace):
         raise UsageFault("workspace.missing", f"There is no directory {wish.workspace}.", "Choose another.")
-    return prepare(wish, Host(host.environ)).detach()
+    request = Request(
+        agent=wish.agent, bottles=wish.bottles, workspace=wish.workspace, argv=wish.argv, prompt=wish.prompt,
+        model=wish.model, wall_clock=wish.wall_clock, label=wish.label, at_end=wish.at_end,
+    )  # fmt: skip
+    return prepare(request, Host(host.environ)).detach()
 
 
 def settings_text(path: str) -> str:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bot_bottle.api.request import Request as StartWish
 from bot_bottle.audit.index import Index
 from bot_bottle.base.clock import Clock
 from bot_bottle.base.errors import BottleError, UsageFault
@@ -31,6 +30,7 @@ from bot_bottle.web.starter import Starter
 from bot_bottle.web.starts import Start, Starts
 from bot_bottle.web.store import Store, digest
 from bot_bottle.web.watch import Watch
+from bot_bottle.web.wish import StartWish
 
 if TYPE_CHECKING:
     from bot_bottle.api.settings import Settings

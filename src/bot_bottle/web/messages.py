@@ -6,9 +6,9 @@ can start nothing, sign nothing and write no record by itself. Each question has
 
 import msgspec
 
-from bot_bottle.api.request import Request
 from bot_bottle.egress.messages import Frame
 from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, RevokeGrant
+from bot_bottle.web.wish import Label, StartWish
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -116,7 +116,7 @@ class StartBottle(Frame, tag="startbottle"):
     """Start a bottle detached; the reply's text is its label."""
 
     number: int
-    request: Request
+    request: StartWish
 
 
 class AnswerEnded(Frame, tag="answerended"):
@@ -146,7 +146,7 @@ class KillBottle(Frame, tag="killbottle"):
     """End this bottle without asking its keeper; web itself may not signal any process."""
 
     number: int
-    label: str
+    label: Label
 
 
 class TestNotice(Frame, tag="testnotice"):

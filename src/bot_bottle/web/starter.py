@@ -11,13 +11,13 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
 from typing import Protocol
 
-from bot_bottle.api.request import Request
 from bot_bottle.base import errors
 from bot_bottle.base.errors import BottleError, HostFault
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, RevokeGrant
 from bot_bottle.web import messages
 from bot_bottle.web.messages import Question, Reply, StarterToWeb, WebToStarter
+from bot_bottle.web.wish import StartWish
 
 _SECONDS = 30.0
 _START_SECONDS = 1800.0
@@ -27,7 +27,7 @@ _START_SECONDS = 1800.0
 class Starter(Protocol):
     """What only the `serve` process can have done. Each raises BottleError where it was refused."""
 
-    def start(self, request: Request) -> str:
+    def start(self, request: StartWish) -> str:
         """The label of the bottle that was started, detached."""
         ...
 
@@ -76,7 +76,7 @@ class ChannelStarter:
         with self._lock:
             self.channel.send(message)
 
-    def start(self, request: Request) -> str:
+    def start(self, request: StartWish) -> str:
         return self._ask(messages.StartBottle(next(self._numbers), request), _START_SECONDS).text
 
     def answer_ended(self, answer: AnswerAsk) -> Answered:
@@ -121,7 +121,7 @@ class NoStarter:
     def __init__(self) -> None:
         self.controls: list[tuple[str, str, dict[str, str]]] = []
 
-    def start(self, request: Request) -> str:
+    def start(self, request: StartWish) -> str:
         raise _alone()
 
     def answer_ended(self, answer: AnswerAsk) -> Answered:

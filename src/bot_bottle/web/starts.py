@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bot_bottle.api.request import Request
 from bot_bottle.base.clock import Clock
 from bot_bottle.base.errors import BottleError, HostFault
 from bot_bottle.web.store import digest
+from bot_bottle.web.wish import StartWish
 
 _MOST = 32
 _KEPT = 86400 * 1_000_000_000
@@ -30,7 +30,7 @@ class Start:
     told: somebody knows how it ended."""
 
     id: str
-    request: Request
+    request: StartWish
     since: int
     ended: int = 0
     label: str = ""
@@ -64,7 +64,7 @@ class Starts:
         self._lock = threading.Lock()
         self._wishes: dict[tuple[str, str, str], Start] = {}
 
-    def begin(self, who: str, key: str, request: Request, call: Callable[[Request], str]) -> Start:
+    def begin(self, who: str, key: str, request: StartWish, call: Callable[[StartWish], str]) -> Start:
         """Begins a start, or finds that of the same person, key and wish: while it is under way; with a key also
         until its failure was told, and for a day where it succeeded. Raises HostFault where too many are."""
         wish = who, key, digest(msgspec.json.encode(request).decode())
@@ -115,7 +115,7 @@ class Starts:
             if number >= _MOST_KEPT or now - at > _KEPT:
                 del self._wishes[wish]
 
-    def _run(self, start: Start, call: Callable[[Request], str]) -> None:
+    def _run(self, start: Start, call: Callable[[StartWish], str]) -> None:
         try:
             start.label = call(start.request)
         except BottleError as error:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from bot_bottle.api.request import Request
 from bot_bottle.base.errors import UsageFault
 from bot_bottle.keeper.messages.control import Stop
+from bot_bottle.web.wish import StartWish
 from web_stage import Bottle, Inside, Stage, until
 
 
@@ -17,11 +17,11 @@ class Slow:
     """A starter whose starts end when they are told to, with this bottle, or with this fault."""
 
     def __init__(self) -> None:
-        self.begun: list[Request] = []
+        self.begun: list[StartWish] = []
         self.go = threading.Event()
         self.fault: UsageFault | None = None
 
-    def start(self, request: Request) -> str:
+    def start(self, request: StartWish) -> str:
         self.begun.append(request)
         assert self.go.wait(120)
         if self.fault is not None:

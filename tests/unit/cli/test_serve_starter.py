@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from bot_bottle.api.request import Request
 from bot_bottle.api.settings import Settings
 from bot_bottle.api.wiring import Host
 from bot_bottle.cli import serve_starter
 from bot_bottle.cli.serve_places import Places
 from bot_bottle.web import messages
 from bot_bottle.web.messages import Reply
+from bot_bottle.web.wish import StartWish
 
 WAIT = 60
 
@@ -28,7 +28,7 @@ def starter(tmp_path: Path) -> Any:
 def test_kill_and_records_do_not_wait_behind_starts(starter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     go, begun, killed = threading.Event(), threading.Semaphore(0), list[str]()
 
-    def start(_host: Host, wish: Request) -> str:
+    def start(_host: Host, wish: StartWish) -> str:
         begun.release()
         assert go.wait(WAIT)
         return wish.label
@@ -38,7 +38,7 @@ def test_kill_and_records_do_not_wait_behind_starts(starter: Any, monkeypatch: p
     monkeypatch.setattr(starter.warm, "ask", lambda question: None)
     replies: queue.SimpleQueue[Reply] = queue.SimpleQueue()
     for number in range(20):
-        starter._wish(messages.StartBottle(number, Request(label=f"b{number}")), replies.put)
+        starter._wish(messages.StartBottle(number, StartWish("claude", label=f"b{number}")), replies.put)
     for _ in range(8):
         assert begun.acquire(timeout=WAIT)
     starter._wish(messages.KillBottle(100, "b"), replies.put)

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from bot_bottle.api.request import Request
 from bot_bottle.base.errors import BottleError, HostFault, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.bottles import control
@@ -13,6 +12,7 @@ from bot_bottle.keeper.messages.approvals import AnswerAsk, RefreshGrants, Revok
 from bot_bottle.keeper.messages.control import FreezeBottle
 from bot_bottle.supervise.model import Approver, AskState, Scope
 from bot_bottle.web.desk import Desk
+from bot_bottle.web.wish import StartWish
 from web_stage import Inside, Stage, wanted
 
 PHONE = Approver("device", "d1", "phone", "web")
@@ -146,7 +146,7 @@ def test_a_home_without_any_ask_reads_as_empty(stage: Stage, inside: Inside, des
     os.unlink(stage.home.approvals)
     assert desk.approvals().grants() == [] and desk.approvals().changes() == 0
     with pytest.raises(UsageFault):
-        desk.start(Request(agent="claude")).outcome(60)
+        desk.start(StartWish(agent="claude")).outcome(60)
     from bot_bottle.supervise.store import SqliteStore
 
     stage.store = SqliteStore(stage.home.approvals)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot_bottle.api.request import Request
 from bot_bottle.keeper.messages.control import FreezeBottle, Stop
 from bot_bottle.web.sessions import csrf
 from bot_bottle.web.tokens import Tokens
+from bot_bottle.web.wish import StartWish
 from web_stage import Inside, Stage, until
 
 MANY = 48
@@ -28,7 +28,7 @@ def crowded(inside: Inside, admin: dict[str, str], monkeypatch: pytest.MonkeyPat
     """Many requests wait for one start."""
     go = threading.Event()
 
-    def start(_: Request) -> str:
+    def start(_: StartWish) -> str:
         assert go.wait(120)
         return "one"
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bot_bottle.api.request import Request
 from bot_bottle.base.errors import BottleError, UsageFault
 from bot_bottle.web.sessions import csrf
 from bot_bottle.web.tokens import Tokens
+from bot_bottle.web.wish import StartWish
 from web_stage import Answered, Inside, until
 
 WISH = b'{"agent": "claude", "prompt": "mend it"}'
@@ -20,11 +20,11 @@ class Slow:
     """A starter whose starts end when they are told to. fault: what stops them."""
 
     def __init__(self) -> None:
-        self.begun: list[Request] = []
+        self.begun: list[StartWish] = []
         self.go = threading.Event()
         self.fault: BottleError | None = None
 
-    def start(self, request: Request) -> str:
+    def start(self, request: StartWish) -> str:
         self.begun.append(request)
         number = len(self.begun)
         assert self.go.wait(60)

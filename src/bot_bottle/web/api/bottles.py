@@ -1,23 +1,18 @@
 """Bottles: what runs, starting, freezing, thawing, stopping, killing, the panic button, a timed learn mode."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from bot_bottle.api.request import Request
 from bot_bottle.base.errors import BottleError
-from bot_bottle.base.ids import LABEL
 from bot_bottle.bottles.lease import Held
 from bot_bottle.keeper.messages.control import Facts
 from bot_bottle.web.api.operation import Empty, Nothing, Operation
 from bot_bottle.web.desk import Desk
 from bot_bottle.web.problem import WebFault
 from bot_bottle.web.starts import Start
-
-Label = Annotated[str, Meta(pattern="^" + LABEL.pattern.replace("\\Z", "$"))]
-Text = Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00]*$")]
-Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+from bot_bottle.web.wish import Label, StartWish
 
 
 class BottleItem(msgspec.Struct):
@@ -56,21 +51,6 @@ class BottleList(msgspec.Struct):
 
 class BottleLabel(msgspec.Struct, forbid_unknown_fields=True):
     label: Label
-
-
-class StartWish(msgspec.Struct, forbid_unknown_fields=True):
-    """agent: an agent or a harness, or ``command`` with argv. It runs headless and detached. workspace: absolute
-    path, "" for none. at_end: what happens to its changes."""
-
-    agent: Name
-    bottles: Annotated[tuple[Name, ...], Meta(max_length=16)] = ()
-    workspace: Annotated[str, Meta(max_length=4096, pattern=r"^(/[^\x00]*)?$")] = ""
-    argv: Annotated[tuple[Text, ...], Meta(max_length=256)] = ()
-    prompt: Annotated[str, Meta(max_length=100_000, pattern=r"^[^\x00]*$")] = ""
-    model: Annotated[str, Meta(max_length=200, pattern=r"^[ -~]*$")] = ""
-    wall_clock: Annotated[int, Meta(ge=0, le=30 * 86400)] = 0
-    label: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9._-]{0,63})?$")] = ""
-    at_end: Literal["keep", "discard"] = "keep"
 
 
 class Started(msgspec.Struct):
@@ -144,11 +124,7 @@ def begin_start(desk: Desk, wish: StartWish) -> Start:
     send any file of this machine anywhere."""
     if "admin" not in desk.scopes:
         permitted(desk, wish)
-    request = Request(
-        agent=wish.agent, bottles=wish.bottles, workspace=wish.workspace, argv=wish.argv, prompt=wish.prompt,
-        model=wish.model, wall_clock=wish.wall_clock, label=wish.label, at_end=wish.at_end,
-    )  # fmt: skip
-    return desk.start(request)
+    return desk.start(wish)
 
 
 def permitted(desk: Desk, wish: StartWish) -> None:

@@ -147,11 +147,16 @@ def sweep(place: Place) -> None:
     ours = f"{PREFIX}{pid_namespace()}-"
     for directory in set(place.parents.values()):
         with contextlib.suppress(OSError):
-            for name in os.listdir(directory):
-                owner = name.removeprefix(ours).split("-")[0]
-                if name.startswith(ours) and owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
-                    with contextlib.suppress(OSError):
-                        os.rmdir(f"{directory}/{name}")
+            left = [name for name in os.listdir(directory) if _is_left(name, ours)]
+            for name in left:
+                with contextlib.suppress(OSError):
+                    os.rmdir(f"{directory}/{name}")
+
+
+def _is_left(name: str, ours: str) -> bool:
+    """Whether a group of ours has no launcher any more. ours: how the names of our groups begin."""
+    owner = name.removeprefix(ours).split("-")[0]
+    return name.startswith(ours) and owner.isdigit() and not os.path.exists(f"/proc/{owner}")
 
 
 def pid_namespace() -> int:

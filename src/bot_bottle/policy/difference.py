@@ -6,6 +6,7 @@ Where routes for one host give different power, precedence matters, and every pa
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import product
 
 import msgspec
 
@@ -63,14 +64,10 @@ def parts(policy: Policy) -> list[Part]:
 def _parts(route: Route) -> Iterable[Part]:
     power = (route.auth, route.address, route.ca, route.agent_credentials, route.limits, route.timeouts)
     for match in route.matches or (Match(),):
-        for path in match.paths or (ANY,):
-            for method in match.methods or ("",):
-                for port in route.ports or (0,):
-                    for protocol in route.protocols:
-                        yield Part(
-                            route.action, route.host, route.scheme, port, protocol, method, path,
-                            tuple(sorted(match.headers, key=lambda head: (head.name, head.type, head.value))), power,
-                        )  # fmt: skip
+        headers = tuple(sorted(match.headers, key=lambda head: (head.name, head.type, head.value)))
+        every = product(match.paths or (ANY,), match.methods or ("",), route.ports or (0,), route.protocols)
+        for path, method, port, protocol in every:
+            yield Part(route.action, route.host, route.scheme, port, protocol, method, path, headers, power)
 
 
 def _without(these: Sequence[Part], others: Sequence[Part]) -> list[Part]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bot_bottle.web import pairing, security
+from bot_bottle.web import pairing, security, serving
 from bot_bottle.web.api import routes as api
 from bot_bottle.web.messages import Listen
 from bot_bottle.web.security import Defences
@@ -479,8 +479,6 @@ def test_a_body_that_never_comes_is_not_waited_for(stage: Stage, monkeypatch: py
 
 
 def test_a_head_that_never_ends_is_cut(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bot_bottle.web import serving
-
     monkeypatch.setattr(serving, "HEAD_SECONDS", 0.3)
     with Inside(stage) as web:
         for begun in (b"", b"GET / HTTP/1.1\r\nhost: ", b"GET / HTTP/1.1\r\nx: y\r\n"):
@@ -492,7 +490,7 @@ def test_a_head_that_never_ends_is_cut(stage: Stage, monkeypatch: pytest.MonkeyP
 
 
 def test_many_connections_and_streams_are_bounded(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bot_bottle.web import serving, sse
+    from bot_bottle.web import sse
 
     monkeypatch.setattr(serving, "CONNECTIONS", 20)
     monkeypatch.setattr(sse, "STREAMS_OF_ONE", 3)
@@ -515,6 +513,18 @@ def test_many_connections_and_streams_are_bounded(stage: Stage, monkeypatch: pyt
             waiting.close()
         until(lambda: len(web.web.front.server_state.connections) == 0)
         assert web.raw("GET", "/pair").status == 200
+
+
+def test_strangers_who_fill_one_listener_leave_the_other_open(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `--phone`, everybody on the network reaches a listener; the person's own is another one."""
+    monkeypatch.setattr(serving, "CONNECTIONS", 20)
+    with Inside(stage, listen=(Listen(), Listen())) as web:
+        port = int(web.web.urls[1].rpartition(":")[2])
+        idle = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(40)]
+        until(lambda: len(select.select(idle, [], [], 0)[0]) == 20)  # the control: that one is full
+        assert [web.raw("GET", "/pair").status for _ in range(10)] == [200] * 10
+        for waiting in idle:
+            waiting.close()
 
 
 @pytest.mark.parametrize(

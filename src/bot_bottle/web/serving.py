@@ -27,12 +27,18 @@ _BACKLOG = 64
 
 
 class Bounded(HttpToolsProtocol):
-    """A connection that has not sent a whole head in time is closed."""
+    """A connection that has not sent a whole head in time is closed. beside: the connections of the same listener;
+    each listener has its own bound, so that strangers who fill the phone's leave this machine's open."""
+
+    def __init__(self, beside: "set[Bounded]", *given: Any) -> None:
+        super().__init__(*given)
+        self._beside = beside
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         self._timer = self.loop.call_later(HEAD_SECONDS, self._late)
-        if len(self.connections) > CONNECTIONS:
+        self._beside.add(self)
+        if len(self._beside) > CONNECTIONS:
             transport.abort()
 
     def on_headers_complete(self) -> None:
@@ -46,6 +52,7 @@ class Bounded(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.cancel()
+        self._beside.discard(self)
         super().connection_lost(exc)
 
     def _late(self) -> None:
@@ -84,14 +91,19 @@ class Front(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         await self.lifespan.startup()
 
-        def protocol() -> asyncio.Protocol:
-            return Bounded(self.config, self.server_state, self.lifespan.state, self._loop)
-
-        self.servers = [
-            await self._loop.create_server(protocol, sock=place.sock, ssl=place.context, backlog=_BACKLOG)
-            for place in self._places
-        ]
+        self.servers = [await self._listen(self._loop, place) for place in self._places]
         self.started = True
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop, place: Listener) -> asyncio.Server:
+        beside = set[Bounded]()
+
+        def protocol() -> asyncio.Protocol:
+            return Bounded(beside, self.config, self.server_state, self.lifespan.state, loop)
+
+        handshake = HEAD_SECONDS if place.context else None
+        return await loop.create_server(
+            protocol, sock=place.sock, ssl=place.context, ssl_handshake_timeout=handshake, backlog=_BACKLOG
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         streams(self._gate).ending.set()

@@ -10,10 +10,11 @@ from msgspec import Meta
 
 from bot_bottle.base.errors import AuditFault, HostFault
 from bot_bottle.web import problem
-from bot_bottle.web.api import cursor, openapi
+from bot_bottle.web.api import cursor, firsts, openapi
 from bot_bottle.web.api import routes as api
 from bot_bottle.web.api.operation import Empty, Nothing, Operation, fill
 from bot_bottle.web.problem import WebFault
+from bot_bottle.web.sessions import Sessions
 from web_stage import Inside, Stage
 
 
@@ -95,8 +96,6 @@ def rename(inside: Inside, admin: dict[str, str], name: str, key: str, device: s
 def test_a_repeated_request_is_done_once_and_answered_the_same(
     inside: Inside, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot_bottle.web.sessions import Sessions
-
     inside.session("device")
     device = Sessions(inside.web.office.store).devices()[0].id
     assert rename(inside, admin, "one", "k1", device).status == 204
@@ -112,8 +111,6 @@ def test_a_repeated_request_is_done_once_and_answered_the_same(
 def test_a_failed_request_may_be_tried_again(
     inside: Inside, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot_bottle.web.sessions import Sessions
-
     inside.session("device")
     device = Sessions(inside.web.office.store).devices()[0].id
     with monkeypatch.context() as patch:
@@ -124,8 +121,6 @@ def test_a_failed_request_may_be_tried_again(
 
 def test_what_an_earlier_process_left_undone_is_said_to_be_unknown(inside: Inside, admin: dict[str, str]) -> None:
     """`Try again` for a day would help nobody."""
-    from bot_bottle.web.sessions import Sessions
-
     inside.session("device")
     device = Sessions(inside.web.office.store).devices()[0].id
     assert rename(inside, admin, "one", "k1", device).status == 204
@@ -133,6 +128,22 @@ def test_what_an_earlier_process_left_undone_is_said_to_be_unknown(inside: Insid
         database.execute("UPDATE firsts SET status = 0, at = at - 600000000000")
     found = rename(inside, admin, "one", "k1", device)
     assert found.status == 409 and "not known" in found.json()["title"] and "another key" in found.json()["detail"]
+
+
+def test_many_keys_of_one_push_out_no_first_answer_of_another(
+    inside: Inside, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(firsts, "_MOST", 3)
+    inside.session("device")
+    device = Sessions(inside.web.office.store).devices()[0].id
+    assert rename(inside, admin, "one", "k1", device).status == 204
+    with inside.web.office.store.write() as database:
+        for number in range(3):
+            database.execute("INSERT INTO firsts VALUES ('token:t', ?, 'd', ?, 204, x'')", (f"r{number}", 2**62))
+        database.execute("UPDATE firsts SET at = at - 1000 WHERE person != 'token:t'")
+    assert rename(inside, admin, "two", "k2", device).status == 204
+    assert rename(inside, admin, "one", "k1", device).status == 204  # known still: not done again
+    assert Sessions(inside.web.office.store).devices()[0].name == "two"
 
 
 def test_another_method_is_told_which_there_are(inside: Inside, admin: dict[str, str]) -> None:
@@ -161,8 +172,6 @@ def test_two_at_once_under_one_key_are_done_once(
 ) -> None:
     import threading
     import time
-
-    from bot_bottle.web.sessions import Sessions
 
     inside.session("device")
     device = Sessions(inside.web.office.store).devices()[0].id

@@ -61,10 +61,11 @@ def _begin(desk: Desk, operation: Operation[Any, Any], person: str, key: str, as
         query = "SELECT digest, status, body, at FROM firsts WHERE person = ? AND key = ?"
         found = database.execute(query, (person, key)).fetchone()
         if found is None:
-            (count,) = database.execute("SELECT count(*) FROM firsts").fetchone()
-            if count >= _MOST:
-                query = "DELETE FROM firsts WHERE rowid IN (SELECT rowid FROM firsts ORDER BY at LIMIT 1000)"
-                database.execute(query)
+            (count,) = database.execute("SELECT count(*) FROM firsts WHERE person = ?", (person,)).fetchone()
+            if count >= _MOST:  # of their own: nobody pushes out what another did
+                query = """DELETE FROM firsts WHERE rowid IN
+                    (SELECT rowid FROM firsts WHERE person = ? ORDER BY at LIMIT 1000)"""
+                database.execute(query, (person,))
             database.execute("INSERT INTO firsts VALUES (?, ?, ?, ?, 0, x'')", (person, key, asked, now))
             return None
     if found["digest"] != asked:

@@ -126,6 +126,8 @@ def diff_lines(found: Difference) -> list[str]:
 
 def replay_lines(tally: Tally, most: int = 50) -> list[str]:
     """The replay for a person: totals, then what changes, the most frequent first."""
+    if not tally.counts:
+        return ["No request is recorded."]
     lines = [f"{number:>8}  {_WORDS[change]}" for change, number in tally.counts.items()]
     for one in tally.groups[:most]:
         rule = f"  {one.rule}" if one.rule else ""

@@ -27,6 +27,8 @@ from bot_bottle.policy.verdict import Kind
 from bot_bottle.supervise import leaf
 from bot_bottle.supervise.leaf_text import route_lines
 
+NOTHING = "Nothing to learn from: no request is recorded."
+
 
 class Worth(msgspec.Struct, frozen=True):
     """What a suggestion is worth. covered of held: requests of runs that were left out while the rest was learned
@@ -77,7 +79,8 @@ def command(
     if as_json:
         _print_json(suggestion, worth, left)
     else:
-        for line in [*report(suggestion, worth, denied or bool(left)), *map(left_out, left)]:
+        told = report(suggestion, worth, denied or bool(left)) if chosen else [NOTHING]
+        for line in [*told, *map(left_out, left)]:
             click.echo(visible(line, 4000))
     if not suggestion.routes:
         raise click.exceptions.Exit(1)

@@ -102,6 +102,13 @@ def test_a_label_names_its_newest_run_as_in_all_of_log(recorded: Path) -> None:
     assert "bot-bottle log search" in str(missing.exception)
 
 
+def test_where_nothing_is_recorded_it_is_said(place: Path) -> None:
+    assert run(policy.command, "learn").stdout == "Nothing to learn from: no request is recorded.\n"
+    replayed = run(policy.command, "replay", "work")
+    assert (replayed.exit_code, replayed.stdout) == (0, "No request is recorded.\n")
+    assert json.loads(run(policy.command, "replay", "work", "--json").stdout)["counts"] == {}
+
+
 def test_nothing_to_learn_from(recorded: Path) -> None:
     found = run(policy.command, "learn", "--bottle", "other")
     assert found.exit_code == 1 and "Nothing to learn from" in found.stdout

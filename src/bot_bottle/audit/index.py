@@ -7,7 +7,7 @@ log is dropped here too. What people make, like the marks on reviewed hosts, is 
 
 import sqlite3
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 
@@ -93,6 +93,13 @@ class Index:
     def count(self, wanted: Filter, now: int) -> int | None:
         """How many records fit; None where only their lines can say."""
         return self._search.count(wanted, now)
+
+    def uses(self, grants: Iterable[str]) -> dict[str, int]:
+        """grant -> requests that left under it, as far as their records are kept; none, no entry."""
+        query = (
+            "SELECT granted, sum(count) FROM uses WHERE granted IN (SELECT value FROM json_each(?)) GROUP BY granted"
+        )
+        return dict(self._database.execute(query, (msgspec.json.encode(list(grants)).decode(),)).fetchall())
 
     def line(self, run: str, number: int) -> bytes | None:
         """One line of a log, or None where it has none of that number (any more)."""

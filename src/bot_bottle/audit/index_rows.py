@@ -126,11 +126,12 @@ Row = tuple[int, int, int, int, int]
 
 @dataclass(slots=True)
 class Batch:
-    """Rows and sums that are not written yet. shapes: key -> slot."""
+    """Rows and sums that are not written yet. shapes: key -> slot. uses: grant -> requests that left under it."""
 
     rows: list[Row] = field(default_factory=list[Row])
     shapes: dict[ShapeKey, int] = field(default_factory=dict[ShapeKey, int])
     sums: dict[tuple[int, int], Sum] = field(default_factory=dict[tuple[int, int], Sum])
+    uses: dict[str, int] = field(default_factory=dict[str, int])
 
 
 class Taker:
@@ -163,6 +164,8 @@ class Taker:
             who.last = moment
         if kind in _ENDS:
             who.ended = 1
+        if line.grant and kind == _INTENT:
+            batch.uses[line.grant] = batch.uses.get(line.grant, 0) + 1
         known = (line.target or kind, line.method, line.path, line.verdict, line.rule, line.reason, line.secrets)
         slot = self._known.get(known, -1)
         if slot < 0:
@@ -208,6 +211,6 @@ def _add(total: Sum, line: Line, kind: int, moment: int) -> None:
         total.last = moment
 
 
-_ASK, _OUTCOME = KIND_NUMBERS[Kind.ASK], KIND_NUMBERS[Kind.OUTCOME]
+_ASK, _INTENT, _OUTCOME = KIND_NUMBERS[Kind.ASK], KIND_NUMBERS[Kind.INTENT], KIND_NUMBERS[Kind.OUTCOME]
 _ENDS = frozenset((KIND_NUMBERS[Kind.STOP], KIND_NUMBERS[Kind.RECOVERED]))
 _REQUEST_KINDS = frozenset(KIND_NUMBERS[kind] for kind in _REQUESTS)

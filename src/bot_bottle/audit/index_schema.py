@@ -12,7 +12,7 @@ import sqlite3
 from bot_bottle.audit import database_file
 from bot_bottle.base.errors import HostFault
 
-VERSION = 5
+VERSION = 6
 HOUR = 3_600_000_000_000
 MOST = 2**63 - 1
 
@@ -55,6 +55,10 @@ CREATE TABLE records (
     grp INTEGER NOT NULL, status INTEGER NOT NULL, PRIMARY KEY (time, run, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX records_grp ON records (grp, time, run, number, kind, status);
+CREATE TABLE uses (
+    granted TEXT NOT NULL, run INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (granted, run)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX uses_run ON uses (run);
 CREATE TABLE places (
     run INTEGER NOT NULL, number INTEGER NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (run, number)
 ) STRICT, WITHOUT ROWID;

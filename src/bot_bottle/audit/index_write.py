@@ -106,6 +106,11 @@ class Writer:
             )
             self._sums(number, batch, groups)
             self._database.executemany(
+                "INSERT INTO uses VALUES (?, ?, ?) ON CONFLICT (granted, run) DO UPDATE SET"
+                " count = count + excluded.count",
+                [(grant, number, count) for grant, count in batch.uses.items()],
+            )
+            self._database.executemany(
                 "INSERT OR REPLACE INTO places VALUES (?, ?, ?)", [(number, at, offset) for at, offset in places]
             )
         places.clear()
@@ -251,7 +256,7 @@ class Writer:
         )
         for table in ("hours", "paths"):
             self._database.execute(f"DELETE FROM {table} WHERE grp IN ({mine})", (number,))
-        for table, column in (("groups", "run"), ("places", "run"), ("runs", "id")):
+        for table, column in (("groups", "run"), ("places", "run"), ("uses", "run"), ("runs", "id")):
             self._database.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))
         for (host,) in hosts:
             self._recount(host)

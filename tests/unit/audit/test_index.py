@@ -237,6 +237,12 @@ def test_paths_times_rules_runs(home: Home, index: Index) -> None:
     assert set(index.reach.subjects("agent", 9)) == {"a1", "a2", "a3"}
 
 
+def test_the_uses_of_a_grant_are_what_left_under_it(home: Home, index: Index) -> None:
+    left = Counter(r.grant for _, _, r, _ in everything(home) if r.kind == "intent" and r.grant)
+    assert left["g-1"] > 50
+    assert index.uses(["g-1", "g-none", ""]) == {"g-1": left["g-1"]}
+
+
 def test_first_seen_hosts_are_paged_newest_first(home: Home, index: Index) -> None:
     whole = index.reach.first_seen(0, 100)
     assert {one.host for one in whole} == set(HOSTS)
@@ -275,6 +281,7 @@ def dump(path: str) -> dict[str, object]:
         "hours": sorted((groups[row[0]], *row[1:]) for row in base.execute("SELECT * FROM hours")),
         "paths": sorted((groups[row[0]], names[row[1]], *row[2:]) for row in base.execute("SELECT * FROM paths")),
         "records": sorted((row[0], runs[row[1]][0], row[2], row[3], groups[row[4]], row[5]) for row in base.execute("SELECT * FROM records")),
+        "uses": sorted((row[0], runs[row[1]][0], row[2]) for row in base.execute("SELECT granted, run, count FROM uses")),
     }  # fmt: skip
     base.close()
     return found

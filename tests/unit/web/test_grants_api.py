@@ -1,5 +1,7 @@
 """listGrants says what each yes opens now; the Answered tab says the same."""
 
+import json
+
 import pytest
 
 from bot_bottle.base.home import Home
@@ -9,6 +11,8 @@ from bot_bottle.supervise.model import Approver, Scope
 from bot_bottle.web.api.asks import GrantFilter, list_grants
 from bot_bottle.web.desk import Desk
 from web_stage import Inside, Stage
+
+USE = {"kind": "intent", "target": "https://hooks.example.net:443", "method": "POST", "verdict": "allow"}
 
 
 @pytest.fixture
@@ -41,3 +45,15 @@ def test_only_keepers_for_which_there_is_a_yes_are_asked(
     monkeypatch.setattr(control, "ask", ask)
     assert [item.state for item in list_grants(desk, GrantFilter()).items] == ["live"]
     assert asked == ["one"]
+
+
+def test_how_often_a_lasting_yes_was_used_is_counted_from_the_log(stage: Stage, inside: Inside) -> None:
+    bottle = stage.running("one")
+    used, fresh = stage.grant(bottle, Scope.RUN), stage.grant(bottle, Scope.BOTTLE)
+    for _ in range(4):
+        bottle.record(**USE, ask=used.ask, grant=used.id, approver="os:ann")
+        bottle.record(**(USE | {"kind": "outcome"}), ask=used.ask, grant=used.id, approver="os:ann")
+    found = json.loads(inside.raw("GET", "/api/v1/grants", inside.session()).body)["items"]
+    assert {one["id"]: one["used"] for one in found} == {used.id: 4, fresh.id: 0}  # said also where it is none
+    page = inside.raw("GET", "/inbox?tab=answered", inside.session()).text
+    assert '<td class="r" data-l="Used"><span class="num">4</span>' in page

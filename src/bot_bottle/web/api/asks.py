@@ -123,10 +123,10 @@ class GrantFilter(msgspec.Struct, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=1000)] = 200
 
 
-class GrantItem(StoredGrant, frozen=True, kw_only=True):
-    """state: whether it opens anything now. idle: nothing that runs may use it, but another start may, or the policy
-    under which it was given, once it is back; rule: a bottle file says it by now; unknown: a keeper does not answer.
-    why: of idle, unknown and ended, "" for the others."""
+class GrantItem(StoredGrant, frozen=True, kw_only=True, omit_defaults=False):
+    """used: requests that left under it, as far as their records are kept. state: whether it opens anything now.
+    idle: nothing that runs may use it, but another start may, or the policy under which it was given, once it is
+    back; rule: a bottle file says it by now; unknown: a keeper does not answer. why: of idle, unknown and ended, "" for the others."""
 
     state: StandingName
     why: WhyName
@@ -193,7 +193,18 @@ def standing_grants(desk: Desk, only_alive: bool, limit: int) -> list[GrantItem]
     store, now = desk.approvals(), desk.clock()
     rows = store.grants(live_at=now if only_alive else 0, limit=limit)
     found = grants.stand(desk.home, store, rows, now, desk.facts)
-    return [GrantItem(**structs.asdict(one), state=state.value, why=why.value) for one, (state, why) in found]
+    used = _used(desk, rows) if rows else {}
+    return [
+        GrantItem(**structs.asdict(structs.replace(one, used=used[one.id])), state=state.value, why=why.value)
+        for one, (state, why) in found
+    ]
+
+
+def _used(desk: Desk, rows: list[StoredGrant]) -> dict[str, int]:
+    """How often each was used: a lasting one by the log, since a gateway uses it without asking the store."""
+    desk.office.watch.fresh()
+    left = desk.index().uses(one.id for one in rows if not one.uses)
+    return {one.id: one.used if one.uses else left.get(one.id, 0) for one in rows}
 
 
 def revoke_grant(desk: Desk, which: GrantId) -> Nothing:

@@ -26,7 +26,7 @@
   }
 
   function say(element, text) {
-    if (element.textContent !== text) element.textContent = text;
+    if (element && element.textContent !== text) element.textContent = text;
   }
 
   function tick() {
@@ -67,6 +67,29 @@
   let leaving = false;
   addEventListener("pagehide", () => { leaving = true; });
   addEventListener("pageshow", () => { leaving = false; });
+
+  // ---- signed out: what is in view goes at once; then the server says whether this browser is signed in anew
+  let out = false;
+  function signedOut() {
+    if (out) return;
+    out = leaving = true;
+    const notice = document.createElement("h1");
+    notice.textContent = document.title = "You are signed out.";
+    document.body.replaceChildren(notice);
+    location.replace(`/signed-out?back=${encodeURIComponent(location.pathname + location.search)}`);
+  }
+  const refused = (event) => (event.detail?.ctx?.response?.status ?? event.detail?.status) === 401;
+  document.addEventListener("signed-out", signedOut);
+  document.addEventListener("htmx:before:response", (event) => {
+    if (refused(event)) { event.preventDefault(); signedOut(); }
+  });
+  document.addEventListener("htmx:sse:error", (event) => { if (refused(event)) signedOut(); });
+  // A page that the browser kept, and a tab in the background, whose stream rests, know nothing of it.
+  addEventListener("pageshow", (event) => { if (event.persisted) { document.body.replaceChildren(); location.reload(); } });
+  setInterval(async () => {
+    if (!document.hidden || out) return;
+    try { if ((await fetch("/part/waiting", { cache: "no-store" })).status === 401) signedOut(); } catch { /* not reached */ }
+  }, 20000);
 
   // ---- rows: j and k move a selection, Enter opens it
   const rows = () => all("[data-row]").filter(shown);
@@ -172,16 +195,17 @@
   // not when a busy page came to it; what no person did (an event that is not trusted) is no answer.
   const SEEN = 350;
   const root = document.documentElement;
-  let card = "", since = Infinity, sent = -Infinity, soon = 0, pressed = 0, acted = 0;
+  let card = "", stood = "", since = Infinity, sent = -Infinity, soon = 0, pressed = 0, acted = 0;
   function watch() {
-    const id = one("#card")?.dataset.ask || "";
-    if (id === card) return;
+    const {ask: id = "", state = ""} = one("#card")?.dataset || {};
+    if (id === card && state === stood) return; // as it stands now is what has to be seen
     card = id;
+    stood = state;
     since = Infinity; // until it is painted
     clearTimeout(soon);
     delete root.dataset.seen;
     requestAnimationFrame(() => {
-      if (id !== card) return;
+      if (id !== card || state !== stood) return;
       since = performance.now();
       soon = setTimeout(() => { root.dataset.seen = id; }, SEEN + 10);
     });

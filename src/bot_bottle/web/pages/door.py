@@ -11,6 +11,7 @@ from bot_bottle.base.errors import BottleError
 from bot_bottle.web import principal, profile
 from bot_bottle.web.forwarded import Seen
 from bot_bottle.web.page import form, office_of, page
+from bot_bottle.web.pages.now import back
 from bot_bottle.web.principal import Person
 from bot_bottle.web.problem import WebFault
 from bot_bottle.web.sessions import DEVICE_SECONDS, LOCAL_SECONDS, Sessions
@@ -66,6 +67,9 @@ def who(person: Person) -> str:
 
 
 async def signed_out(request: Request) -> Response:
+    """Where a page goes whose session has ended; a browser that is signed in anew goes back from here."""
+    if principal.of(request) is not None:
+        return RedirectResponse(back(request.query_params.get("back", "")), 303)
     return page(request, "signin.html", what="You are signed out.", hint="")
 
 

@@ -17,6 +17,7 @@ from bot_bottle.harnesses.load import load_all
 from bot_bottle.supervise.cards import Card, cards
 from bot_bottle.supervise.model import Ask, AskState
 from bot_bottle.supervise.ports import AskQuery
+from bot_bottle.web import principal
 from bot_bottle.web.api import bottles, first_seen, reach
 from bot_bottle.web.api.first_seen import FirstSeenWish
 from bot_bottle.web.api.operation import Operation
@@ -163,6 +164,7 @@ def fault_note(error: BottleError) -> dict[str, str]:
 
 async def waiting(request: Request) -> Response:
     """The number beside Inbox."""
+    principal.need(request, "read")
     return await run_in_threadpool(page, request, "waiting.html")
 
 

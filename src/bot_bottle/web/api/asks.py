@@ -126,7 +126,8 @@ class GrantFilter(msgspec.Struct, forbid_unknown_fields=True):
 class GrantItem(StoredGrant, frozen=True, kw_only=True, omit_defaults=False):
     """used: requests that left under it, as far as their records are kept. state: whether it opens anything now.
     idle: nothing that runs may use it, but another start may, or the policy under which it was given, once it is
-    back; rule: a bottle file says it by now; unknown: a keeper does not answer. why: of idle, unknown and ended, "" for the others."""
+    back; rule: a bottle file says it by now; unknown: a keeper does not answer.
+    why: of idle, unknown and ended, "" for the others."""
 
     state: StandingName
     why: WhyName

@@ -30,6 +30,11 @@ WRONG = """() => {
   if (document.documentElement.scrollWidth > wide) found.push(`the page is ${document.documentElement.scrollWidth} of ${wide} px wide`);
   const tabs = document.querySelector(".tabs");
   if (tabs && tabs.scrollWidth > tabs.clientWidth) found.push("the tabs do not fit");
+  for (const one of document.querySelectorAll("button, .btn, .tag")) {
+    const box = one.getBoundingClientRect();
+    const out = [...one.children].some(part => getComputedStyle(part).clipPath === "none" && part.getClientRects().length && (part.getBoundingClientRect().right > box.right || part.getBoundingClientRect().left < box.left));
+    if (box.width && getComputedStyle(one).clipPath === "none" && out) found.push(`out of its button: ${one.textContent.trim()}`);
+  }
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const node = walker.currentNode, one = node.parentElement, text = node.data.trim().slice(0, 60);
@@ -53,7 +58,7 @@ WRONG = """() => {
     }
     if (hidden) continue;
     if (cut > 0) found.push(`cut: ${text}`);
-    const layer = one.closest(".top, .answer");
+    const layer = one.closest(".top, .answer, .buttons");
     for (const box of boxes) {
       if (box.right - box.left < 1 || box.bottom - box.top < 1) continue;
       if (box.right > wide + 1 || box.left < -1) found.push(`outside: ${text}`);
@@ -158,6 +163,21 @@ def test_who_is_not_signed_in_sees_whole_pages_too(chromium: Browser, web: Insid
         context.close()
 
 
+def test_every_scope_of_an_answer_fits_its_button(stage: Stage, web: Inside, watched: Callable[..., Any]) -> None:
+    """What is chosen is said on the button; before a file is changed, its change is passed on the way to the button."""
+    busy(stage)
+    for settings, widths in SCREENS:
+        with watched(viewport={"width": widths[0], "height": 800}, **settings) as page, windows(page, widths) as look:
+            page.goto(f"{web.url}/inbox")
+            until(lambda: not page.locator("#inbox .loading:visible").count())
+            for scope in ("once", "run", "bottle", "project", "always"):
+                page.evaluate("scope => document.querySelector(`[name=scope][value=${scope}]`).checked = true", scope)
+                assert look() == {}, scope
+                if not settings:
+                    place = page.locator(".buttons").evaluate("one => getComputedStyle(one).position")
+                    assert place == ("static" if scope == "always" else "sticky")
+
+
 def test_they_would_find_something(stage: Stage, web: Inside, person: Page) -> None:
     """Positive control: what is too wide, cut and covered is found by the same lines; an ellipsis is no fault."""
     person.goto(f"{web.url}/settings")
@@ -171,10 +191,15 @@ def test_they_would_find_something(stage: Stage, web: Inside, person: Page) -> N
           add("below", {height: "1.5em"});
           add("above", {marginTop: "-1.5em"});
           add("wide", {width: "4000px"});
+          const button = document.createElement("button");
+          button.append(Object.assign(document.createElement("b"), {textContent: "too much for it"}));
+          button.style.width = "3em";
+          document.querySelector("main").append(button);
         }"""
     )
     found = person.evaluate(WRONG)
     assert any("px wide" in one for one in found), found
     assert "cut: clipped words" in found
+    assert "out of its button: too much for it" in found
     assert not any("dots" in one for one in found)
     assert any(one.startswith("on one another: below / above") for one in found)

@@ -239,7 +239,7 @@ def settle(store: SqliteStore, order: AnswerAsk, policy: Policy, leaf: str = "")
     name = f"n-{secrets.token_hex(6)}"
     answer = Answer(
         name, ask.id, order.request, order.allow, order.scope, order.approver, now, order.seconds, order.reason,
-        order.break_glass,
+        order.break_glass, order.late,
     )  # fmt: skip
     case = rules.Case(ask, now, tuple(store.answers(ask.id)), policy.digest, ask.revision, "", leaf)
     ruling = rules.may_answer(LOCAL, case, answer)

@@ -22,6 +22,7 @@ from bot_bottle.keeper.session import Session
 from bot_bottle.policy import merge
 from bot_bottle.policy.grants import DEFAULT
 from bot_bottle.policy.verdict import Target
+from bot_bottle.supervise import expiry, rules
 from bot_bottle.supervise.model import Approver, Ask, AskKind, AskState, Wanted
 from bot_bottle.supervise.store import SqliteStore
 from unit.keeper.stand import IDENTITY, ME, POLICY, Stand
@@ -172,7 +173,7 @@ def retries(stand: Stand) -> list[bool]:
     stand.start(waits(0.2))
     ask = opened(stand)
     assert stand.settled().state == "expired"
-    assert stand.answer(ask).grant
+    assert stand.answer(ask.id).grant
     found: list[bool] = []
     for number in range(2, 5):
         stand.gateway.send(g.Asked(number, AskKind.REQUEST, OTHER, DEFAULT, "r", "h"))
@@ -197,7 +198,7 @@ def test_d25_two_bottles_that_retry_at_once_share_one_late_yes(keepers: Keepers)
     others = [keepers(number) for number in range(1, 5)]
     for one in others:
         one.start(waits(0.2))
-    assert stand.answer(ask).grant
+    assert stand.answer(ask.id).grant
     for one in others:
         one.gateway.send(g.Asked(1, AskKind.REQUEST, OTHER, DEFAULT, "r", "h"))
     assert sorted(one.settled().allow for one in others) == [False, False, False, True]
@@ -241,12 +242,12 @@ def test_d25_two_keepers_answer_a_missed_ask_once(keepers: Keepers) -> None:
 
     def by_the_warm_one() -> None:
         try:
-            found.append(ended.answer(stand.home, AnswerAsk(ask.id, ask.request, True, ME), os.getuid()))
+            found.append(ended.answer(stand.home, AnswerAsk(ask.id, ask.request, True, ME, late=True), os.getuid()))
         except BottleError as error:
             found.append(error)
 
     threads = [threading.Thread(target=by_the_warm_one) for _ in range(4)]
-    threads += [threading.Thread(target=lambda: found.append(stand.answer(ask))) for _ in range(4)]
+    threads += [threading.Thread(target=lambda: found.append(stand.answer(ask, late=True))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -261,7 +262,44 @@ def test_d25_an_answer_at_the_deadline_is_late_or_in_time_and_never_both(keepers
         stand.start(waits(0.25))
         ask = opened(stand, wanted=msgspec.structs.replace(WANTED, path=f"/{turn}"))
         time.sleep(max(0.0, (ask.deadline - time.time_ns()) / 1e9 - 0.003 + turn * 0.001))  # the race itself
-        reply = stand.answer(ask)
+        reply = stand.answer(ask, late=bool(turn % 2))
         settled = stand.settled()
-        assert isinstance(reply, Answered)
-        assert settled.allow is not bool(reply.grant), "the held request and a retry"
+        if isinstance(reply, Answered):
+            assert settled.allow is not bool(reply.grant), "the held request and a retry"
+        else:
+            assert (reply.slug, settled.state, turn % 2) == ("ask.late", "expired", 0)
+
+
+# ---- D25: a yes to what is held, and who hung up meanwhile
+
+
+def swapped(stand: Stand) -> bool:
+    """The agent hangs up while a person reads, they say yes to what they read, and it sends another body."""
+    stand.start()
+    ask = opened(stand)
+    stand.gateway.send(g.Withdrawn(1))
+    deadline = time.monotonic() + 20
+    while stand.store().ask(ask.id).state is AskState.WAITING:  # type: ignore[union-attr]
+        assert time.monotonic() < deadline
+    stand.answer(ask)
+    stand.gateway.send(g.Asked(2, AskKind.REQUEST, OTHER, DEFAULT, "r", "h"))
+    return lets_go(stand)
+
+
+def test_d25_hanging_up_swaps_no_bytes_under_a_yes(keepers: Keepers) -> None:
+    assert not swapped(keepers())
+
+
+def test_d25_hanging_up_swaps_no_bytes_under_a_late_yes_either(
+    keepers: Keepers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "_late_fault", lambda *_: None)
+    assert not swapped(keepers())
+
+
+def test_d25_without_what_was_shown_and_without_the_digest_it_would(
+    keepers: Keepers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "_late_fault", lambda *_: None)
+    monkeypatch.setattr(expiry, "LEFT", ())
+    assert swapped(keepers())

@@ -18,7 +18,7 @@ from bot_bottle.supervise.cards import MOST, cards
 from bot_bottle.supervise.charter import LOCAL, Charter
 from bot_bottle.supervise.expiry import SECOND, Steady
 from bot_bottle.supervise.granting import Holder
-from bot_bottle.supervise.model import Approver, AskKind, AskState, Scope
+from bot_bottle.supervise.model import Approver, Ask, AskKind, AskState, Scope
 from bot_bottle.supervise.risk import Risk, risk
 from bot_bottle.supervise.rules import Refused, Settles, may_answer
 from bot_bottle.supervise.sentence import consequences, quoted, request_line, sentence
@@ -144,8 +144,9 @@ def test_b74_of_a_flood_one_click_answers_one_kind() -> None:
 
 def test_b74_silence_is_a_no_whatever_the_clock_does() -> None:
     of = ask()
-    ruling = may_answer(LOCAL, case(of, now=of.deadline), answer(of, scope=Scope.RUN))
-    assert isinstance(ruling, Refused) and ruling.slug == "ask.late-once"
+    for late, slug in ((False, "ask.late"), (True, "ask.late-once")):
+        ruling = may_answer(LOCAL, case(of, now=of.deadline), answer(of, scope=Scope.RUN, late=late))
+        assert isinstance(ruling, Refused) and ruling.slug == slug
     clock = Steady(T0, 0)
     an_hour_back = clock.now(T0 + 600 * SECOND - 3600 * SECOND, 600 * SECOND)
     assert expiry.overdue(of, an_hour_back)
@@ -227,7 +228,7 @@ def test_d25_a_secret_is_let_go_once_and_never_by_a_rule(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("state", [AskState.EXPIRED, AskState.ENDED, AskState.WITHDRAWN])
 def test_d25_a_late_yes_is_one_request_within_ten_minutes(state: AskState) -> None:
     of = ask(state=state)
-    ruling = may_answer(LOCAL, case(of), answer(of))
+    ruling = may_answer(LOCAL, case(of), answer(of, late=True))
     assert isinstance(ruling, Settles) and ruling.late
     grant = granting.grant_for(of, answer(of), ruling, "g1")
     assert grant and grant.uses == 1 and grant.expires - grant.given == 600 * SECOND
@@ -236,6 +237,36 @@ def test_d25_a_late_yes_is_one_request_within_ten_minutes(state: AskState) -> No
     assert not granting.match_once([grant], ask("a2"), HOLDER, grant.expires)
     in_time = granting.grant_for(ask(), answer(ask()), Settles(True), "g1")
     assert in_time is None  # the control: a yes in time leaves nothing behind
+
+
+@pytest.mark.parametrize("state", [*expiry.LATE, AskState.WAITING])
+def test_d25_a_yes_to_held_bytes_never_becomes_one_to_others(
+    state: AskState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent hangs up, its bottle ends or the deadline passes while a person reads; the yes was for these bytes."""
+    now = T0 + SECOND if state is not AskState.WAITING else ask().deadline
+    of, said = ask(state=state), answer(ask(), at=now)
+    ruling = may_answer(LOCAL, case(of, now=now), said)
+    assert isinstance(ruling, Refused) and ruling.slug == "ask.late" and "nothing was allowed" in ruling.what
+    monkeypatch.setattr(rules, "_late_fault", lambda *_: None)
+    assert settles(may_answer(LOCAL, case(of, now=now), said))  # the control: a grant for one more request
+
+
+@pytest.mark.parametrize(("state", "other"), [("withdrawn", False), ("ended", False), ("expired", True)])
+def test_d25_who_hung_up_sends_again_what_was_read(state: str, other: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lateness of the bottle's own doing is no way to another body, even where the person says yes to the late ask."""
+    of = ask(state=AskState(state))
+    same = ask("a2", asked=T0 + SECOND)
+    bodies = ask("a3", wanted=wanted(body_digest="c" * 64)), ask("a4", wanted=wanted(headers=("x-more",)))
+
+    def matches(again: Ask) -> bool:
+        grant = granting.grant_for(of, answer(of, late=True), Settles(True, late=True), "g1")
+        assert grant
+        return granting.match_once([grant], again, HOLDER, T0 + 2 * SECOND) is not None
+
+    assert matches(same) and [matches(one) for one in bodies] == [other, other]
+    monkeypatch.setattr(expiry, "LEFT", ())
+    assert [matches(one) for one in bodies] == [True, True]  # the control
 
 
 def test_d25_every_yes_ends() -> None:

@@ -94,11 +94,12 @@ def answer(
     seconds: int = 0,
     reason: str = "",
     shown: str = "",
+    late: bool = False,
     environ: Mapping[str, str] = os.environ,
 ) -> Answered:
-    """A person's answer to the ask as they saw it. shown: `before` of the diff they saw, for `always`. Raises
-    BottleError where it does not count."""
-    said = AnswerAsk(ask.id, ask.request, allow, approver, scope, seconds, reason, shown=shown)
+    """A person's answer to the ask as they saw it. shown: `before` of the diff they saw, for `always`. late: they
+    know that nobody waits any more. Raises BottleError where it does not count."""
+    said = AnswerAsk(ask.id, ask.request, allow, approver, scope, seconds, reason, shown=shown, late=late)
     if lives(home, ask):
         return control.answer_ask(home, ask.label, said)
     crew = Crew(hatch(environ, gateway=False))

@@ -27,10 +27,13 @@ REASON = click.option("--reason", default="", help="Why, for the record.")
 )
 @click.option("--expires", metavar="DURATION", help="How long it lasts; each scope has its own default.")
 @REASON
+@click.option("--late", is_flag=True, help="Also where nobody waits any more: one more request like it may go then.")
 @click.option("--yes", "-y", is_flag=True, help="Write the rule of --scope always without asking again.")
 @AS_JSON
-def command(ident: str, scope: str, expires: str | None, reason: str, yes: bool, as_json: bool) -> None:
-    """Let what was asked for go, or one more like it where nobody waits any more."""
+def command(
+    ident: str, scope: str, expires: str | None, reason: str, late: bool, yes: bool, as_json: bool
+) -> None:  # fmt: skip
+    """Let what was asked for go; with --late, one more like it where nobody waits any more."""
     from bot_bottle.api import approvals
     from bot_bottle.cli.show import host
     from bot_bottle.supervise.model import Scope
@@ -39,7 +42,7 @@ def command(ident: str, scope: str, expires: str | None, reason: str, yes: bool,
     ask = approvals.find(approvals.reader(home), ident)
     shown = confirm_rule(ask, yes, as_json) if scope == "always" else ""
     lasts = int(seconds(expires))
-    done = approvals.answer(home, approvals.person(), ask, True, Scope(scope), lasts, reason, shown)
+    done = approvals.answer(home, approvals.person(), ask, True, Scope(scope), lasts, reason, shown, late)
     tell(ask, done, as_json)
 
 

@@ -44,8 +44,9 @@ def listed(missed: bool, as_json: bool) -> None:
         click.echo("Nothing was missed." if missed else "Nothing waits for an answer.", err=True)
     for ask in found:
         click.echo(line(ask))
-    if found and not missed:
-        click.echo(f"Answer with: bot-bottle approve {found[0].id}, or deny {found[0].id}", err=True)
+    if found:
+        late = " --late" if missed else ""
+        click.echo(f"Answer with: bot-bottle approve {found[0].id}{late}, or deny {found[0].id}", err=True)
 
 
 def as_row(ask: "Ask") -> dict[str, Any]:

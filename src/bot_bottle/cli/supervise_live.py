@@ -44,8 +44,8 @@ def live(home: Home) -> None:
 def deeds(home: Home) -> Deeds:
     """What keys do, in this home."""
 
-    def answer(ask: Ask, allow: bool, scope: Scope, shown: str) -> str:
-        return answered(home, ask, allow, scope, shown)
+    def answer(ask: Ask, allow: bool, scope: Scope, shown: str, late: bool) -> str:
+        return answered(home, ask, allow, scope, shown, late)
 
     return Deeds(
         answer, lambda ask: facts(home, ask), lambda ask: approvals.propose(home, ask), lambda ask: offered(home, ask)
@@ -76,9 +76,9 @@ def look(home: Home, store: ApprovalReader, changes: int, view: View) -> tuple[A
         return store, -1
 
 
-def answered(home: Home, ask: Ask, allow: bool, scope: Scope, shown: str) -> str:
+def answered(home: Home, ask: Ask, allow: bool, scope: Scope, shown: str, late: bool) -> str:
     """What came of an answer, in a few words."""
-    done = approvals.answer(home, approvals.person(), ask, allow, scope, shown=shown)
+    done = approvals.answer(home, approvals.person(), ask, allow, scope, shown=shown, late=late)
     where = f", the rule stands in {done.wrote}" if done.wrote else f", grant {done.grant}" if done.grant else ""
     return f"{ask.id} {done.state.value}{where}."
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from bot_bottle.base.text import cut, visible
 from bot_bottle.keeper.messages.approvals import AskShown, LeafProposed
-from bot_bottle.supervise.expiry import SECOND
+from bot_bottle.supervise.expiry import LATE, SECOND
 from bot_bottle.supervise.model import Ask, AskState, Scope
 from bot_bottle.supervise.risk import WORDS, risk
 from bot_bottle.supervise.sentence import consequences, quoted, request_line, sentence, state_words
@@ -38,10 +38,11 @@ class Facts:
 
 @dataclass(slots=True)
 class Deeds:
-    """What the view asks for. Each may raise BottleError; `answer` says in a few words what came of it. scopes: that
+    """What the view asks for. Each may raise BottleError; `answer` (ask, allow, scope, digest of the rule that was
+    shown, whether it was shown that nobody waits any more) says in a few words what came of it. scopes: that
     a yes may have, without asking its keeper: for every picture."""
 
-    answer: Callable[[Ask, bool, Scope, str], str]
+    answer: Callable[[Ask, bool, Scope, str, bool], str]
     facts: Callable[[Ask], Facts]
     propose: Callable[[Ask], LeafProposed]
     scopes: Callable[[Ask], tuple[Scope, ...]]
@@ -49,7 +50,8 @@ class Deeds:
 
 @dataclass(slots=True)
 class View:
-    """mode: list | detail | help | rule (the diff of `always` waits for y). shown: id of the selected ask. said: the
+    """mode: list | detail | help | rule (the diff of `always` waits for y) | late (what a late yes permits waits for
+    y). shown: id of the selected ask. said: the
     last line. answered: by us."""
 
     deeds: Deeds
@@ -80,15 +82,15 @@ class View:
         if at >= 0:
             self.at = at
             return
-        if self.mode in ("detail", "rule"):
+        if self.mode in ("detail", "rule", "late"):
             self.mode = "list"
             self.said = self.said if before.id in self.answered else f"{before.id} was settled meanwhile."
         self._select(min(self.at, max(0, len(asks) - 1)))
 
     def press(self, key: str) -> None:
         """One key."""
-        if self.mode == "rule":
-            self._rule(key)
+        if self.mode in ("rule", "late"):
+            self._confirmed(key)
             return
         match key:
             case "q" | "\x03" | "\x04":
@@ -144,14 +146,19 @@ class View:
             self._try(lambda ask: setattr(self, "proposed", self.deeds.propose(ask)))
             self.mode = "rule" if self.proposed is not None else self.mode
             return
-        self._try(lambda ask: self._say(ask, self.deeds.answer(ask, allow, self.scope, "")))
+        if allow and self.selected is not None and self.selected.state in LATE:
+            self.mode = "late"
+            return
+        self._try(lambda ask: self._say(ask, self.deeds.answer(ask, allow, self.scope, "", False)))
 
-    def _rule(self, key: str) -> None:
-        proposed, self.proposed, self.mode = self.proposed, None, "list"
-        if key == "y" and proposed is not None:
-            self._try(lambda ask: self._say(ask, self.deeds.answer(ask, True, Scope.ALWAYS, proposed.before)))
+    def _confirmed(self, key: str) -> None:
+        proposed, self.proposed, late, self.mode = self.proposed, None, self.mode == "late", "list"
+        if key == "y" and late:
+            self._try(lambda ask: self._say(ask, self.deeds.answer(ask, True, Scope.ONCE, "", True)))
+        elif key == "y" and proposed is not None:
+            self._try(lambda ask: self._say(ask, self.deeds.answer(ask, True, Scope.ALWAYS, proposed.before, False)))
         else:
-            self.said = "Nothing was written."
+            self.said = "Nothing was allowed." if late else "Nothing was written."
 
     def _say(self, ask: Ask, what: str) -> None:
         self.said = what
@@ -178,6 +185,8 @@ class View:
                 body = _help(self._scopes())
             case "rule":
                 body = self._proposal()
+            case "late":
+                body = self._late()
             case "detail":
                 body = self._whole(now, rows)
             case _:
@@ -256,6 +265,16 @@ class View:
         text = [visible(line.rstrip("\r"), 300) for line in raw.decode("utf-8", "replace").split("\n")]
         more = [] if len(text) <= lines and shown.size <= _SHOWN else [f"… {shown.size} bytes of body in all"]
         return Panel(Text("\n".join([*text[:lines], *more])), title="exactly what is held", title_align="left")
+
+    def _late(self) -> RenderableType:
+        ask = self.selected
+        assert ask is not None
+        (meant,) = consequences(ask, (Scope.ONCE,))
+        return Group(
+            Text(sentence(ask), style="bold"), Text(), Text(f"{state_words(ask)}"), Text(request_line(ask.wanted)),
+            Text(), Text(f"{meant.permits} {meant.until}"), Text(),
+            Text("y permits it; any other key does nothing.", style="bold"),
+        )  # fmt: skip
 
     def _proposal(self) -> RenderableType:
         assert self.proposed is not None

@@ -61,6 +61,7 @@ def judge(store: ApprovalReader, bench: Bench, said: AnswerAsk, peer: int) -> Ju
     answer = Answer(
         id=name("n"), ask=ask.id, request=said.request, allow=said.allow, scope=said.scope, approver=said.approver,
         at=bench.now, seconds=said.seconds, reason=said.reason[:500], break_glass=said.break_glass,
+        late=said.late,
     )  # fmt: skip
     ruling = rules.may_answer(bench.charter, case, answer)
     if isinstance(ruling, rules.Refused):

@@ -1,5 +1,6 @@
 """The two digests of an ask (D25). *request* binds a yes to exactly the bytes that are held; *scope* is the same
-without body and header names, for one retry after a late yes. Both name their bottle."""
+without body and header names, for one retry after the deadline. Both name their bottle; no digest of the one kind
+is one of the other."""
 
 import hashlib
 

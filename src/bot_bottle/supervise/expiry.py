@@ -20,6 +20,8 @@ MOST = {Scope.ONCE: 8 * HOUR, Scope.RUN: 7 * DAY, Scope.BOTTLE: 30 * DAY, Scope.
 
 LATE = (AskState.EXPIRED, AskState.ENDED, AskState.WITHDRAWN)
 """Nobody waits any more, but a person can still say what they think of it: the missed ones."""
+LEFT = (AskState.ENDED, AskState.WITHDRAWN)
+"""Of these the ones where not the clock ended it, but what was in the bottle or the bottle itself."""
 
 
 class Steady:

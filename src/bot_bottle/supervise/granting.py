@@ -45,10 +45,16 @@ def grant_for(ask: Ask, answer: Answer, ruling: Settles, name: str, write: str =
         given=answer.at,
         expires=answer.at + lasts * expiry.SECOND,
         approver=answer.approver,
-        retry=ask.scope if once and ask.kind is AskKind.REQUEST else "",
+        retry=_retry(ask) if once and ask.kind is AskKind.REQUEST else "",
         uses=1 if once else 0,
         write=write if ruling.scope is Scope.ALWAYS else "",
     )
+
+
+def _retry(ask: Ask) -> str:
+    """What a late yes permits once. Who hangs up, or ends, while a person reads, sends afterwards what they read and
+    no other bytes (D25); after the deadline it is the same request with any body and headers."""
+    return ask.request if ask.state in expiry.LEFT else ask.scope
 
 
 def flow_ends(ruling: Settles, at: int) -> int:
@@ -113,7 +119,7 @@ def match_once(grants: Iterable[StoredGrant], ask: Ask, holder: Holder, now: int
 
 def _fits_once(grant: StoredGrant, ask: Ask) -> bool:
     if grant.retry:
-        return ask.kind is AskKind.REQUEST and grant.retry == ask.scope
+        return ask.kind is AskKind.REQUEST and grant.retry in (ask.scope, ask.request)
     wanted = ask.wanted
     request = Request(wanted.target, wanted.method, wanted.path, protocol=wanted.protocol)
     more = set(wanted.secrets) - set(grant.wanted.secrets) or set(wanted.findings) - set(grant.wanted.findings)

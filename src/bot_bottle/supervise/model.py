@@ -101,7 +101,8 @@ class Approver(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """One person's answer to one ask. request: the digest that they saw. seconds: how long the grant lives, 0 for the
-    default of its scope. break_glass: answers without the quorum; reason is then required."""
+    default of its scope. break_glass: answers without the quorum; reason is then required. late: given knowing that
+    nobody waits any more: a yes may then be one retry."""
 
     id: str
     ask: str
@@ -113,12 +114,14 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     seconds: int = 0
     reason: str = ""
     break_glass: bool = False
+    late: bool = False
 
 
 class StoredGrant(msgspec.Struct, frozen=True, omit_defaults=True):
     """A yes that outlives its request. subject: run id, bottle name or project path, as scope says. policy: digest
     under which it was given; under another it is dead. uses: how often it may be used, 0 for any number; used: how
-    often it was. retry: the scope digest that it permits once (a late yes to a held request), else "".
+    often it was. retry: the digest of what it permits once (a late yes to a held request), else "": the scope digest
+    after the deadline, the request digest where the lateness was the bottle's own doing.
     write: for ALWAYS, the leaf bottle file that got the rule. revoked: when, 0 if not. with_run: revoked because its
     run ended, by nobody."""
 

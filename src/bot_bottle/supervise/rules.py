@@ -2,7 +2,7 @@
 
 A no counts at once, from anybody who may answer. A yes counts for exactly the bytes that the person saw, under the
 policy under which they were asked, before the deadline. After it a yes permits one more request like it, never a
-rule.
+rule, and only a yes that was given knowing so: one for what was waiting is for that, whoever hung up meanwhile.
 """
 
 import msgspec
@@ -120,6 +120,10 @@ def _ask_fault(case: Case, answer: Answer) -> Refused | None:
 
 
 _AGAIN = "Open the ask again and look at what it says now."
+_LEFT = {AskState.WITHDRAWN: "Its program hung up", AskState.ENDED: "Its bottle ended"}
+_LATER = (
+    "Look at it again. A yes now permits one more such request: under Missed, approve --late, or late in the API."
+)
 
 
 def _person_fault(charter: Charter, case: Case, speaking: Voice | None) -> Refused | None:
@@ -144,6 +148,9 @@ def _late_fault(case: Case, answer: Answer, late: bool) -> Refused | None:
         return None
     if expiry.too_late(case.ask, case.now):
         return Refused("ask.too-late", "This was asked too long ago.", "Let the agent ask again.")
+    if not answer.late:
+        what = f"{_LEFT.get(case.ask.state, 'Its time is over')}: nobody waits any more, and nothing was allowed."
+        return Refused("ask.late", what, _LATER)
     if answer.scope is not Scope.ONCE:
         what = "Nobody waits for this answer any more, so a yes permits one more request like it, never a rule."
         return Refused("ask.late-once", what, "Answer with scope once.")
@@ -167,13 +174,14 @@ def _break_glass(charter: Charter, answer: Answer, speaking: Voice, late: bool) 
 
 
 def _counted(charter: Charter, case: Case, answer: Answer, late: bool) -> Ruling:
-    before = yes_voices(charter, case.ask, case.answers, case.requester)
-    after = yes_voices(charter, case.ask, (*case.answers, answer), case.requester)
+    kept = tuple(one for one in case.answers if one.late or not late)  # who said yes to the held bytes only, did not
+    before = yes_voices(charter, case.ask, kept, case.requester)
+    after = yes_voices(charter, case.ask, (*kept, answer), case.requester)
     if len(after) == len(before):
         return Refused("ask.answered", "You said yes to this already.", "Another approver must answer too.")
     if len(after) < charter.quorum:
         return Waits(charter.quorum - len(after))
-    given = [one for one in (*case.answers, answer) if one.allow]
+    given = [one for one in (*kept, answer) if one.allow]
     scope = min((one.scope for one in given), key=ORDER.index)
     seconds = min(expiry.lifetime(one.scope, one.seconds) for one in given if one.scope is scope)
     return Settles(True, scope, seconds, late)

@@ -139,11 +139,13 @@ def _consequence(ask: Ask, scope: Scope) -> Consequence:
 
 
 def _once(ask: Ask, late: bool) -> Consequence:
-    if late:
-        permits = "One more request like this one (same host, path, method and query; nobody waits for this one now)."
-        return Consequence(Scope.ONCE, permits, f"Within {span(expiry.RETRY)}.")
     if granting.is_access(ask.wanted):
         return Consequence(Scope.ONCE, "One such request.", f"Within {span(expiry.RETRY)}.")
     return Consequence(
         Scope.ONCE, "Exactly the bytes that are held, and no others.", f"Ends after {span(expiry.HOUR)} at most."
     )
+    if late:
+        left = ask.state in expiry.LEFT
+        which = "with the same query, header names and body" if left else "with any body and headers"
+        permits = f"Nobody waits any more. A yes permits one more such request, {which}."
+        return Consequence(Scope.ONCE, permits, f"Within {span(expiry.RETRY)}.")

@@ -116,7 +116,9 @@ def choices(at: Desk, ask: Ask) -> tuple[Choice, ...]:
 
 def writes(ask: Ask, scope: Scope, leaf: str) -> tuple[str, ...]:
     """What a yes would leave behind."""
-    bound = (f"request sha256:{ask.request[:8]}…{ask.request[-4:]}", f"policy revision {ask.revision}")
+        kind, digest = ("scope", ask.scope) if ask.state is AskState.EXPIRED else ("request", ask.request)
+        bound = (f"{kind} sha256:{digest[:8]}…{digest[-4:]}", revision)
+    revision = f"policy revision {ask.revision}"
     if scope is Scope.ONCE:
         return ("no rule: one grant, used once", *bound)
     if scope is Scope.ALWAYS:

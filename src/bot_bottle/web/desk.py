@@ -157,12 +157,12 @@ class Desk:
 
     def answer(
         self, ask: str, request: str, allow: bool, scope: Scope = Scope.ONCE, seconds: int = 0, reason: str = "",
-        break_glass: bool = False, shown: str = "",
+        break_glass: bool = False, shown: str = "", late: bool = False,
     ) -> Answered:  # fmt: skip
         """A person's answer: to the keeper of the ask's bottle, or to the warm one. request: the digest they saw.
-        shown: for `always`, `before` of the diff that they saw."""
+        shown: for `always`, `before` of the diff that they saw. late: they know that nobody waits any more."""
         found = self.ask(ask)
-        order = AnswerAsk(ask, request, allow, self.person, scope, seconds, reason, break_glass, shown)
+        order = AnswerAsk(ask, request, allow, self.person, scope, seconds, reason, break_glass, shown, late)
         if self._lives(found):
             return control.answer_ask(self.home, found.label, order)
         given = self.starter.answer_ended(order)

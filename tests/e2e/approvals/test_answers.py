@@ -50,12 +50,39 @@ def test_silence_is_a_no_and_a_late_yes_lets_one_retry_through(world: Approvals)
     assert (problem["status"], bool(problem["ask"])) == (403, True), problem
     missed = json.loads(world.cli("supervise", "--missed", "--json").stdout)["asks"]
     assert [one["state"] for one in missed] == ["expired"]
-    done = world.cli("approve", missed[0]["id"])
+    unaware = world.cli("approve", missed[0]["id"])
+    assert (unaware.returncode, "nobody waits any more" in unaware.stderr, "--late" in unaware.stderr) == (
+        2,
+        True,
+        True,
+    )
+    assert world.state(missed[0]["id"]) == "expired"
+    done = world.cli("approve", missed[0]["id"], "--late")
     assert done.returncode == 0, done.stderr
     out, err = world.curl("-d", "x=1", URL, label="two").communicate(timeout=30)
     assert out == "took x=1\n", err
     again = json.loads(world.curl("-d", "x=1", URL, label="three").communicate(timeout=30)[0])
     assert again["status"] == 403, "a retry is for once"
+    assert world.upstream.seen == [("/in", "x=1")]
+
+
+def test_d25_who_hangs_up_while_a_person_reads_gets_nothing_else_through(world: Approvals) -> None:
+    """They read `x=1` and say yes to that; meanwhile the agent hung up, and sends something else."""
+    world.asks_first()
+    held, other, again = (f"curl -sS -m {n} -d {body} {URL}" for n, body in ((4, "x=1"), (50, "tree"), (50, "x=1")))
+    child = world.begin(
+        "run", "--quiet", "--label", "one", "--bottle", "b", "--", "sh", "-c", f"{held}; {other}; {again}"
+    )
+    (ask,) = world.asked()
+    until(lambda: world.state(ask["id"]) == "withdrawn")
+    done = world.cli("approve", ask["id"])
+    assert (done.returncode, "hung up" in done.stderr) == (2, True), done.stderr
+    done = world.cli("approve", ask["id"], "--late")  # knowing so, for the same bytes
+    assert done.returncode == 0, done.stderr
+    (tree,) = world.asked()  # another body is asked about, whatever was said
+    assert tree["wanted"]["body_digest"] != ask["wanted"]["body_digest"] and world.upstream.seen == []
+    assert world.cli("deny", tree["id"]).returncode == 0
+    assert child.communicate(timeout=60)[0].endswith("took x=1\n")
     assert world.upstream.seen == [("/in", "x=1")]
 
 
@@ -125,7 +152,8 @@ def test_d25_kill_9_of_the_keeper_during_a_hold_lets_nothing_through(world: Appr
     assert held is not None
     os.kill(next(one.pid for one in held.processes if one.name == "keeper"), signal.SIGKILL)
     child.communicate(timeout=30)
-    done = world.cli("approve", ask["id"])  # nobody waits any more: one retry
+    assert world.cli("approve", ask["id"]).returncode == 2  # who knows of no end
+    done = world.cli("approve", ask["id"], "--late")  # nobody waits any more: one retry
     assert done.returncode == 0, done.stderr
     assert world.upstream.seen == []
     assert world.state(ask["id"]) == "allowed"

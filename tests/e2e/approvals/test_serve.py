@@ -126,7 +126,8 @@ def test_the_keepers_death_costs_no_answer(world: Approvals, serve: Serve) -> No
     serve.sign_in()
     os.kill(serve.facts["keeper"], signal.SIGKILL)
     (ask,) = json.loads(world.cli("supervise", "--missed", "--json").stdout)["asks"]
-    status, body = serve.api("POST", f"/asks/{ask['id']}/answer", {"request": ask["request"], "allow": True})
+    said = {"request": ask["request"], "allow": True, "late": True}
+    status, body = serve.api("POST", f"/asks/{ask['id']}/answer", said)
     assert status in (200, 201), body
     assert world.state(ask["id"]) == "allowed"
     out, err = world.curl("-d", "x=1", URL, label="two").communicate(timeout=30)

@@ -83,7 +83,7 @@ class Living:
 
 
 VALID: dict[str, dict[str, Any]] = {
-    "answerAsk": {"scope": "once", "seconds": 0, "shown": "", "reason": "seen", "break_glass": False},
+    "answerAsk": {"scope": "once", "seconds": 0, "shown": "", "reason": "seen", "break_glass": False, "late": False},
     "learn": {"seconds": 60},
     "subscribePush": {
         "endpoint": "https://updates.push.services.mozilla.com/wpush/v2/abc",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from bot_bottle.keeper.messages.approvals import AnswerAsk
 from bot_bottle.supervise.model import AskState, Scope
@@ -285,3 +285,32 @@ def test_single_keys_can_be_switched_off(stage: Stage, web: Inside, person: Page
     person.keyboard.press("a")
     person.wait_for_timeout(200)
     assert told(bottle) == []
+
+
+def test_d25_a_second_press_is_no_late_yes(stage: Stage, web: Inside, person: Page) -> None:
+    """The program hangs up while the card is read: the first press is refused, and the second comes before anybody can
+    have read what the card says now. On a clock that stands still."""
+    bottle = stage.running("docs-typo")
+    ask = stage.ask(bottle, what=request("one.example", "/", body=5))
+    person.clock.install(time=time.time())
+    person.clock.pause_at(time.time() + 1)
+    person.route("**/events*", lambda route: route.abort())
+    person.goto(f"{web.url}/inbox")
+    until(lambda: person.clock.run_for(500) or seen(person))
+    assert stage.store.settle(ask.id, ask.version, AskState.WITHDRAWN, time.time_ns())
+
+    def slowly(route: Route) -> None:
+        person.clock.run_for(1000)  # so that the second press is no double click
+        route.continue_()
+
+    person.route("**/inbox/answer", slowly)
+    person.locator("button.yes").click()
+    expect(person.get_by_role("alert")).to_contain_text("nothing was allowed")
+    expect(person.locator("#card")).to_contain_text("gave up waiting")
+    person.locator("button.yes").click()
+    person.clock.run_for(1000)
+    until(lambda: seen(person))
+    assert stage.store.grants() == []
+    person.locator("button.yes").click()
+    until(lambda: person.clock.run_for(1) or bool(stage.store.grants()))
+    assert [one.retry for one in stage.store.grants()] == [ask.request]

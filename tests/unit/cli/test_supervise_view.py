@@ -3,6 +3,7 @@
 import io
 import time
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -28,6 +29,7 @@ class Done:
 
     def __init__(self, scopes: tuple[Scope, ...] = tuple(Scope)) -> None:
         self.said: list[tuple[str, bool, Scope, str]] = []
+        self.late: list[bool] = []
         self.scopes = scopes
         self.fault: UsageFault | None = None
 
@@ -35,9 +37,10 @@ class Done:
         rule = LeafProposed("/b.md", "d" * 64, "+rule\n-other\n same")
         return Deeds(self.answer, self.facts, lambda _: rule, lambda _: self.scopes)
 
-    def answer(self, one: Ask, allow: bool, scope: Scope, shown: str) -> str:
+    def answer(self, one: Ask, allow: bool, scope: Scope, shown: str, late: bool) -> str:
         if self.fault:
             raise self.fault
+        self.late.append(late)
         self.said.append((one.id, allow, scope, shown))
         return "done"
 
@@ -150,6 +153,37 @@ def test_always_shows_its_diff_and_writes_only_after_y() -> None:
     assert done.said == [("a-one", True, Scope.ALWAYS, "d" * 64)]
 
 
+def test_d25_a_yes_to_what_was_missed_is_said_twice_and_as_a_late_one() -> None:
+    """What `a` sends for a waiting ask is never a late yes; for a missed one it says first what that permits."""
+    one, done = view(ask("a-one"), msgspec.structs.replace(ask("a-two"), state=AskState.WITHDRAWN))
+    one.press("a")
+    one.press("j")
+    one.press("a")
+    assert (one.mode, len(done.said)) == ("late", 1)
+    text = shown(one)
+    assert "gave up waiting" in text and "with the same query, header names and body" in " ".join(text.split())
+    one.press("n")
+    assert (one.said, one.mode, len(done.said)) == ("Nothing was allowed.", "list", 1)
+    one.press("a")
+    one.press("y")
+    assert done.said == [("a-one", True, Scope.ONCE, ""), ("a-two", True, Scope.ONCE, "")]
+    assert done.late == [False, True]
+    one.press("d")  # a no needs no second word
+    assert done.said[-1] == ("a-two", False, Scope.ONCE, "")
+
+
+@pytest.mark.parametrize("mode", ["late", "rule"])
+def test_no_y_hits_another_ask_than_the_one_that_was_asked_about(mode: str) -> None:
+    first = ask("a-one") if mode == "rule" else msgspec.structs.replace(ask("a-one"), state=AskState.EXPIRED)
+    one, done = view(first, ask("a-two"))
+    for key in "5a" if mode == "rule" else "a":
+        one.press(key)
+    assert one.mode == mode
+    one.update([ask("a-two")])
+    one.press("y")
+    assert (one.mode, done.said) == ("list", [])
+
+
 def test_a_fault_is_said_and_nothing_ends() -> None:
     one, done = view(ask())
     done.fault = UsageFault("ask.settled", "This ask is denied already.", "See it.")
@@ -193,7 +227,5 @@ def test_five_hundred_asks_show_around_the_selected_one() -> None:
 
 
 def test_state_words_of_missed_ones() -> None:
-    import msgspec
-
     one, _ = view(msgspec.structs.replace(ask(), state=AskState.EXPIRED))
     assert "missed" in shown(one)

@@ -30,6 +30,7 @@ from bot_bottle.policy import merge
 from bot_bottle.policy.effective import Policy, Route
 from bot_bottle.policy.grants import DEFAULT
 from bot_bottle.policy.verdict import Auth
+from bot_bottle.supervise.expiry import LATE
 from bot_bottle.supervise.model import Approver, Ask, AskKind, Scope, StoredGrant, Wanted
 from bot_bottle.supervise.store import SqliteReader
 
@@ -156,10 +157,11 @@ class Stand:
     def answer(
         self, ask: Ask | str, allow: bool = True, scope: Scope = Scope.ONCE, approver: Approver = ME, **more: Any
     ) -> Any:
-        """An answer to the ask as it stands in the store."""
+        """An answer to the ask as it stands in the store: late where it shows there that nobody waits."""
         found = self.store().ask(ask) if isinstance(ask, str) else ask
         assert found is not None
         request = more.pop("request", found.request)
+        more.setdefault("late", found.state in LATE)
         return self.ask(AnswerAsk(found.id, request, allow, approver, scope, **more))
 
     def grant(self, ident: str) -> StoredGrant:

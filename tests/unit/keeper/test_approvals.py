@@ -225,7 +225,8 @@ def test_what_hung_up_is_withdrawn_and_missed(asking: Stand) -> None:
     assert asking.told(AskWaits).state is AskState.WAITING
     assert asking.told(AskWaits).state is AskState.WITHDRAWN
     assert asking.store().ask(ask.id).state is AskState.WITHDRAWN  # type: ignore[union-attr]
-    assert asking.answer(ask).grant  # a late yes: one retry
+    assert asking.answer(ask).slug == "ask.late"  # who saw it wait
+    assert asking.answer(ask.id).grant  # a late yes: one retry
 
 
 def test_b74_a_new_policy_makes_answers_moot_unless_it_asks_the_same(asking: Stand) -> None:
@@ -344,6 +345,13 @@ def test_b74_what_is_too_large_to_show_is_not_kept(asking: Stand) -> None:
     assert asking.asks(1, msgspec.structs.replace(WANTED, path="/" + "x" * 100_000)).slug == "ask.too-large"
 
 
+def test_b73_methods_that_a_gateway_made_up_are_not_asked_about(asking: Stand) -> None:
+    """A card names every method that a yes lets through: none may be a word of an agent, or stand beside another."""
+    made_up = msgspec.structs.replace(ACCESS, methods=("GET", "LOCK-" + "A" * 27))
+    beside = msgspec.structs.replace(WANTED, method="GET", methods=("POST",))
+    assert [asking.asks(number, one).slug for number, one in enumerate((made_up, beside), 1)] == ["ask.methods"] * 2
+
+
 def test_the_end_of_the_bottle_ends_its_asks_and_a_late_yes_permits_one_retry(keepers: Keepers) -> None:
     one = keepers("one", 1)
     one.start()
@@ -352,7 +360,7 @@ def test_the_end_of_the_bottle_ends_its_asks_and_a_late_yes_permits_one_retry(ke
     one.thread.join(10)
     assert one.store().ask(ask.id).state is AskState.ENDED  # type: ignore[union-attr]
     assert one.kinds() == ["start", "ask", "settled", "stop"]
-    said = AnswerAsk(ask.id, ask.request, True, ME)
+    said = AnswerAsk(ask.id, ask.request, True, ME, late=True)
     done = ended.answer(one.home, said, os.getuid())
     assert (done.state, bool(done.grant)) == (AskState.ALLOWED, True)
     two = keepers("two", 2)

@@ -82,7 +82,13 @@ def test_what_each_yes_means() -> None:
     below = consequences(access(), (Scope.RUN,))[0].permits
     assert below.startswith("Every GET|POST https://hooks.relaybin.dev/v1 and all below")
     missed = consequences(ask(state=AskState.EXPIRED), (Scope.ONCE,))[0]
-    assert "One more request" in missed.permits and missed.until == "Within 10 minutes."
+    assert "one more such request, with any body and headers" in missed.permits
+    assert missed.until == "Within 10 minutes."
+    for state in (AskState.WITHDRAWN, AskState.ENDED):
+        (left,) = consequences(ask(state=state), (Scope.ONCE,))
+        assert "one more such request, with the same query, header names and body" in left.permits
+    for state in AskState:  # nothing is held for a route, so its end changes nothing about a yes
+        assert consequences(access(state=state), (Scope.ONCE,))[0].permits == "One such request."
     assert case(ask()).ask == ask()
 
 

@@ -144,13 +144,13 @@ class Approvals(RuleBasedStateMachine):
         """What is answered later is what is seen now: in between, anything may happen."""
         found = self.store.ask(name)
         assert found
-        return found, answer(found, allow, scope, approver=who, seconds=seconds)
+        return found, answer(found, allow, scope, approver=who, seconds=seconds, late=found.state in expiry.LATE)
 
     @rule(name=asks, who=PEOPLE, allow=st.booleans(), scope=SCOPES)
     def a_person_answers(self, name: str, who: Approver, allow: bool, scope: Scope) -> None:
         found = self.store.ask(name)
         assert found
-        self.click(found, answer(found, allow, scope, approver=who))
+        self.click(found, answer(found, allow, scope, approver=who, late=found.state in expiry.LATE))
 
     @rule(pair=seen)
     def and_clicks(self, pair: tuple[Ask, Answer]) -> None:
@@ -163,7 +163,8 @@ class Approvals(RuleBasedStateMachine):
         found = self.store.ask(name)
         assert found
         both = [
-            self.judge(found, answer(found, yes, scope, approver=one)) for one, yes in zip(who, allow, strict=True)
+            self.judge(found, answer(found, yes, scope, approver=one, late=found.state in expiry.LATE))
+            for one, yes in zip(who, allow, strict=True)
         ]
         assert [self.settle(one) for one in both if one].count(True) <= 1
 
@@ -180,6 +181,8 @@ class Approvals(RuleBasedStateMachine):
         said = changed(said, id=f"n{next(self.numbers)}", at=now)
         facts = Case(current, now, answers, self.policy, self.revision, leaf="/web.md")
         ruling = may_answer(self.charter, facts, said)
+        if isinstance(ruling, Settles) and ruling.allow and ruling.late:
+            assert looked_at.state in expiry.LATE, "a yes to what was held became a yes to something else"
         return (current, said, ruling) if isinstance(ruling, Settles | Waits) else None
 
     def settle(self, judged: tuple[Ask, Answer, Settles | Waits]) -> bool:
@@ -193,6 +196,7 @@ class Approvals(RuleBasedStateMachine):
         self.told.setdefault(current.id, []).append(ruling.allow)
         assert not grant or ruling.allow
         assert not (ruling.late and grant) or (grant.uses == 1 and grant.expires <= said.at + 600 * SECOND)
+        assert not (ruling.late and grant) or (grant.retry == current.scope) == (current.state is AskState.EXPIRED)
         if ruling.allow and not ruling.late:
             self.check_yes(current, said, ruling)
             self.let_go[current.id] += 1

@@ -100,13 +100,17 @@ LATE = [ask(state=state) for state in expiry.LATE]
 
 @pytest.mark.parametrize("of", [*LATE, ask(deadline=NOW)])
 def test_a_late_yes_is_one_retry_and_never_a_rule(of: Ask) -> None:
-    ruling = may_answer(LOCAL, case(of, policy="", revision=0), answer(of))
+    said = answer(of, late=True)
+    ruling = may_answer(LOCAL, case(of, policy="", revision=0), said)
     assert ruling == changed(YES, late=True)
     for scope in (Scope.RUN, Scope.BOTTLE, Scope.PROJECT, Scope.ALWAYS):
-        assert slug(LOCAL, of, said={"scope": scope}) == "ask.late-once"
+        assert slug(LOCAL, of, said={"scope": scope, "late": True}) == "ask.late-once"
+        assert slug(LOCAL, of, said={"scope": scope}) == slug(LOCAL, of) == "ask.late"
+    assert may_answer(LOCAL, case(of), answer(of, False)) == Settles(False, late=True)  # a no is always right
     assert isinstance(ruling, Settles)
-    grant = granting.grant_for(of, answer(of), ruling, "g1")
-    assert grant and (grant.retry, grant.uses, grant.scope) == (of.scope, 1, Scope.ONCE)
+    grant = granting.grant_for(of, said, ruling, "g1")
+    permits = of.request if of.state in (AskState.WITHDRAWN, AskState.ENDED) else of.scope
+    assert grant and (grant.retry, grant.uses, grant.scope) == (permits, 1, Scope.ONCE)
     assert grant.expires == NOW + RETRY * SECOND
     assert granting.for_gateway([grant], HOLDER, NOW) == ()
 
@@ -134,9 +138,32 @@ def test_the_retry_is_for_the_same_request_but_for_body_and_headers() -> None:
     assert granting.match_once([grant], again, changed(HOLDER, run="r2"), NOW) == grant  # the bottle started again
 
 
+def test_a_yes_that_may_be_late_is_one_in_time_while_somebody_waits() -> None:
+    assert may_answer(LOCAL, case(ask()), answer(ask(), late=True)) == YES
+    of = access(state=AskState.EXPIRED)
+    assert slug(LOCAL, of) == "ask.late"
+    ruling = may_answer(LOCAL, case(of), answer(of, late=True))
+    assert isinstance(ruling, Settles)
+    grant = granting.grant_for(of, answer(of, late=True), ruling, "g1")
+    in_time = granting.grant_for(access(), answer(access()), YES, "g1")
+    assert grant == in_time and grant and not grant.retry and grant.uses == 1
+
+
+def test_who_said_yes_to_what_was_held_said_none_to_a_retry() -> None:
+    first, of = answer(ask(), id="n1"), ask(state=AskState.EXPIRED)
+    second = answer(of, id="n2", approver=BEN, late=True)
+    assert may_answer(TWO, case(of, answers=(first,)), second) == Waits(1)
+    assert may_answer(TWO, case(of, answers=(first, second)), answer(of, id="n3", late=True)) == changed(
+        YES, late=True
+    )
+    knowing = changed(first, late=True)
+    assert may_answer(TWO, case(of, answers=(knowing,)), second) == changed(YES, late=True)
+
+
 def test_after_a_day_nothing_can_be_allowed() -> None:
     of = ask(state=AskState.EXPIRED)
-    assert slug(LOCAL, of, now=of.deadline + DAY * SECOND) == "ask.too-late"
+    for late in (True, False):
+        assert slug(LOCAL, of, now=of.deadline + DAY * SECOND, said={"late": late}) == "ask.too-late"
     assert may_answer(LOCAL, case(of, now=of.deadline + DAY * SECOND), answer(of, False)) == Settles(False, late=True)
 
 

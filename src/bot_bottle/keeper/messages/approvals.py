@@ -8,7 +8,8 @@ from bot_bottle.supervise.model import Approver, AskState, Scope
 class AnswerAsk(Frame, tag="answerask"):
     """A person's answer to an ask of this bottle, or of one that has ended. Answered by Answered or Refused.
     id and at of the answer are the keeper's to give; the uid of the peer is recorded beside the approver.
-    shown: for `always`, `leaf.Proposal.before` of the diff that they saw, "" for none."""
+    shown: for `always`, `leaf.Proposal.before` of the diff that they saw, "" for none. late: they were told that
+    nobody waits any more, and mean one retry; without it a yes that comes too late is refused (D25)."""
 
     ask: str
     request: str
@@ -19,6 +20,7 @@ class AnswerAsk(Frame, tag="answerask"):
     reason: str = ""
     break_glass: bool = False
     shown: str = ""
+    late: bool = False
 
 
 class Answered(Frame, tag="answered"):

@@ -96,7 +96,9 @@ class Proposal(msgspec.Struct):
 
 class Reply(msgspec.Struct, forbid_unknown_fields=True):
     """request: the digest of the ask that the person saw. seconds: how long a yes lives, 0 for its scope's own.
-    shown: for `always`, `before` of the proposal that the person saw; without it no rule is written."""
+    shown: for `always`, `before` of the proposal that the person saw; without it no rule is written. late: the person
+    saw that nobody waits any more (expired, withdrawn or ended), and permits one more such request; without it such a
+    yes is refused (`ask.late`)."""
 
     ask: Ident
     request: Digest
@@ -106,6 +108,7 @@ class Reply(msgspec.Struct, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(max_length=500)] = ""
     break_glass: bool = False
     shown: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
+    late: bool = False
 
 
 class Replied(msgspec.Struct):
@@ -179,7 +182,7 @@ def propose_rule(desk: Desk, which: AskId) -> Proposal:
 def answer_ask(desk: Desk, reply: Reply) -> Replied:
     given = desk.answer(
         reply.ask, reply.request, reply.allow, Scope(reply.scope), reply.seconds, reply.reason, reply.break_glass,
-        reply.shown,
+        reply.shown, reply.late,
     )  # fmt: skip
     return Replied(given.state.value, given.grant, given.wrote)
 

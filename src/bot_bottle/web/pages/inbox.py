@@ -134,25 +134,29 @@ async def answer(request: Request) -> Response:
 
 
 def _answer(request: Request, values: dict[str, str]) -> Response:
-    """One answer to every ask of the card; then the next card."""
+    """One answer to every ask of the card; then the next card, or where one does not count, that ask as it is now."""
     notes: list[dict[str, str]] = []
+    refused = ""
     pairs = [pair.partition(":")[::2] for pair in values.get("asks", "").split(",") if pair][:SHOWN]
     for ident, digest in pairs:
         try:
             given = answer_one(request, ident, digest, values)
         except BottleError as error:
             notes.append({"kind": "deny", "what": error.what, "hint": error.hint})
+            refused = refused or ident
         else:
             if given.wrote:
                 notes.append({"kind": "allow", "what": f"A rule was written to {given.wrote}.", "hint": ""})
     if "hx-request" in request.headers:
         return _inbox(
-            request, "inbox_part.html", notes=tuple(notes[:3]), chosen=values.get("next", ""), answered=True
+            request,
+            "inbox_part.html",
+            notes=tuple(notes[:3]),
+            chosen=refused or values.get("next", ""),
+            answered=True,
         )
     if notes:
-        return _inbox(
-            request, "inbox.html", 409 if any(note["kind"] == "deny" for note in notes) else 200, tuple(notes[:3])
-        )
+        return _inbox(request, "inbox.html", 409 if refused else 200, tuple(notes[:3]), refused)
     return RedirectResponse(
         f"/inbox?ask={values['next']}" if values.get("next", "").isascii() and values.get("next") else "/inbox", 303
     )
@@ -167,6 +171,7 @@ def answer_one(request: Request, ident: str, digest: str, values: dict[str, str]
             "ask": ident, "request": digest, "allow": values.get("answer") == "allow",
             "scope": values.get("scope", "once"), "seconds": values.get("seconds", "0"),
             "reason": values.get("reason", "")[:500], "shown": values.get("shown", ""),
+            "late": values.get("late") == "yes",
         },
     )  # fmt: skip
     return operations.answer_ask(desk(request, operation.scope), wish)

@@ -16,8 +16,6 @@ from bot_bottle.audit.record import Kind
 from bot_bottle.base.home import Home
 from bot_bottle.web.problem import WebFault
 
-STREAMED = ("jsonl", "csv", "ocsf", "ocsf18", "cef")
-"""Formats that are written from front to back."""
 _PIECE = 1 << 16
 _WAITING = 8
 

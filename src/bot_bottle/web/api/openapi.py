@@ -5,15 +5,17 @@ from typing import Any
 import msgspec
 
 from bot_bottle import __version__
-from bot_bottle.web.api.operation import Nothing, Operation
+from bot_bottle.web.api.operation import Download, Nothing, Operation
 from bot_bottle.web.api.routes import PREFIX
 from bot_bottle.web.problem import Problem
 
 _REF = "#/components/schemas/{name}"
+_FILES: dict[str, Any] = {"application/octet-stream": {}, "text/csv": {}}
 _ERRORS = {
     "400": "The request cannot be read", "401": "Nobody is signed in", "403": "This caller may not",
     "404": "There is no such thing", "409": "It is in another state by now", "413": "The body is too large",
     "415": "The body is of another type", "422": "A value does not fit",
+    "429": "Too many at once",
     "503": "Another process of ours is not there",
 }  # fmt: skip
 
@@ -21,7 +23,7 @@ _ERRORS = {
 def document(table: tuple[Operation[Any, Any], ...], server: str = "") -> dict[str, Any]:
     """The whole description as plain values."""
     bodies = {op.name: body_type(op) for op in table if op.has_body}
-    kinds = [Problem, *bodies.values(), *(op.gives for op in table if op.gives is not Nothing)]
+    kinds = [Problem, *bodies.values(), *(op.gives for op in table if op.gives not in (Nothing, Download))]
     _, components = msgspec.json.schema_components(kinds, ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for operation in table:
@@ -65,7 +67,9 @@ def body_type(operation: Operation[Any, Any]) -> Any:
 def _operation(operation: Operation[Any, Any], bodies: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
     empty = operation.gives is Nothing
     success: dict[str, Any] = {"description": "Done"}
-    if not empty:
+    if operation.gives is Download:
+        success["content"] = _FILES
+    elif not empty:
         success["content"] = {"application/json": {"schema": _schema(operation.gives, components)}}
     found: dict[str, Any] = {
         "operationId": operation.name,

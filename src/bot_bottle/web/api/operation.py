@@ -1,6 +1,6 @@
 """One operation of the API: a typed function with a desk. Routes, OpenAPI and pages are made from this alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -22,6 +22,15 @@ class Empty(msgspec.Struct, forbid_unknown_fields=True):
 
 class Nothing(msgspec.Struct):
     """Gives nothing: 204."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """Gives a file. pieces: its bytes; an error amid them cuts the connection, so that no half file looks whole."""
+
+    pieces: Iterator[bytes]
+    media_type: str
+    filename: str
 
 
 @dataclass(frozen=True)

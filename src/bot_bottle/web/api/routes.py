@@ -5,19 +5,20 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
+from starlette.concurrency import iterate_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from bot_bottle.base.errors import BottleError
 from bot_bottle.web import principal, problem
 from bot_bottle.web.api import firsts
-from bot_bottle.web.api.operation import Nothing, Operation, fill
+from bot_bottle.web.api.operation import Download, Nothing, Operation, fill
 from bot_bottle.web.page import desk_of, in_lane
 from bot_bottle.web.problem import WebFault
 
 PREFIX = "/api/v1"
-ROOMS = ("devices", "tokens", "asks", "bottles", "settings", "records", "reach", "policies")
+ROOMS = ("devices", "tokens", "asks", "bottles", "settings", "records", "exports", "reach", "policies")
 Any_ = Operation[Any, Any]
 
 
@@ -121,4 +122,11 @@ def _is_list(kind: Any) -> bool:
 def _encoded(operation: Any_, result: Any) -> Response:
     if isinstance(result, Nothing):
         return Response(status_code=204)
+    if isinstance(result, Download):
+        return download(result)
     return Response(msgspec.json.encode(result), operation.status, media_type="application/json")
+
+
+def download(file: Download) -> Response:
+    headers = {"content-disposition": f'attachment; filename="{file.filename}"'}
+    return StreamingResponse(iterate_in_threadpool(file.pieces), headers=headers, media_type=file.media_type)

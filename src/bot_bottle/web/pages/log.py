@@ -3,9 +3,9 @@
 from typing import Any
 
 import msgspec
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from bot_bottle.audit import filters
@@ -16,9 +16,11 @@ from bot_bottle.audit.index import HOST, Key
 from bot_bottle.audit.record import Kind, Record
 from bot_bottle.base.errors import AuditFault, BottleError, HostFault
 from bot_bottle.web.api import cursor, records
+from bot_bottle.web.api.exports import EXPORT, FORMATS
+from bot_bottle.web.api.operation import fill
 from bot_bottle.web.api.reach import RunsWish, list_runs
 from bot_bottle.web.api.records import OneRecord, WhichLog
-from bot_bottle.web.export import STREAMED
+from bot_bottle.web.api.routes import download
 from bot_bottle.web.look import target_host
 from bot_bottle.web.page import desk, fields, page
 from bot_bottle.web.pages.live import heads
@@ -40,7 +42,7 @@ def _search(request: Request) -> Response:
     shown: dict[str, Any] = {
         "q": text, "fault": None, "shown_rows": (), "older": "", "complete": True, "indexed": True, "looked": 0,
         "reached": 0, "heads": {}, "records": 0, "runs": 0, "matching": None, "paged": bool(query.get("before")),
-        "seals": _seals(at), "formats": STREAMED,
+        "seals": _seals(at), "formats": FORMATS,
     }  # fmt: skip
     try:
         wanted = filters.parse(text)
@@ -189,17 +191,8 @@ def _check(request: Request, run: str, fingerprint: str, again: bool = False) ->
 
 async def export(request: Request) -> Response:
     """What the filter fits, as a file."""
-    at, form = desk(request), request.query_params.get("format", "jsonl")
-    wanted = filters.parse(request.query_params.get("q", ""))
-    if form not in STREAMED:
-        raise WebFault(422, "export.format", "There is no such format to download.", f"Take {', '.join(STREAMED)}.")
-    ending = "csv" if form == "csv" else ("cef" if form == "cef" else "jsonl")
-    headers = {"content-disposition": f'attachment; filename="bot-bottle-records.{ending}"'}
-    pieces = at.office.exports.begin(at.home, wanted, form, at.clock())
-    return StreamingResponse(
-        iterate_in_threadpool(pieces), headers=headers,
-        media_type="text/csv" if form == "csv" else "application/octet-stream",
-    )  # fmt: skip
+    given = {name: request.query_params[name] for name in ("q", "format") if name in request.query_params}
+    return download(EXPORT.call(desk(request), fill(EXPORT, given)))
 
 
 ROUTES = [

@@ -146,6 +146,7 @@ def test_settings_with_devices_and_tokens(web: Inside, watched: Callable[..., An
             page.get_by_label(scope).check()
         page.get_by_role("button", name="New token").click()
         page.get_by_role("status").filter(has_text="never again").wait_for()
+        page.wait_for_load_state()  # the styles are there too
         page.set_viewport_size({"width": 360, "height": 800})
         assert page.evaluate(WRONG) == []
     assert survey(web, watched, ("/settings",)) == {}

@@ -208,16 +208,20 @@ class Reach:
         found = (RuleUse(names[rule], lately.get(rule, 0), total, last) for rule, total, last in ever)
         return {one.rule: one for one in found if one.rule}
 
-    def runs(self, wanted: Filter, now: int, limit: int) -> list[RunRow]:
-        """Runs by the run's own fields, the one with the newest record first."""
+    def runs(self, wanted: Filter, now: int, limit: int, before: tuple[int, str] | None = None) -> list[RunRow]:
+        """Runs by the run's own fields, the one with the newest record first. before: time of its newest record and
+        id of the run after which this page begins."""
         where, values = "run != 'host'", list[object]()
         made = plan(self._database, Filter(wanted.of(*DIMENSIONS)), now)
         if made.where:
             where += f" AND id IN (SELECT run FROM groups s WHERE {made.where})"
             values += made.values
+        if before is not None:
+            where += " AND (last, run) < (?, ?)"
+            values += before
         rows = self._database.execute(
             "SELECT run, bottle, agent, harness, label, project, person, first, last, records, ended"
-            f" FROM runs WHERE {where} ORDER BY last DESC, id DESC LIMIT ?",
+            f" FROM runs WHERE {where} ORDER BY last DESC, run DESC LIMIT ?",
             [*values, limit],
         )
         return [RunRow(a, b, c, d, e, f, g, h, i, j, bool(k)) for a, b, c, d, e, f, g, h, i, j, k in rows]

@@ -186,6 +186,24 @@ def test_the_watch_does_not_call_fresh_what_another_process_is_filling(busy: Sta
     index.close()
 
 
+def test_runs_go_on_at_their_cursor(busy: Stage) -> None:
+    for number in range(3):
+        busy.ended(f"more-{number}", ago=300)
+    with Inside(busy) as web:
+        person, found, more = web.session(), list[str](), ""
+        for _ in range(9):
+            reply = web.raw("GET", f"/api/v1/runs?limit=2&cursor={more}", person).json()
+            found += [one["label"] for one in reply["items"]]
+            more = reply["next"]
+            if not more:
+                break
+        whole = web.raw("GET", "/api/v1/runs", person).json()
+        assert [one["label"] for one in whole["items"]] == found
+        assert whole["next"] == ""
+        assert sorted(found) == ["more-0", "more-1", "more-2", "one", "two"]
+        assert web.raw("GET", "/api/v1/runs?cursor=AAAA", person).status == 422
+
+
 def test_a_download_that_nobody_takes_ends(busy: Stage) -> None:
     before = threading.active_count()
     pieces = Exports().begin(busy.home, parse(""), "csv", 0)

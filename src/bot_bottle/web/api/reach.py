@@ -10,7 +10,7 @@ from bot_bottle.audit.entries import signed
 from bot_bottle.audit.filters import Filter
 from bot_bottle.audit.index import HOST
 from bot_bottle.audit.index_reach import Bucket, Reached, RunRow
-from bot_bottle.web.api import compare, first_seen
+from bot_bottle.web.api import compare, cursor, first_seen
 from bot_bottle.web.api.operation import Empty, Operation
 from bot_bottle.web.api.records import Text
 from bot_bottle.web.desk import Desk
@@ -63,15 +63,21 @@ class Timeline(msgspec.Struct):
     buckets: list[Bucket]
 
 
+RunPlace = tuple[int, str]
+"""(time of its newest record, id) of a run: where the next page goes on."""
+
+
 class RunsWish(msgspec.Struct, forbid_unknown_fields=True):
     q: Text = ""
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    cursor: Annotated[str, Meta(max_length=200)] = ""
 
 
 class RunList(msgspec.Struct):
-    """Those with the newest record first."""
+    """Those with the newest record first. next: the cursor of the next page, "" at the end."""
 
     items: list[RunRow]
+    next: str = ""
 
 
 class Subjects(msgspec.Struct):
@@ -139,7 +145,11 @@ def read_timeline(desk: Desk, wish: TimelineWish) -> Timeline:
 
 def list_runs(desk: Desk, wish: RunsWish) -> RunList:
     desk.office.watch.fresh()
-    return RunList(desk.index().reach.runs(asked(wish.q), desk.clock(), wish.limit))
+    before = cursor.decode(wish.cursor, RunPlace) if wish.cursor else None
+    if before is not None and not 0 <= before[0] < 2**63:
+        raise WebFault(422, "web.cursor", "This cursor is not one of ours.", "Start without a cursor.")
+    found = desk.index().reach.runs(asked(wish.q), desk.clock(), wish.limit, before)
+    return RunList(found, cursor.encode((found[-1].last, found[-1].run)) if len(found) == wish.limit else "")
 
 
 def list_subjects(desk: Desk, _: Empty) -> Subjects:

@@ -31,6 +31,7 @@ from bot_bottle.supervise.digest import request_digest, scope_digest
 from bot_bottle.supervise.expiry import DEFAULTS, SECOND
 from bot_bottle.supervise.granting import Holder, is_access
 from bot_bottle.supervise.model import Ask, AskState, Scope, StoredGrant
+from bot_bottle.supervise.risk import METHODS
 from bot_bottle.supervise.sentence import sentence, state_words
 
 _LARGEST = 65536
@@ -111,6 +112,8 @@ class Approvals:
             return "ask.too-many", "This bottle asks too often."
         if len(msgspec.msgpack.encode(message.wanted)) > _LARGEST:
             return "ask.too-large", "The request is too large to be shown."
+        if not set(message.wanted.methods) <= set(METHODS) or (message.wanted.methods and message.wanted.method):
+            return "ask.methods", "These methods are none that a person can be asked about."
         return None
 
     def _ask(self, message: Asked) -> Ask:

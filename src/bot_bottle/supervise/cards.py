@@ -1,28 +1,35 @@
 """Asks as a person meets them: several of one bottle, host and cause in one card, never of mixed risk. Pure.
 
 One click on a card answers all of it, so everything that could change the answer keeps two asks apart: bottle, label,
-kind, rule, cause, scheme, host, port, protocol, method, secrets and risk. At most `MOST` asks stand in one card.
+kind, rule, cause, scheme, host, port, protocol, method, header names, secrets and risk. Only reads that carry nothing
+stand together over paths; whatever sends does with its like alone: one path, one content type, one size class, and
+the sentence gives the sum (D25). At most `MOST` asks stand in one card.
 """
 
+from bisect import bisect
 from collections.abc import Callable, Iterable
 
 import msgspec
 
-from bot_bottle.supervise.model import Ask
-from bot_bottle.supervise.risk import Risk, risk
+from bot_bottle.supervise.granting import is_access
+from bot_bottle.supervise.model import Ask, Wanted
+from bot_bottle.supervise.risk import Risk, risk, sends
 from bot_bottle.supervise.sentence import sentence
 
 MOST = 50
+_SIZES = (1, 1_000, 10_000, 100_000, 1_000_000)
+"""Bytes from which a body, or a query, is of the next class."""
 
 
 class Card(msgspec.Struct, frozen=True):
-    """asks: oldest first. deadline: of the first that ends (wall ns). sentence: of the first, and how many more."""
+    """asks: oldest first. deadline: of the first that ends (wall ns). sentence: of all. bytes: of all bodies."""
 
     asks: tuple[Ask, ...]
     risk: Risk
     first_seen: bool
     sentence: str
     deadline: int
+    bytes: int
 
 
 def cards(asks: Iterable[Ask], first_seen: Callable[[str], bool]) -> list[Card]:
@@ -46,11 +53,23 @@ def _together(ask: Ask, level: Risk) -> tuple[object, ...]:
     return (
         ask.bottle, ask.run, ask.label, ask.kind, ask.rule, ask.reason, ask.state, ask.policy, ask.revision,
         wanted.target, wanted.protocol, wanted.method, wanted.methods, wanted.secrets, wanted.findings, level,
+        frozenset(name.lower() for name in wanted.headers), *_alike(wanted),
     )  # fmt: skip
+
+
+def _alike(wanted: Wanted) -> tuple[object, ...]:
+    """What more must be equal: of a read without body, query or secret nothing."""
+    if is_access(wanted):
+        return (wanted.path,)
+    if wanted.protocol == "websocket" or sends(wanted) or wanted.secrets or wanted.findings:
+        kind = wanted.content_type.partition(";")[0].strip().lower()
+        return wanted.path, kind, bisect(_SIZES, wanted.body_bytes), bisect(_SIZES, len(wanted.query))
+    return ()
 
 
 def _card(asks: tuple[Ask, ...], seen: dict[str, bool]) -> Card:
     first = asks[0]
     new = seen[first.wanted.target.host]
-    more = f" And {len(asks) - 1} more like it." if len(asks) > 1 else ""
-    return Card(asks, risk(first.wanted, new), new, sentence(first, new) + more, min(one.deadline for one in asks))
+    words = sentence(first, new, [one.wanted for one in asks[1:]])
+    total = sum(one.wanted.body_bytes for one in asks)
+    return Card(asks, risk(first.wanted, new), new, words, min(one.deadline for one in asks), total)

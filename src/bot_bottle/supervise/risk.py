@@ -12,6 +12,8 @@ from bot_bottle.supervise.granting import is_access
 from bot_bottle.supervise.model import Ask, Wanted
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
+METHODS = ("DELETE", "PATCH", "POST", "PUT", "TRACE", "GET", "HEAD", "OPTIONS")
+"""Those that a wish for access may name (RFC 9110 section 9 and RFC 5789, without CONNECT), what sends first."""
 
 
 class Risk(StrEnum):

@@ -4,7 +4,7 @@ Everything that came from a bottle is made visible and cut here, once, for termi
 still escape it. The agent's own words are never part of the sentence.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -33,15 +33,23 @@ class Consequence(msgspec.Struct, frozen=True):
     until: str
 
 
-def sentence(ask: Ask, first_seen: bool = False) -> str:
+def sentence(ask: Ask, first_seen: bool = False, like: Sequence[Wanted] = ()) -> str:
     """``fix-login wants to send 2.1 KB of JSON to hooks.relaybin.dev, a host that no bottle has reached before,
-    because no rule names it.``"""
+    because no rule names it.`` like: what one answer to this ask answers too (`cards`): how many, and the sum."""
     wanted = ask.wanted
-    what = _access(wanted) if granting.is_access(wanted) else _request(wanted)
+    access = granting.is_access(wanted)
+    what = _access(wanted) if access else _request(wanted, [wanted, *like])
     host = place(wanted)
     why = cause(ask, first_seen)
     comma = ", " if first_seen and ask.rule == DEFAULT else " "
-    return f"{visible(ask.label, 64)} wants to {what} {host}{comma}{visible(why, 200)}.{_secrets(wanted)}"
+    times = f" It asked {len(like) + 1} times." if access and like else ""
+    return f"{visible(ask.label, 64)} wants to {what} {host}{comma}{visible(why, 200)}.{_secrets(wanted)}{times}"
+
+
+def methods(wanted: Wanted) -> tuple[str, ...]:
+    """Every method that a yes would let through, those that send first: none may be cut off behind the others."""
+    every = sorted(wanted.methods, key=READS.__contains__) if granting.is_access(wanted) else [wanted.method]
+    return tuple(visible(one, 32) for one in every)
 
 
 def place(wanted: Wanted) -> str:
@@ -57,10 +65,9 @@ def request_line(wanted: Wanted) -> str:
     target = wanted.target
     own = 443 if target.scheme == "https" else 80
     port = "" if target.port == own else f":{target.port}"
-    method = "|".join(wanted.methods) if granting.is_access(wanted) else wanted.method
     query = f"?{visible(wanted.query, _PATH)}" if wanted.query else ""
     path = visible(wanted.path, _PATH) + query
-    return f"{visible(method, 64)} {target.scheme}://{visible(bracketed(target.host), _HOST)}{port}{path}"
+    return f"{'|'.join(methods(wanted))} {target.scheme}://{visible(bracketed(target.host), _HOST)}{port}{path}"
 
 
 def quoted(ask: Ask) -> str:
@@ -95,22 +102,25 @@ def span(seconds: int) -> str:
     return many(seconds, "second")
 
 
-def _request(wanted: Wanted) -> str:
+def _request(wanted: Wanted, every: Sequence[Wanted]) -> str:
+    """every: of the card, this one too; they are of one kind."""
+    count, method = len(every), visible(wanted.method, 32)
     if wanted.protocol == "websocket":
-        return "open a two-way stream (WebSocket) to"
+        return f"open {'a' if count == 1 else count} two-way stream{'s' if count > 1 else ''} (WebSocket) to"
     if wanted.body_bytes:
         kind = _CONTENT.get(wanted.content_type.partition(";")[0].strip().lower(), "")
-        verb = "send" if wanted.method in ("POST", "PUT", "PATCH") else f"send ({visible(wanted.method, 32)})"
-        return f"{verb} {human(wanted.body_bytes)}{f' of {kind}' if kind else ''} to"
-    if wanted.method in READS:
-        return "read from"
-    return f"send {visible(wanted.method, 32)} without a body to"
+        verb = "send" if wanted.method in ("POST", "PUT", "PATCH") else f"send ({method})"
+        amount = f"{human(sum(one.body_bytes for one in every))}{f' of {kind}' if kind else ''}"
+        return f"{verb} {amount} to" if count == 1 else f"{verb} {many(count, 'request')} with {amount} in all to"
+    times = f" {count} times" if count > 1 else ""
+    return f"read{times} from" if wanted.method in READS else f"send {method} without a body{times} to"
 
 
 def _access(wanted: Wanted) -> str:
-    methods = " and ".join(visible(one, 32) for one in wanted.methods[:4]) or "any method"
+    first, last = methods(wanted)[:-1], methods(wanted)[-1:]
+    words = " and ".join(one for one in (", ".join(first), *last) if one) or "any method"
     where = "" if wanted.path == "/" else f" below {visible(wanted.path, _PATH)}"
-    return f"be let through with {methods}{where} to"
+    return f"be let through with {words}{where} to"
 
 
 def _secrets(wanted: Wanted) -> str:
@@ -141,11 +151,11 @@ def _consequence(ask: Ask, scope: Scope) -> Consequence:
 def _once(ask: Ask, late: bool) -> Consequence:
     if granting.is_access(ask.wanted):
         return Consequence(Scope.ONCE, "One such request.", f"Within {span(expiry.RETRY)}.")
-    return Consequence(
-        Scope.ONCE, "Exactly the bytes that are held, and no others.", f"Ends after {span(expiry.HOUR)} at most."
-    )
     if late:
         left = ask.state in expiry.LEFT
         which = "with the same query, header names and body" if left else "with any body and headers"
         permits = f"Nobody waits any more. A yes permits one more such request, {which}."
         return Consequence(Scope.ONCE, permits, f"Within {span(expiry.RETRY)}.")
+    return Consequence(
+        Scope.ONCE, "Exactly the bytes that are held, and no others.", f"Ends after {span(expiry.HOUR)} at most."
+    )

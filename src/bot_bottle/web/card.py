@@ -63,7 +63,6 @@ class Full:
     rows: tuple[Any, ...]
     also: str
     answers: tuple[Any, ...]
-    lines: tuple[str, ...]
     parts: tuple[tuple[str, str], ...]
 
 
@@ -86,8 +85,7 @@ def full(at: Desk, card: Card) -> Full:
     return Full(
         card, ask, () if settled else choices(at, ask), WORDS[card.risk], late, settled, is_access(ask.wanted),
         sentence.request_line(ask.wanted), sentence.quoted(ask), last_rows(at, ask.run), _also(at, card),
-        tuple(detail.answers), tuple(sentence.request_line(one.wanted) for one in card.asks[:SHOWN]),
-        parts_of(card),
+        tuple(detail.answers), parts_of(card),
     )  # fmt: skip
 
 
@@ -96,7 +94,7 @@ def parts_of(card: Card) -> tuple[tuple[str, str], ...]:
     ask = card.asks[0]
     wanted = ask.wanted
     names = (visible(ask.label, 64), sentence.place(wanted), *(visible(one, 64) for one in wanted.secrets[:4]))
-    amount = re.search(r"[0-9][0-9.]* ?[A-Za-z]*B(?: of [A-Za-z]+(?: [a-z]+)?)?(?= to )", card.sentence)
+    amount = re.search(r"[0-9][0-9.]* ?[A-Za-z]*B(?: of [A-Za-z]+(?: [a-z]+)?)?(?= (?:in all )?to )", card.sentence)
     why = re.search(r"because ([^.]{3,200})\.", card.sentence)
     facts = (amount.group() if amount else "", why.group(1) if why else "")
     return tuple(pieces(card.sentence, names, facts))
@@ -116,10 +114,10 @@ def choices(at: Desk, ask: Ask) -> tuple[Choice, ...]:
 
 def writes(ask: Ask, scope: Scope, leaf: str) -> tuple[str, ...]:
     """What a yes would leave behind."""
-        kind, digest = ("scope", ask.scope) if ask.state is AskState.EXPIRED else ("request", ask.request)
-        bound = (f"{kind} sha256:{digest[:8]}…{digest[-4:]}", revision)
     revision = f"policy revision {ask.revision}"
     if scope is Scope.ONCE:
+        kind, digest = ("scope", ask.scope) if ask.state is AskState.EXPIRED else ("request", ask.request)
+        bound = (f"{kind} sha256:{digest[:8]}…{digest[-4:]}", revision)
         return ("no rule: one grant, used once", *bound)
     if scope is Scope.ALWAYS:
         return (f"one route in {leaf}, shown below", f"policy revision {ask.revision}")

@@ -9,12 +9,14 @@ import re
 from collections.abc import Callable, Iterable
 
 from bot_bottle.base.text import visible
+from bot_bottle.supervise.sentence import methods
 
 _THIN = "\u202f"
 _WORDS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 _SECOND_LEVEL = frozenset(("ac", "co", "com", "edu", "gov", "net", "org", "or", "ne", "go", "gob", "nom"))
 _NS = 1_000_000_000
+_MEDIA = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,60}/[!#$%&'*+.^_`|~0-9A-Za-z-]{1,80}\Z")
 _SUSPECT = re.compile(
     r"(?:\\u\{[0-9a-f]{1,6}\})+"
     r"|-----BEGIN [A-Z ]{3,40}-----"
@@ -141,6 +143,12 @@ def pieces(text: str, names: Iterable[str], facts: Iterable[str] = ()) -> list[t
     return [part for part in parts if part[0]]
 
 
+def media(text: str) -> str:
+    """The media type of a content type, ``text/plain``; "" where it is none: then it is a stranger's sentence."""
+    kind = text.partition(";")[0].strip()
+    return kind if _MEDIA.match(kind) else ""
+
+
 def suspects(text: str) -> list[tuple[str, bool]]:
     """Held bytes in parts, with what deserves eyes marked: characters that nobody sees (they stand as ``\\u{…}``) and
     what looks like a key. Only a help for reading: what leaves a bottle is checked in its gateway."""
@@ -160,4 +168,5 @@ FILTERS: dict[str, Callable[..., object]] = {
     "count": count, "word": word, "size": size, "span": span, "left": left, "clock": clock, "day": day, "iso": iso,
     "ms": ms, "short": short, "safe": safe, "host_parts": host_parts, "target_host": target_host,
     "path_parts": path_parts, "pieces": pieces, "suspects": suspects,
+    "media": media, "methods": methods,
 }  # fmt: skip

@@ -37,7 +37,7 @@ def test_now_says_what_runs_and_what_waits(stage: Stage, web: Inside, person: Pa
     expect(rows.last).to_contain_text("Frozen")  # what waits comes first
     note = person.locator("tr.wait", has_text="npm.jsr.io")
     expect(note).to_have_count(1)  # twelve asks, one card
-    expect(note).to_contain_text("And 11 more like it.")
+    expect(note).to_contain_text("read 12 times from npm.jsr.io")
     assert not re.search(r"\$\s?\d", person.locator("main").inner_text()), "no cost is known, so none is shown"
     until(lambda: person.locator("svg.spark rect").count() > 20)
 

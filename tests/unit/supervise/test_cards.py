@@ -13,7 +13,7 @@ from bot_bottle.supervise.expiry import SECOND
 from bot_bottle.supervise.model import Ask, AskState, Scope, Wanted
 from bot_bottle.supervise.risk import WORDS, Risk, risk
 from bot_bottle.supervise.sentence import consequences, quoted, request_line, sentence, state_words
-from unit.supervise.make import T0, access, ask, case, wanted
+from unit.supervise.make import T0, access, ask, case, changed, wanted
 
 READ = {"method": "GET", "body_bytes": 0, "body_digest": "", "content_type": ""}
 
@@ -31,7 +31,7 @@ READ = {"method": "GET", "body_bytes": 0, "body_digest": "", "content_type": ""}
         (ask(wanted=wanted(scheme="http", port=8080, **READ), reason="policy.port-not-allowed"), False, "fix-login wants to read from hooks.relaybin.dev port 8080 without encryption because no rule names this port."),
         (ask(rule="web/asks", reason="policy.needs-approval", wanted=wanted(secrets=("github-token",))), False, "fix-login wants to send 2.1 KB of JSON to hooks.relaybin.dev because rule web/asks asks first. The real secret github-token goes along."),
         (ask(reason="policy.request-not-allowed", wanted=wanted(findings=("aws-key",))), False, "fix-login wants to send 2.1 KB of JSON to hooks.relaybin.dev because no rule names this request. Found in it: aws-key."),
-        (access(), False, "fix-login wants to be let through with GET and POST below /v1 to hooks.relaybin.dev because no rule names it."),
+        (access(), False, "fix-login wants to be let through with POST and GET below /v1 to hooks.relaybin.dev because no rule names it."),
     ],
 )  # fmt: skip
 def test_one_sentence(of: Ask, new: bool, text: str) -> None:
@@ -80,7 +80,7 @@ def test_what_each_yes_means() -> None:
     assert "/home/ana/shop" in found[Scope.PROJECT].permits and found[Scope.BOTTLE].until == "For 8 hours."
     assert found[Scope.PROJECT].until == "For 7 days." and found[Scope.RUN].until == "Until the run ends."
     below = consequences(access(), (Scope.RUN,))[0].permits
-    assert below.startswith("Every GET|POST https://hooks.relaybin.dev/v1 and all below")
+    assert below.startswith("Every POST|GET https://hooks.relaybin.dev/v1 and all below")
     missed = consequences(ask(state=AskState.EXPIRED), (Scope.ONCE,))[0]
     assert "one more such request, with any body and headers" in missed.permits
     assert missed.until == "Within 10 minutes."
@@ -131,13 +131,28 @@ def seen(host: str) -> bool:
     return host.startswith("new")
 
 
-def test_same_host_and_cause_is_one_card() -> None:
-    asks = [ask(f"a{n}", asked=T0 + n, deadline=T0 + 100 - n, wanted=wanted(path=f"/{n}")) for n in range(3)]
+def test_reads_of_one_host_and_cause_are_one_card() -> None:
+    asks = [ask(f"a{n}", asked=T0 + n, deadline=T0 + 100 - n, wanted=wanted(path=f"/{n}", **READ)) for n in range(3)]
     found = cards(asks[::-1], seen)
     assert len(found) == 1 and [one.id for one in found[0].asks] == ["a0", "a1", "a2"]
-    assert found[0].deadline == T0 + 98 and found[0].sentence.endswith(" And 2 more like it.")
-    assert found[0].risk is Risk.SEND and not found[0].first_seen
+    assert found[0].deadline == T0 + 98 and "fix-login wants to read 3 times from" in found[0].sentence
+    assert found[0].risk is Risk.READ and not found[0].first_seen
     assert cards([], seen) == []
+
+
+@pytest.mark.parametrize(
+    ("of", "text"),
+    [
+        (ask(), "fix-login wants to send 2 requests with 4.2 KB of JSON in all to hooks.relaybin.dev because"),
+        (ask(wanted=wanted(method="PROPFIND")), "wants to send (PROPFIND) 2 requests with 4.2 KB of JSON in all to hooks"),
+        (ask(wanted=wanted(method="DELETE", body_bytes=0)), "wants to send DELETE without a body 2 times to hooks"),
+        (ask(wanted=wanted(**READ, protocol="websocket")), "wants to open 2 two-way streams (WebSocket) to hooks"),
+        (access(), "because no rule names it. It asked 2 times."),
+    ],
+)  # fmt: skip
+def test_a_card_says_how_many_and_how_much(of: Ask, text: str) -> None:
+    (card,) = cards([of, changed(of, id="a2")], seen)
+    assert text in card.sentence
 
 
 @pytest.mark.parametrize(
@@ -158,6 +173,11 @@ def test_same_host_and_cause_is_one_card() -> None:
         ask("a2", state=AskState.EXPIRED),
         ask("a2", policy="p2"),
         access("a2"),
+        ask("a2", wanted=wanted(path="/other")),
+        ask("a2", wanted=wanted(content_type="text/plain")),
+        ask("a2", wanted=wanted(body_bytes=21_000)),
+        ask("a2", wanted=wanted(query="a=" + "x" * 2000)),
+        ask("a2", wanted=wanted(headers=("x-more",))),
     ],
 )
 def test_whatever_could_change_the_answer_is_a_card_of_its_own(other: Ask) -> None:

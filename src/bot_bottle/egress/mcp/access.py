@@ -14,6 +14,7 @@ from bot_bottle.policy.hosts import INSIDE, canonical_host, is_address, is_insid
 from bot_bottle.policy.paths import canonical_path
 from bot_bottle.policy.verdict import Kind, Request, Target, Verdict
 from bot_bottle.supervise.model import Wanted
+from bot_bottle.supervise.risk import METHODS
 
 _METHOD = re.compile(r"[A-Z][A-Z-]{0,31}\Z")
 
@@ -31,9 +32,9 @@ def wanted(compiled: Compiled, arguments: RequestAccess) -> Found | Result:
     """The question to a person, or the answer where none is needed or none could help."""
     try:
         target, path = _place(arguments)
-        methods = canonical_methods(arguments.methods)
+        methods = _wished(arguments.methods)
     except ValueError as fault:
-        return refused(f"{str(fault).capitalize()}.")
+        return refused(f"{str(fault)[:1].upper()}{str(fault)[1:]}.")
     if is_inside(target.host):
         return refused(f"{INSIDE} is this bottle's own name; nothing of it needs a permission.")
     closed = _closed(target.host)
@@ -118,3 +119,10 @@ def canonical_methods(asked: list[str]) -> tuple[str, ...]:
     if "CONNECT" in methods:
         raise ValueError("CONNECT is no method of a request that could be allowed")
     return methods
+
+
+def _wished(asked: list[str]) -> tuple[str, ...]:
+    """The same, of `METHODS` alone: no person is to read words that an agent made up (B73). Raises ValueError."""
+    if not {method.upper() for method in asked} <= set(METHODS):
+        raise ValueError(f"a method is one of {', '.join(METHODS)}; send a request with another one itself")
+    return canonical_methods(asked)

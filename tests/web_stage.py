@@ -32,6 +32,7 @@ from bot_bottle.audit.record import VERSION, Record
 from bot_bottle.base.errors import BottleError, BusyFault
 from bot_bottle.base.home import Home
 from bot_bottle.base.ids import run_id
+from bot_bottle.bottles import control
 from bot_bottle.bottles import lease as leases
 from bot_bottle.egress.channel import Channel
 from bot_bottle.egress.messages import Counters, Identity, Limits
@@ -594,6 +595,8 @@ class Web:
             case messages.StartBottle():
                 self.started.append(message)
                 self.channel.send(messages.Reply(message.number, message.request.label or message.request.agent))
+            case messages.ReachKeeper():
+                self._reached(message)
             case messages.KillBottle():
                 self.killed.append(message.label)
                 self.channel.send(messages.Reply(message.number))
@@ -619,6 +622,13 @@ class Web:
                 self.channel.send(messages.Reply(message.number, "sent"))
             case _:
                 raise AssertionError(message)
+
+    def _reached(self, message: messages.ReachKeeper) -> None:
+        try:
+            with control.dial_for_web(self.stage.home, message.label) as sock:
+                self.channel.send(messages.Reply(message.number), (sock.fileno(),))
+        except BottleError as error:
+            self.channel.send(messages.Reply(message.number, error=(error.slug, error.what, error.hint)))
 
 
 @dataclass

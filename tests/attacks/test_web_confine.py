@@ -45,6 +45,21 @@ def keeper() -> Iterator[int]:
     child.reap(5)
 
 
+def unix_sockets(stage: Stage) -> list[socket.socket]:
+    """What programs of the person listen at: by path, datagrams, a keeper's, by abstract name."""
+    os.makedirs(stage.home.runtime, 0o700, exist_ok=True)
+    stream, datagram, abstract = socket.SOCK_STREAM, socket.SOCK_DGRAM, f"\0{os.urandom(8).hex()}"
+    names = {f"{stage.directory}/agent": stream, f"{stage.directory}/datagram": datagram}
+    made: list[socket.socket] = []
+    for name, kind in (names | {f"{stage.home.runtime}/control": stream, abstract: stream}).items():
+        sock = socket.socket(socket.AF_UNIX, kind)
+        sock.bind(name)
+        if kind == stream:
+            sock.listen()
+        made.append(sock)
+    return made
+
+
 def attempts(stage: Stage, keeper: int, confined: bool) -> dict[str, bool]:
     """What worked."""
     root = Path(stage.home.root)
@@ -61,17 +76,22 @@ def attempts(stage: Stage, keeper: int, confined: bool) -> dict[str, bool]:
     ssh = stage.directory / "id_ed25519"
     ssh.write_text("the person's key")
     listener = socket.create_server(("127.0.0.1", 0))
+    spare = socket.create_server(("127.0.0.1", 0))
     free = socket.create_server(("127.0.0.1", 0))
     port = free.getsockname()[1]
     free.close()
+    unix = unix_sockets(stage)
     given = {
         "home": stage.home.root, "runtime": stage.home.runtime, "keeper": keeper, "port": listener.getsockname()[1],
         "free": port, "log": str(log), "ssh": str(ssh), "elsewhere": str(stage.directory / "new"), "confine": confined,
+        "sockets": str(stage.directory), "abstract": unix[-1].getsockname().decode(), "listening": spare.fileno(),
     }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-I", str(INSIDE), json.dumps(given)], capture_output=True, text=True, cwd="/"
-    )
-    listener.close()
+        [sys.executable, "-I", str(INSIDE), json.dumps(given)], capture_output=True, text=True, cwd="/",
+        pass_fds=(spare.fileno(),),
+    )  # fmt: skip
+    for sock in (listener, spare, *unix):
+        sock.close()
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 
@@ -83,7 +103,7 @@ def test_d17_code_in_the_web_process_reaches_no_key_log_file_or_process(
     memory, no program, no network."""
     confined = attempts(stage, keeper, confined=True)
     own = {name: done for name, done in confined.items() if name.startswith("its own")}
-    assert all(own.values()) and len(own) == 6, own
+    assert all(own.values()) and len(own) == 7, own
     assert [name for name, done in confined.items() if done and not name.startswith("its own")] == []
     assert not (Path(stage.home.root) / "web/keys").exists()
     (tmp_path / "free").mkdir()
@@ -117,6 +137,8 @@ def test_d17_neither_half_of_the_confinement_is_idle(
         assert found["read the log key"] and found["write an approval"] and found["append to a log"]
     else:
         assert found["change modes"] and found["change owners"] and not found["read the log key"]
+        assert found["reach a socket of the person"] and found["write to a datagram socket"]
+        assert found["dial by what it sends"] and not found["dial"]
 
 
 def test_d17_the_real_web_process_is_confined_before_it_listens_to_anybody(stage: Stage) -> None:

@@ -23,15 +23,21 @@ from bot_bottle.bottles import lease
 from bot_bottle.cli import serve_starter
 from bot_bottle.cli.serve_places import Places
 from bot_bottle.egress.channel import Channel
+from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, RevokeGrant
+from bot_bottle.keeper.messages.control import KeeperToControl, LearnPolicy, ReloadPolicy, RenewSecret
+from bot_bottle.keeper.messages.replies import Done
+from bot_bottle.policy.verdict import Target
+from bot_bottle.supervise.model import Approver, Scope, Wanted
 from bot_bottle.web import messages
 from bot_bottle.web.wish import StartWish
+from unit.keeper.stand import IDENTITY, POLICY, Stand
 
 WAIT = 60
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    made = Home(str(tmp_path / "home"), str(tmp_path / "runtime"))
+    made = Home(str(tmp_path / "home"), str(tmp_path / "home/run"))
     for place in (made.web, f"{made.root}/leases"):
         os.makedirs(place)
     return made
@@ -90,11 +96,15 @@ def test_d17_a_label_that_is_a_path_kills_nothing(
     with pytest.raises(msgspec.ValidationError):
         heard({"type": "killbottle", "number": 1, "label": forged})
     replies: queue.SimpleQueue[messages.Reply] = queue.SimpleQueue()
-    starter._wish(messages.KillBottle(1, forged), replies.put)  # behind the frame's own check
+
+    def told(reply: messages.Reply, _fds: tuple[int, ...]) -> None:
+        replies.put(reply)
+
+    starter._wish(messages.KillBottle(1, forged), told)  # behind the frame's own check
     assert replies.get(timeout=WAIT).error[0] == "label.unknown"
     assert victim.poll() is None
     monkeypatch.setattr(lease, "is_label", lambda _: True)  # control: this is what held it
-    starter._wish(messages.KillBottle(2, forged), replies.put)
+    starter._wish(messages.KillBottle(2, forged), told)
     assert replies.get(timeout=WAIT).error[0] == ""
     assert victim.wait(WAIT) == -9
 
@@ -140,3 +150,85 @@ def test_d17_what_is_begun_for_web_is_headless_and_applies_nothing(monkeypatch: 
     assert serve_starter.start(Host({}), StartWish("claude", prompt="mend it")) == "x"
     (request,) = begun
     assert (request.mode, request.terminal, request.at_end) == ("headless", False, "keep")
+
+
+# ---- the sockets of keepers: web cannot connect, the starter hands them over
+
+
+@pytest.fixture
+def keeper(home: Home) -> Iterator[Stand]:
+    """A real keeper, and the lease of its bottle."""
+    held = lease.take(home, lease.Held(IDENTITY.label, IDENTITY.run, "b", "a", "h", "", 0, "running"))
+    made = Stand(home)
+    made.start()
+    yield made
+    made.close()
+    held.release()
+
+
+def reached(starter: Any, label: str) -> tuple[messages.Reply, list[int]]:
+    """What web gets for it, by a link like its own."""
+    ours, web = socket.socketpair()
+    sender: Channel[Any, Any] = Channel(ours, messages.Reply)
+    receiver: Channel[Any, Any] = Channel(web, messages.Reply)
+    with ours, web:
+        starter._wish(messages.ReachKeeper(1, label), sender.send)
+        web.settimeout(WAIT)
+        return receiver.receive()
+
+
+def said(fd: int, *words: Any) -> list[Any]:
+    """Answers of the keeper at a connection that web got."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fd) as sock:
+        link: Channel[Any, Any] = Channel(sock, KeeperToControl)  # type: ignore[arg-type]
+        sock.settimeout(WAIT)
+        answers: list[Any] = []
+        for word in words:
+            link.send(word)
+            answers.append(link.receive()[0])
+        return answers
+
+
+def test_d17_the_starter_hands_over_living_keepers_and_nothing_else(
+    starter: Any, home: Home, keeper: Stand, forged: str
+) -> None:
+    reply, fds = reached(starter, IDENTITY.label)
+    assert reply.error[0] == "" and len(fds) == 1
+    os.close(fds[0])
+    listener = socket.socket(socket.AF_UNIX)
+    os.makedirs(home.sockets("other"))
+    with listener:
+        listener.bind(f"{home.sockets('other')}/control")
+        listener.listen()
+        for label in ("other", forged, "../../one"):  # no lease; a lease by web; no label
+            reply, fds = reached(starter, label)
+            assert (reply.error[0], fds) == ("label.unknown", [])
+        with pytest.raises(msgspec.ValidationError):
+            heard({"type": "reachkeeper", "number": 1, "label": forged})
+
+
+def test_d17_a_keeper_takes_no_policy_and_no_secret_from_web(starter: Any, keeper: Stand) -> None:
+    """What a person may say at the command line, and no page has."""
+    orders = (ReloadPolicy(msgspec.structs.replace(POLICY, default="allow")), RenewSecret("key"))
+    _, (fd,) = reached(starter, IDENTITY.label)
+    assert [answer.slug for answer in said(fd, *orders)] == ["web.control"] * 2
+    assert keeper.ask(orders[1]) == Done()  # control: where the starter did not say so
+
+
+def test_d17_what_web_vouches_for_is_recorded_as_that(starter: Any, keeper: Stand) -> None:
+    """It may name any session as the approver; that web named it is in the record, whatever it says of the way."""
+    opened = keeper.asks(1, Wanted(Target("https", "hooks.example.net", 443), "POST", "/in"))
+    ask = keeper.store().ask(opened.ask)
+    assert ask is not None
+    forged = Approver("os", str(os.getuid()), "me", "terminal")
+    _, (fd,) = reached(starter, IDENTITY.label)
+    answer, *_ = said(fd, AnswerAsk(ask.id, ask.request, True, forged, Scope.RUN), LearnPolicy(60, forged))
+    assert isinstance(answer, Answered)
+    _, (fd,) = reached(starter, IDENTITY.label)
+    assert said(fd, RevokeGrant(answer.grant, forged)) == [Done()]
+    keeper.finish()
+    kinds = {"answer": None, "learn": None, "grant": None}
+    for record in keeper.records():
+        if record.kind in kinds and record.verdict in ("allow", "begun", "revoked"):
+            kinds[record.kind] = record.detail["via"]
+    assert kinds == dict.fromkeys(kinds, "web")

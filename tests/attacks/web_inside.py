@@ -1,6 +1,7 @@
 """Code that runs in the web process, as after an exploit of a parser there: tries everything, says what worked.
 
-argv: JSON with home, runtime, keeper (pid), port (a listener), free (a port to bind), confine (whether it is).
+argv: JSON with home, runtime, keeper (pid), port (a listener), free (a port to bind), listening (a descriptor),
+sockets (a directory with some), abstract (the name of one), confine (whether it is).
 """
 
 import ctypes
@@ -64,6 +65,25 @@ def dialled() -> None:
     socket.create_connection(("127.0.0.1", given["port"]), 2).close()
 
 
+def agent(name: str, kind: int) -> None:
+    """A socket of a program of the person: an agent with their keys, their session, their containers."""
+    with socket.socket(socket.AF_UNIX, kind) as sock:
+        sock.connect(name)
+
+
+def written() -> None:
+    """A datagram to a path, from a pair, without a socket of one's own: the journal, the service manager."""
+    mine, _other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    mine.sendto(b"x", f"{given['sockets']}/datagram")
+
+
+def opened() -> bool:
+    """A listener that was passed, shut down and dialling by what it sends."""
+    again = socket.socket(fileno=os.dup(given["listening"]))
+    again.shutdown(socket.SHUT_RDWR)
+    return again.sendto(b"x", 0x20000000, ("127.0.0.1", given["port"])) == 1  # MSG_FASTOPEN
+
+
 def bound() -> None:
     sock = socket.socket()
     sock.bind(("127.0.0.1", given["free"]))
@@ -100,6 +120,12 @@ attempt("signal the keeper", lambda: os.kill(keeper, signal.SIGCONT))
 attempt("signal the keeper by descriptor", lambda: signal.pidfd_send_signal(os.pidfd_open(keeper), signal.SIGCONT))
 attempt("run a program", executed)
 attempt("dial", dialled)
+attempt("dial by what it sends", opened)
+attempt("reach a socket of the person", lambda: agent(f"{given['sockets']}/agent", socket.SOCK_STREAM))
+attempt("reach a datagram socket", lambda: agent(f"{given['sockets']}/datagram", socket.SOCK_DGRAM))
+attempt("reach an abstract socket", lambda: agent(given["abstract"], socket.SOCK_STREAM))
+attempt("reach a keeper by itself", lambda: agent(f"{given['runtime']}/control", socket.SOCK_STREAM))
+attempt("write to a datagram socket", written)
 attempt("listen elsewhere", bound)
 attempt("change modes", lambda: os.chmod(f"{home}/keys", 0o755))
 attempt("change owners", lambda: os.chown(f"{home}/keys", os.getuid(), os.getgid()))
@@ -120,6 +146,7 @@ attempt(
     ),
 )
 attempt("its own: list the leases", lambda: os.listdir(f"{home}/leases"))
+attempt("its own: wake its loop", lambda: [one.close() for one in socket.socketpair()])
 
 
 def sorted_much() -> None:

@@ -36,7 +36,7 @@ _X86_64 = {
     "finit_module": 313, "kexec_load": 246, "setuid": 105, "setgid": 106, "setresuid": 117, "setresgid": 119,
     "capset": 126, "mmap": 9, "sendfile": 40, "splice": 275, "tee": 276, "vmsplice": 278, "io_setup": 206,
     "io_submit": 209, "fchmodat2": 452, "utime": 132, "utimes": 235, "futimesat": 261, "utimensat": 280,
-    "pidfd_send_signal": 424,
+    "pidfd_send_signal": 424, "connect": 42, "bind": 49, "sendto": 44, "sendmsg": 46, "sendmmsg": 307,
 }  # fmt: skip
 _AARCH64 = {
     "openat": 56, "openat2": 437, "socket": 198, "socketpair": 199, "clone": 220, "clone3": 435, "fcntl": 25,
@@ -54,6 +54,7 @@ _AARCH64 = {
     "finit_module": 273, "kexec_load": 104, "setuid": 146, "setgid": 144, "setresuid": 147, "setresgid": 149,
     "capset": 91, "mmap": 222, "sendfile": 71, "splice": 76, "tee": 77, "vmsplice": 75, "io_setup": 0,
     "io_submit": 2, "fchmodat2": 452, "utimensat": 88, "pidfd_send_signal": 424,
+    "connect": 203, "bind": 200, "sendto": 206, "sendmsg": 211, "sendmmsg": 269,
 }  # fmt: skip
 _MACHINES = {"x86_64": (0xC000003E, _X86_64), "aarch64": (0xC00000B7, _AARCH64)}
 Instruction = tuple[int, int, int, int]

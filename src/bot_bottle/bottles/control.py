@@ -2,7 +2,9 @@
 what a person says of asks and grants."""
 
 import contextlib
+import socket
 import time
+from collections.abc import Callable
 
 from bot_bottle.base.errors import HostFault, OurFault, UsageFault
 from bot_bottle.base.home import Home
@@ -28,6 +30,7 @@ from bot_bottle.keeper.messages.control import (
     FreezeBottle,
     KeeperToControl,
     LearnPolicy,
+    OfWeb,
     ReloadPolicy,
     RenewSecret,
     Stop,
@@ -36,8 +39,10 @@ from bot_bottle.keeper.messages.control import (
 from bot_bottle.keeper.messages.replies import Refused
 from bot_bottle.policy.effective import Policy
 
-_SECONDS = 10
+_SECONDS, _CONNECT_SECONDS = 10, 2
 _Link = Channel[ControlToKeeper, KeeperToControl]
+Dial = Callable[[Home, str], socket.socket]
+"""A connection to the keeper of this label: by ourselves, or where we may not connect by who may."""
 
 
 def held(home: Home, label: str) -> leases.Held:
@@ -50,21 +55,42 @@ def held(home: Home, label: str) -> leases.Held:
     return found
 
 
-def ask(home: Home, label: str) -> Facts:
+def dial(home: Home, label: str) -> socket.socket:
+    """The keeper of a running bottle. Raises UsageFault where none runs under this label, HostFault where it does not
+    answer."""
+    held(home, label)
+    try:
+        return connect(home.sockets(label), "control", _CONNECT_SECONDS)
+    except OSError as error:
+        raise _unreachable(label, "It may be starting or ending.") from error
+
+
+def dial_for_web(home: Home, label: str) -> socket.socket:
+    """The same for the web process, which may say less there; the keeper hears that first (D17)."""
+    sock = dial(home, label)
+    try:
+        _Link(sock, KeeperToControl).send(OfWeb())  # pyright: ignore[reportArgumentType]
+    except ChannelClosed as error:
+        sock.close()
+        raise _unreachable(label, "Try again.") from error
+    return sock
+
+
+def ask(home: Home, label: str, by: Dial = dial) -> Facts:
     """What the keeper knows now."""
-    answer = exchange(home, label, FactsQuery())
+    answer = exchange(home, label, FactsQuery(), by)
     if not isinstance(answer, Facts):
         raise out_of_turn()
     return answer
 
 
-def freeze(home: Home, label: str, reason: str = "asked") -> None:
+def freeze(home: Home, label: str, reason: str = "asked", by: Dial = dial) -> None:
     """Returns once no byte moves any more."""
-    exchange(home, label, FreezeBottle(reason))
+    exchange(home, label, FreezeBottle(reason), by)
 
 
-def thaw(home: Home, label: str) -> None:
-    exchange(home, label, ThawBottle())
+def thaw(home: Home, label: str, by: Dial = dial) -> None:
+    exchange(home, label, ThawBottle(), by)
 
 
 def reload(home: Home, label: str, policy: Policy) -> None:
@@ -110,78 +136,74 @@ def kill(home: Home, label: str) -> None:
     end_processes(tuple(one for one in found.processes if one.name == "launcher"), 0)
 
 
-def answer_ask(home: Home, label: str, said: AnswerAsk) -> Answered:
+def answer_ask(home: Home, label: str, said: AnswerAsk, by: Dial = dial) -> Answered:
     """A person's answer to an ask of this bottle; all other bottles read the grants again. Raises what the keeper
     refused with."""
-    answer = exchange(home, label, said)
+    answer = exchange(home, label, said, by)
     if not isinstance(answer, Answered):
         raise out_of_turn()
     if answer.grant:
-        refresh_others(home, label)
+        refresh_others(home, label, by)
     return answer
 
 
-def show_ask(home: Home, label: str, ask: str) -> AskShown:
+def show_ask(home: Home, label: str, ask: str, by: Dial = dial) -> AskShown:
     """Exactly what is held for it."""
-    answer = exchange(home, label, ShowAsk(ask))
+    answer = exchange(home, label, ShowAsk(ask), by)
     if not isinstance(answer, AskShown):
         raise out_of_turn()
     return answer
 
 
-def propose_leaf(home: Home, label: str, ask: str) -> LeafProposed:
+def propose_leaf(home: Home, label: str, ask: str, by: Dial = dial) -> LeafProposed:
     """The diff that `always` would make."""
-    answer = exchange(home, label, ProposeLeaf(ask))
+    answer = exchange(home, label, ProposeLeaf(ask), by)
     if not isinstance(answer, LeafProposed):
         raise out_of_turn()
     return answer
 
 
-def revoke(home: Home, label: str, said: RevokeGrant) -> None:
+def revoke(home: Home, label: str, said: RevokeGrant, by: Dial = dial) -> None:
     """The grant ends now, in every bottle."""
-    exchange(home, label, said)
-    refresh_others(home, label)
+    exchange(home, label, said, by)
+    refresh_others(home, label, by)
 
 
-def revoke_by_any(home: Home, said: RevokeGrant) -> bool:
+def revoke_by_any(home: Home, said: RevokeGrant, by: Dial = dial) -> bool:
     """The first running keeper that answers ends the grant, in every bottle; False where none does: then a keeper
     without a bottle is to. One that hangs keeps no yes alive. Raises what a keeper refused with."""
     for found, lives in leases.leases(home):
         if lives and found.state == "running":
             with contextlib.suppress(HostFault):
-                revoke(home, found.label, said)
+                revoke(home, found.label, said, by)
                 return True
     return False
 
 
-def learn(home: Home, label: str, said: LearnPolicy) -> None:
+def learn(home: Home, label: str, said: LearnPolicy, by: Dial = dial) -> None:
     """Begins or ends a timed learn mode."""
-    exchange(home, label, said)
+    exchange(home, label, said, by)
 
 
 def out_of_turn() -> OurFault:
     return OurFault("keeper.protocol", "The keeper answered out of turn.")
 
 
-def refresh_others(home: Home, label: str = "") -> None:
+def refresh_others(home: Home, label: str = "", by: Dial = dial) -> None:
     """Every other running bottle reads the grants again now, and not only at its next tick."""
     for found, lives in leases.leases(home):
         if lives and found.label != label and found.state == "running":
             with contextlib.suppress(HostFault, UsageFault):
-                exchange(home, found.label, RefreshGrants())
+                exchange(home, found.label, RefreshGrants(), by)
 
 
-def exchange(home: Home, label: str, message: ControlToKeeper) -> KeeperToControl:
+def _unreachable(label: str, hint: str) -> HostFault:
+    return HostFault("keeper.unreachable", f"The keeper of {label} does not answer.", hint)
+
+
+def exchange(home: Home, label: str, message: ControlToKeeper, by: Dial = dial) -> KeeperToControl:
     """One question to the keeper of a running bottle, one answer; what it refused is raised."""
-    held(home, label)
-    try:
-        sock = connect(home.sockets(label), "control")
-    except OSError as error:
-        raise HostFault(
-            "keeper.unreachable",
-            f"The keeper of {label} does not answer.",
-            "It may be starting or ending.",
-        ) from error
+    sock = by(home, label)
     bounded(sock, _SECONDS)
     sock.settimeout(_SECONDS)
     link = _Link(sock, KeeperToControl)  # pyright: ignore[reportArgumentType]
@@ -189,7 +211,7 @@ def exchange(home: Home, label: str, message: ControlToKeeper) -> KeeperToContro
         link.send(message)
         answer, _ = link.receive()
     except (ChannelClosed, BlockingIOError, TimeoutError) as error:
-        raise HostFault("keeper.unreachable", f"The keeper of {label} does not answer.", "Try again.") from error
+        raise _unreachable(label, "Try again.") from error
     finally:
         link.close()
     if isinstance(answer, Refused):

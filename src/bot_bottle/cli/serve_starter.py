@@ -21,17 +21,18 @@ from bot_bottle.bottles import control
 from bot_bottle.bottles.reap import reap, settle
 from bot_bottle.cli import serve_places
 from bot_bottle.cli.serve_places import Places
-from bot_bottle.cli.serve_web import WebProcess, failed
+from bot_bottle.cli.serve_web import Answer, WebProcess, failed
+from bot_bottle.keeper.vouching import vouched
 from bot_bottle.web import messages
 from bot_bottle.web.lanes import Lanes
-from bot_bottle.web.messages import Question, Reply
+from bot_bottle.web.messages import Errand, Question, Reply
 from bot_bottle.web.wish import StartWish
 
 _BACKOFF = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STEADY = 60.0
 _DAY = 86400.0
 _RENEW = 10 * _DAY
-_LANES = {"safe": 4, "start": 8, "notice": 2, "rest": 8}
+_LANES = {"safe": 4, "reach": 8, "start": 8, "notice": 2, "rest": 8}
 
 
 class Starter:
@@ -122,32 +123,38 @@ class Starter:
             self.web = None
             self._say(f"The web process cannot be started: {error}")
 
-    def _wish(self, question: Question, reply: Callable[[Reply], None]) -> None:
+    def _wish(self, question: Question, reply: Answer) -> None:
         """In the lane of its kind: slow starts hold up no answer, and nothing holds up a kill."""
 
         def do() -> None:
             try:
-                reply(self._done(question))
+                if isinstance(question, messages.ReachKeeper):
+                    with control.dial_for_web(self._host.home, question.label) as sock:
+                        reply(Reply(question.number), (sock.fileno(),))
+                    return
+                reply(self._done(question), ())
             except Exception as error:  # whatever it is, the page that waits is told
-                reply(failed(question.number, error))
+                reply(failed(question.number, error), ())
 
         with contextlib.suppress(RuntimeError):  # we are closing
             self._lanes.submit(lane(question), do)
 
-    def _done(self, question: Question) -> Reply:
+    def _done(self, question: Errand) -> Reply:
         home, number = self._host.home, question.number
         match question:
             case messages.StartBottle(request=request):
                 return Reply(number, start(self._host, request))
             case messages.AnswerEnded(answer=answer):
-                answered = self.warm.ask(lambda crew: crew.answer_ended(home, answer))
+                said = vouched(answer)
+                answered = self.warm.ask(lambda crew: crew.answer_ended(home, said))
                 control.refresh_others(home)
                 return Reply(number, answered=answered)
             case messages.RevokeEnded(revoke=revoke):
-                self.warm.ask(lambda crew: crew.revoke_ended(home, revoke))
+                ended = vouched(revoke)
+                self.warm.ask(lambda crew: crew.revoke_ended(home, ended))
                 control.refresh_others(home)
             case messages.Control(what=what, approver=approver, detail=detail):
-                self.warm.ask(lambda crew: crew.note(home, what, approver, detail))
+                self.warm.ask(lambda crew: crew.note(home, what, approver, detail | {"via": "web"}))
             case messages.KillBottle(label=label):
                 control.kill(home, label)
             case messages.TestNotice(notifier=notifier):
@@ -216,6 +223,8 @@ def lane(question: Question) -> str:
     match question:
         case messages.KillBottle():
             return "safe"
+        case messages.ReachKeeper():
+            return "reach"
         case messages.StartBottle():
             return "start"
         case messages.TestNotice():

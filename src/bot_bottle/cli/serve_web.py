@@ -20,7 +20,8 @@ from bot_bottle.web.messages import Begin, Question, Reply, StarterToWeb, WebToS
 _START_SECONDS = 30.0
 _ANSWER_SECONDS = 10.0
 Issued = messages.KeyIssued | messages.CodeIssued
-Handler = Callable[[Question, Callable[[Reply], None]], None]
+Answer = Callable[[Reply, tuple[int, ...]], None]
+Handler = Callable[[Question, Answer], None]
 
 
 class WebProcess:
@@ -30,7 +31,7 @@ class WebProcess:
         """Returns once it serves. Raises BottleError where it does not."""
         ours, theirs = socket.socketpair()
         with theirs:
-            self._child: Child = spawn("bot_bottle.web.main", [theirs.fileno()], listed(os.environ))
+            self._child: Child = spawn("bot_bottle.web.main", [theirs.fileno()], listed(os.environ), quiet=True)
         self._channel: Channel[StarterToWeb, WebToStarter] = Channel(ours, WebToStarter)  # pyright: ignore[reportArgumentType]
         self._lock = threading.Lock()
         self._asking = threading.Lock()
@@ -93,14 +94,16 @@ class WebProcess:
             except queue.Empty:
                 raise HostFault("web.silent", "The web process does not answer.", "Try again.") from None
 
-    def _say(self, message: StarterToWeb) -> None:
+    def _say(self, message: StarterToWeb, fds: tuple[int, ...] = ()) -> None:
         with self._lock, contextlib.suppress(ChannelClosed):
-            self._channel.send(message)
+            self._channel.send(message, fds)
 
     def _listen(self) -> None:
         with contextlib.suppress(ChannelClosed, msgspec.MsgspecError, ValueError, OSError):
             while True:
-                message, _ = self._channel.receive()
+                message, fds = self._channel.receive()
+                for fd in fds:  # there is nothing that it should pass us
+                    os.close(fd)
                 match message:
                     case messages.KeyIssued() | messages.CodeIssued():
                         self._issued.put(message)

@@ -30,7 +30,8 @@ class Channel(Generic[S, T]):
         self._decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(receives)
         self._encoder = msgspec.msgpack.Encoder()
         self._buffer = bytearray()
-        self._fds: list[int] = []
+        self._taken = 0
+        self._fds: list[tuple[int, list[int]]] = []  # where in the stream the bytes ended that they came with
 
     def fileno(self) -> int:
         return self.sock.fileno()
@@ -61,17 +62,19 @@ class Channel(Generic[S, T]):
             raise
         except OSError as error:
             raise ChannelClosed from error
+        came = array.array("i")
         for level, kind, payload in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                fds = array.array("i")
-                fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
-                self._fds.extend(fds)
+                came.frombytes(payload[: len(payload) - len(payload) % came.itemsize])
         if not data:
             raise ChannelClosed
         self._buffer += data
+        if came:
+            self._fds.append((self._taken + len(self._buffer), list(came)))
 
     def next(self) -> tuple[T, list[int]] | None:
-        """The next whole message in the buffer, or None."""
+        """The next whole message in the buffer, or None. Descriptors end what one recvmsg gives (unix(7)), so they
+        belong to the message of its last byte; those of messages before it are not taken for its."""
         if len(self._buffer) < 4:
             return None
         (length,) = _LENGTH.unpack_from(self._buffer)
@@ -81,7 +84,10 @@ class Channel(Generic[S, T]):
             return None
         message = self._decoder.decode(bytes(self._buffer[4 : 4 + length]))
         del self._buffer[: 4 + length]
-        fds, self._fds = self._fds, []
+        self._taken += 4 + length
+        fds: list[int] = []
+        while self._fds and self._fds[0][0] <= self._taken:
+            fds += self._fds.pop(0)[1]
         return message, fds
 
     def close(self) -> None:

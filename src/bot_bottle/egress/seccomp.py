@@ -15,7 +15,8 @@ _F_SETFL = 4
 _PR_SET_DUMPABLE, _PR_SET_PTRACER = 4, 0x59616D61
 _IOCTLS = (0x5421, 0x541B, 0x5401, 0x5450, 0x5451)  # FIONBIO, FIONREAD, TCGETS, FIONCLEX, FIOCLEX
 _FAMILIES = (2, 10, 16)  # inet, inet6, netlink (getaddrinfo asks for the host's own addresses)
-_REFUSED = seccomp.names() - {"pidfd_send_signal"}  # it ends its bottle when a lifeline is gone
+_NETWORK = {"connect", "bind", "sendto", "sendmsg", "sendmmsg"}
+_REFUSED = seccomp.names() - _NETWORK - {"pidfd_send_signal"}  # it ends its bottle when a lifeline is gone
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | 0x400000  # and O_TMPFILE
 
 

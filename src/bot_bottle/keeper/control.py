@@ -11,9 +11,12 @@ from collections.abc import Callable
 
 import msgspec
 
+from bot_bottle.base.errors import BottleError
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.keeper.loop import Loop
-from bot_bottle.keeper.messages.control import ControlToKeeper, KeeperToControl
+from bot_bottle.keeper.messages.control import ControlToKeeper, KeeperToControl, OfWeb
+from bot_bottle.keeper.messages.replies import Refused
+from bot_bottle.keeper.vouching import by_web
 
 _PEERS = 16
 _CREDENTIALS = struct.Struct("3i")
@@ -46,6 +49,7 @@ class ControlServer:
         self._directory = directory
         self._name = name
         self._peers: dict[int, Link] = {}
+        self._of_web: set[int] = set()
         self._listener = listen(directory, name)
         loop.read(self._listener.fileno(), self._accept)
 
@@ -75,9 +79,21 @@ class ControlServer:
                 message, fds = found
                 for fd in fds:
                     os.close(fd)
-                self._answer(message, Caller(lambda reply: self._reply(link, reply), peer(link.sock)))
+                self._hear(link, message)
         except (ChannelClosed, msgspec.MsgspecError):
             self._end(link)
+
+    def _hear(self, link: Link, message: ControlToKeeper) -> None:
+        if isinstance(message, OfWeb):
+            self._of_web.add(link.fileno())
+            return
+        if link.fileno() in self._of_web:
+            try:
+                message = by_web(message)
+            except BottleError as error:
+                self._reply(link, Refused(type(error).__name__, error.slug, error.what, error.hint))
+                return
+        self._answer(message, Caller(lambda reply: self._reply(link, reply), peer(link.sock)))
 
     def _reply(self, link: Link, reply: KeeperToControl) -> None:
         try:
@@ -91,6 +107,7 @@ class ControlServer:
         if fd >= 0:
             self._loop.forget(fd)
             self._peers.pop(fd, None)
+            self._of_web.discard(fd)
             link.close()
 
 
@@ -140,10 +157,12 @@ def bounded(sock: socket.socket, seconds: int = 5) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", seconds, 0))
 
 
-def connect(directory: str, name: str) -> socket.socket:
-    """The client's end. Raises FileNotFoundError or ConnectionRefusedError where nobody listens."""
+def connect(directory: str, name: str, seconds: int = 0) -> socket.socket:
+    """The client's end. Raises FileNotFoundError or ConnectionRefusedError where nobody listens, BlockingIOError
+    where nobody takes it for so many seconds (0: it is waited for)."""
     held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    bounded(sock, seconds)
     try:
         sock.connect(f"/proc/self/fd/{held}/{name}")
     except OSError:

@@ -18,7 +18,7 @@ from bot_bottle.base.errors import BottleError, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.base.text import visible
 from bot_bottle.keeper import approval_records as records
-from bot_bottle.keeper.grants import end_with_run, given_for_runs, over, revocable, unknown_grant
+from bot_bottle.keeper.grants import by, end_with_run, given_for_runs, over, revocable, unknown_grant
 from bot_bottle.keeper.judging import Bench, asked, faster, judge, unknown_ask
 from bot_bottle.keeper.logs import recover
 from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, RevokeGrant
@@ -99,7 +99,7 @@ def revoke(home: Home, said: RevokeGrant, peer: int) -> Done:
         raise unknown_grant()
     with ledger(home) as book:
         found = revocable(book.store, said, peer)
-        fields = records.grant_event("revoked", found, title(said.approver), {"peer": str(peer)})
+        fields = records.grant_event("revoked", found, title(said.approver), by(said, peer))
         if not book.store.revoke(found.id, time.time_ns()):
             raise over(found)
         book.write(fields, book.store.ask(found.ask))

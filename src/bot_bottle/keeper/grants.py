@@ -111,7 +111,7 @@ class Grants:
         self._told.pop(found.id, None)
         self._known.pop(found.id, None)
         self._tell(gateway.Grants(tuple(self._told.values())))
-        self._write(records.grant_event("revoked", found, title(said.approver), {"peer": str(peer)}))
+        self._write(records.grant_event("revoked", found, title(said.approver), by(said, peer)))
         self.refresh()
 
     def end(self, run: str) -> None:
@@ -150,6 +150,11 @@ class Grants:
                     self._write(records.grant_event("expired", found, title(found.approver)))
             except BottleError:
                 return
+
+
+def by(said: RevokeGrant, peer: int) -> dict[str, str]:
+    """Who brought it, for the record: a process of this uid, and by which way."""
+    return {"peer": str(peer)} | ({"via": said.approver.via} if said.approver.via else {})
 
 
 def revocable(store: ApprovalStore | None, said: RevokeGrant, peer: int) -> StoredGrant:

@@ -39,12 +39,12 @@ class Learning:
         self._now = now
         self._before: Policy | None = None
         self._timer = 0
-        self._who = ""
+        self._who = self._via = ""
         self.until = 0
 
     def asked(self, said: LearnPolicy) -> None:
         """Begins, prolongs or ends it. Raises OperatorFault where the policy forbids it."""
-        self._who = title(said.approver)
+        self._who, self._via = title(said.approver), said.approver.via
         if said.seconds == 0:
             self.end("asked")
             return
@@ -57,7 +57,7 @@ class Learning:
 
     def _begin(self, before: Policy, seconds: int) -> None:
         until = self._now() + seconds * SECOND
-        detail = {"seconds": str(seconds), "until": str(until)}
+        detail = {"seconds": str(seconds), "until": str(until)} | ({"via": self._via} if self._via else {})
         self._write({"kind": Kind.LEARN, "verdict": "begun", "approver": self._who, "detail": detail})
         self._before, self.until = before, until
         learning = msgspec.structs.replace(before, default="learn", learn_until=until)

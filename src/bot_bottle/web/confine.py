@@ -12,9 +12,11 @@ from bot_bottle.base.errors import HostFault
 from bot_bottle.base.home import Home
 
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_PTRACER = 4, 38, 0x59616D61
-_AF_UNIX = 1
+_SOCK_STREAM, _SOCK_FLAGS = 1, (0, 0o4000, 0o2000000, 0o2004000)  # with SOCK_NONBLOCK, SOCK_CLOEXEC, both
+_MSG_FASTOPEN = 0x20000000
 _REFUSED = frozenset((
-    "execve", "execveat", "fork", "vfork", "clone", "clone3", "socket", "prctl", "ptrace", "process_vm_readv",
+    "execve", "execveat", "fork", "vfork", "clone", "clone3", "socket", "connect", "bind", "socketpair", "sendto",
+    "sendmsg", "sendmmsg", "prctl", "ptrace", "process_vm_readv",
     "process_vm_writev", "pidfd_getfd", "pidfd_send_signal", "kill", "tkill", "chmod", "fchmod",
     "fchmodat", "fchmodat2", "chown", "fchown", "lchown",
     "fchownat", "setxattr", "lsetxattr", "fsetxattr", "utime", "utimes", "futimesat", "utimensat", "mknod", "mknodat",
@@ -50,15 +52,22 @@ def confine(home: Home) -> str:
 
 
 def _block(name: str) -> list[seccomp.Instruction]:
-    """Landlock knows neither modes, owners and times of files nor UDP: what it leaves is refused here. The control
-    sockets of keepers are unix sockets; threads are what requests run in."""
+    """Landlock knows neither modes, owners and times of files nor UDP and unix sockets: what it leaves is refused
+    here. The person's unix sockets are their keys, their session and their containers, so nothing is dialled at all: a
+    keeper's socket comes from the starter, connected. Of the pairs that the event loop wakes itself by only streams:
+    a datagram socket may write to any path. A listener that was shut down could dial by TCP Fast Open. Threads are
+    what requests run in."""
     match name:
         case "clone":
             return seccomp.threads_only()
         case "clone3":
             return [seccomp.fail(seccomp.ENOSYS)]
-        case "socket":
-            return seccomp.only(0, (_AF_UNIX,), seccomp.EAFNOSUPPORT)
+        case "socketpair":
+            return seccomp.only(1, tuple(_SOCK_STREAM | flags for flags in _SOCK_FLAGS), seccomp.EPERM)
+        case "sendto" | "sendmmsg":
+            return seccomp.unless_any_bit(3, _MSG_FASTOPEN, seccomp.EPERM)
+        case "sendmsg":
+            return seccomp.unless_any_bit(2, _MSG_FASTOPEN, seccomp.EPERM)
         case "prctl":
             return seccomp.never(0, (_PR_SET_DUMPABLE, _PR_SET_PTRACER))
         case _:

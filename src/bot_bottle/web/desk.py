@@ -151,7 +151,7 @@ class Desk:
 
     def facts(self, label: str) -> Facts | None:
         try:
-            return control.ask(self.home, label)
+            return control.ask(self.home, label, self.starter.reach)
         except BottleError:
             return None
 
@@ -164,11 +164,8 @@ class Desk:
         found = self.ask(ask)
         order = AnswerAsk(ask, request, allow, self.person, scope, seconds, reason, break_glass, shown, late)
         if self._lives(found):
-            return control.answer_ask(self.home, found.label, order)
-        given = self.starter.answer_ended(order)
-        if given.grant:
-            control.refresh_others(self.home)
-        return given
+            return control.answer_ask(self.home, found.label, order, self.starter.reach)
+        return self.starter.answer_ended(order)
 
     def ask(self, ask: str) -> Ask:
         """The ask of this id. Raises UsageFault where there is none."""
@@ -180,36 +177,38 @@ class Desk:
     def show(self, ask: str) -> AskShown:
         """What exactly is held; held: False where the bottle no longer runs."""
         found = self.ask(ask)
-        return control.show_ask(self.home, found.label, ask) if self._lives(found) else AskShown(False)
+        if not self._lives(found):
+            return AskShown(False)
+        return control.show_ask(self.home, found.label, ask, self.starter.reach)
 
     def propose(self, ask: str) -> LeafProposed:
         """The diff that `always` would make. Raises where the bottle has ended, or nothing may be written."""
         found = self.ask(ask)
         if not self._lives(found):
             raise UsageFault("ask.late-once", "Its bottle has ended: a yes permits one more request.")
-        return control.propose_leaf(self.home, found.label, ask)
+        return control.propose_leaf(self.home, found.label, ask, self.starter.reach)
 
     def revoke(self, grant: str) -> None:
         """The grant ends now, with every flow under it, in every running bottle."""
         if self.approvals().grant(grant) is None:
             raise UsageFault("grant.unknown", "There is no such grant.")
         order = RevokeGrant(grant, self.person)
-        if not control.revoke_by_any(self.home, order):
+        if not control.revoke_by_any(self.home, order, self.starter.reach):
             self.starter.revoke_ended(order)
 
     def learn(self, label: str, seconds: int) -> None:
         """Begins a timed learn mode, or with 0 ends it."""
-        control.learn(self.home, label, LearnPolicy(seconds, self.person))
+        control.learn(self.home, label, LearnPolicy(seconds, self.person), self.starter.reach)
 
     def freeze(self, label: str) -> None:
-        control.freeze(self.home, label, f"asked by {self.person.name}")
+        control.freeze(self.home, label, f"asked by {self.person.name}", self.starter.reach)
 
     def thaw(self, label: str) -> None:
-        control.thaw(self.home, label)
+        control.thaw(self.home, label, self.starter.reach)
 
     def stop(self, label: str) -> None:
         """Returns once its keeper has told the launcher."""
-        control.exchange(self.home, label, Stop(f"asked by {self.person.name}"))
+        control.exchange(self.home, label, Stop(f"asked by {self.person.name}"), self.starter.reach)
 
     def kill(self, label: str) -> None:
         """Ends it without asking its keeper. The starter does it: web may not signal any process."""

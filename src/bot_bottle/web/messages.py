@@ -75,7 +75,8 @@ class IssueCode(Frame, tag="issuecode"):
 
 
 class Reply(Frame, tag="reply"):
-    """Answer to a numbered question of web. error: slug, sentence, hint; empty where it was done."""
+    """Answer to a numbered question of web. error: slug, sentence, hint; empty where it was done. A descriptor comes
+    with that to ReachKeeper alone."""
 
     number: int
     text: str = ""
@@ -142,6 +143,13 @@ class Control(Frame, tag="control"):
     detail: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
+class ReachKeeper(Frame, tag="reachkeeper"):
+    """A connection to the keeper of this bottle: the reply's descriptor. Web itself may connect to nothing."""
+
+    number: int
+    label: Label
+
+
 class KillBottle(Frame, tag="killbottle"):
     """End this bottle without asking its keeper; web itself may not signal any process."""
 
@@ -171,6 +179,7 @@ class Refused(Frame, tag="refused"):
     hint: str = ""
 
 
-Question = StartBottle | AnswerEnded | RevokeEnded | Control | KillBottle | TestNotice | ReadSettings
+Errand = StartBottle | AnswerEnded | RevokeEnded | Control | KillBottle | TestNotice | ReadSettings
+Question = Errand | ReachKeeper
 StarterToWeb = Begin | Renew | IssueKey | IssueCode | Reply
 WebToStarter = Serving | Refused | KeyIssued | CodeIssued | Question

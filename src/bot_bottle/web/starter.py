@@ -4,6 +4,7 @@ The starter and the warm keeper decide whether they do it; web only asks (it hol
 """
 
 import itertools
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from typing import Protocol
 
 from bot_bottle.base import errors
 from bot_bottle.base.errors import BottleError, HostFault
+from bot_bottle.base.home import Home
+from bot_bottle.bottles import control
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, RevokeGrant
 from bot_bottle.web import messages
@@ -41,6 +44,10 @@ class Starter(Protocol):
 
     def kill(self, label: str) -> None: ...
 
+    def reach(self, home: Home, label: str) -> socket.socket:
+        """A connection to the keeper of this bottle."""
+        ...
+
     def test_notice(self, notifier: str) -> str: ...
 
     def settings(self) -> str:
@@ -54,19 +61,21 @@ class ChannelStarter:
     def __init__(self, sock: socket.socket) -> None:
         self.channel: Channel[WebToStarter, StarterToWeb] = Channel(sock, StarterToWeb)  # pyright: ignore[reportArgumentType]
         self._numbers = itertools.count(1)
-        self._open: dict[int, Future[Reply]] = {}
+        self._open: dict[int, Future[tuple[Reply, list[int]]]] = {}
         self._lock = threading.Lock()
 
     def listen(self, other: Callable[[StarterToWeb], None]) -> None:
         """Returns at end of file: the starter is gone, so must we be."""
         try:
             while True:
-                message, _ = self.channel.receive()
-                if isinstance(message, Reply):
-                    future = self._open.pop(message.number, None)
-                    if future is not None:
-                        future.set_result(message)
-                else:
+                message, fds = self.channel.receive()
+                future = self._open.pop(message.number, None) if isinstance(message, Reply) else None
+                if future is not None and isinstance(message, Reply):
+                    future.set_result((message, fds))
+                    continue
+                for fd in fds:  # nobody waits for it any more
+                    os.close(fd)
+                if not isinstance(message, Reply):
                     other(message)
         except ChannelClosed:
             for future in list(self._open.values()):
@@ -93,6 +102,12 @@ class ChannelStarter:
     def kill(self, label: str) -> None:
         self._ask(messages.KillBottle(next(self._numbers), label))
 
+    def reach(self, home: Home, label: str) -> socket.socket:
+        _, fds = self._asked(messages.ReachKeeper(next(self._numbers), label), _SECONDS)
+        if len(fds) != 1:
+            raise HostFault("keeper.unreachable", f"The keeper of {label} cannot be reached.", "Try again.")
+        return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fds[0])
+
     def test_notice(self, notifier: str) -> str:
         return self._ask(messages.TestNotice(next(self._numbers), notifier)).text
 
@@ -100,18 +115,21 @@ class ChannelStarter:
         return self._ask(messages.ReadSettings(next(self._numbers))).text
 
     def _ask(self, question: Question, seconds: float = _SECONDS) -> Reply:
-        future: Future[Reply] = Future()
+        return self._asked(question, seconds)[0]
+
+    def _asked(self, question: Question, seconds: float) -> tuple[Reply, list[int]]:
+        future: Future[tuple[Reply, list[int]]] = Future()
         self._open[question.number] = future
         try:
             self.say(question)
-            reply = future.result(seconds)
+            reply, fds = future.result(seconds)
         except (ChannelClosed, TooLate):
             raise HostFault("serve.silent", "The serve process does not answer.", "Try again.") from None
         finally:
             self._open.pop(question.number, None)
         if reply.error[0]:
             raise refused(*reply.error)
-        return reply
+        return reply, fds
 
 
 # ruff: noqa: ARG002 - the shape of a starter
@@ -136,6 +154,9 @@ class NoStarter:
     def kill(self, label: str) -> None:
         raise _alone()
 
+    def reach(self, home: Home, label: str) -> socket.socket:
+        return control.dial_for_web(home, label)
+
     def test_notice(self, notifier: str) -> str:
         raise _alone()
 
@@ -151,5 +172,7 @@ def _alone() -> BottleError:
 
 def refused(slug: str, what: str, hint: str) -> BottleError:
     """An error that another process of ours reported; its class is told by the slug's room where we know it."""
+    if slug == "keeper.unreachable":
+        return HostFault(slug, what, hint)
     kind = errors.BusyFault if slug.endswith((".busy", ".kept")) else errors.UsageFault
     return kind(slug, what, hint)

@@ -37,15 +37,19 @@ def test_kill_and_records_do_not_wait_behind_starts(starter: Any, monkeypatch: p
     monkeypatch.setattr(serve_starter.control, "kill", lambda _home, label: killed.append(label))
     monkeypatch.setattr(starter.warm, "ask", lambda question: None)
     replies: queue.SimpleQueue[Reply] = queue.SimpleQueue()
+
+    def told(reply: Reply, _fds: tuple[int, ...]) -> None:
+        replies.put(reply)
+
     for number in range(20):
-        starter._wish(messages.StartBottle(number, StartWish("claude", label=f"b{number}")), replies.put)
+        starter._wish(messages.StartBottle(number, StartWish("claude", label=f"b{number}")), told)
     for _ in range(8):
         assert begun.acquire(timeout=WAIT)
-    starter._wish(messages.KillBottle(100, "b"), replies.put)
+    starter._wish(messages.KillBottle(100, "b"), told)
     assert replies.get(timeout=WAIT) == Reply(100)
-    starter._wish(messages.Control(101, "froze all", "os:1", {}), replies.put)
+    starter._wish(messages.Control(101, "froze all", "os:1", {}), told)
     assert replies.get(timeout=WAIT) == Reply(101)
-    starter._wish(messages.ReadSettings(102), replies.put)
+    starter._wish(messages.ReadSettings(102), told)
     assert replies.get(timeout=WAIT).number == 102
     assert killed == ["b"]
     go.set()

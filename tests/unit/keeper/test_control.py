@@ -5,12 +5,13 @@ import socket
 import stat
 import struct
 from pathlib import Path
+from typing import Any
 
 from bot_bottle.egress.channel import Channel, ChannelClosed
 from bot_bottle.keeper import control
 from bot_bottle.keeper.control import ControlServer
 from bot_bottle.keeper.loop import Loop
-from bot_bottle.keeper.messages.control import ControlToKeeper, FactsQuery, KeeperToControl, Stop
+from bot_bottle.keeper.messages.control import ControlToKeeper, FactsQuery, KeeperToControl, RenewSecret, Stop
 from bot_bottle.keeper.messages.replies import Done
 
 
@@ -125,3 +126,21 @@ def test_the_loop_serves_files_timers_and_cancellations(tmp_path: Path) -> None:
         assert loop.run(lambda: "late" in said, 5)
     assert said == ["file", "late"]
     assert not loop.run(lambda: False, 0.01)
+
+
+def test_descriptors_belong_to_the_message_that_they_came_with() -> None:
+    """Also where messages before it and after it arrive at once, and where it comes in pieces."""
+    mine, theirs = socket.socketpair()
+    with mine, theirs, open(os.devnull, "rb") as file:
+        sender: Channel[Any, Any] = Channel(mine, ControlToKeeper)  # type: ignore[arg-type]
+        receiver: Channel[Any, Any] = Channel(theirs, ControlToKeeper)  # type: ignore[arg-type]
+        for message, fds in (
+            (RenewSecret("one"), ()), (RenewSecret("two"), (file.fileno(),)), (RenewSecret("three"), ()),
+            (RenewSecret("x" * 100_000), (file.fileno(), file.fileno())), (RenewSecret("five"), ()),
+        ):  # fmt: skip
+            sender.send(message, fds)
+        found = [receiver.receive() for _ in range(5)]
+        assert [len(fds) for _, fds in found] == [0, 1, 0, 2, 0]
+        for _, fds in found:
+            for fd in fds:
+                os.close(fd)

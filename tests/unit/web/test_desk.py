@@ -82,10 +82,10 @@ def test_a_keeper_that_hangs_keeps_no_grant_alive(stage: Stage, desk: Desk, monk
     one, grant = stage.running("one"), stage.grant(stage.running("two"))
     right = control.exchange
 
-    def hung(home: Home, label: str, message: Any) -> Any:
+    def hung(home: Home, label: str, message: Any, *by: Any) -> Any:
         if label == one.label:
             raise HostFault("keeper.unreachable", "It does not answer.")
-        return right(home, label, message)
+        return right(home, label, message, *by)
 
     monkeypatch.setattr(control, "exchange", hung)
     desk.revoke(grant.id)

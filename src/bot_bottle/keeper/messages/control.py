@@ -40,6 +40,10 @@ class Facts(Frame, tag="facts"):
     learn_until: int = 0
 
 
+class OfWeb(Frame, tag="ofweb"):
+    """From now on the dashboard's web process speaks at this connection (keeper.vouching). Not answered."""
+
+
 class Stop(Frame, tag="stop"):
     """End the bottle; answered by Done as soon as the launcher was told."""
 
@@ -78,6 +82,6 @@ class LearnPolicy(Frame, tag="learnpolicy"):
 
 ControlToKeeper = (
     FactsQuery | Stop | FreezeBottle | ThawBottle | ReloadPolicy | RenewSecret | LearnPolicy
-    | AnswerAsk | ShowAsk | ProposeLeaf | RevokeGrant | RefreshGrants
+    | AnswerAsk | ShowAsk | ProposeLeaf | RevokeGrant | RefreshGrants | OfWeb
 )  # fmt: skip
 KeeperToControl = Done | Facts | Refused | Answered | AskShown | LeafProposed

@@ -99,6 +99,12 @@ def tunnel(stand: Stand, upstream: Upstream) -> Client:
     return client
 
 
+def shorten(stand: Stand, **changes: object) -> None:
+    """The same grant ends soon, now that its flow is open: however long the gateway took to start."""
+    stand.tell(m.Grants((granted(0.8, **changes),)))
+    stand.status()
+
+
 def ended(client: Client, seconds: float) -> bool:
     """Whether the connection ends, or the request is refused, within so many seconds."""
     client.sock.settimeout(0.3)
@@ -137,12 +143,11 @@ def _protocol(kind: Open) -> str:
 
 @KINDS
 def test_d25_a_flow_ends_when_its_grant_expires(start: Start, upstream: Upstream, kind: Open) -> None:
-    grant = granted(1.2, protocol=_protocol(kind))
+    grant = granted(protocol=_protocol(kind))
     stand = start(routes=(asking(upstream, protocols=("http1", "websocket")),), grants=(grant,))
     client = kind(stand, upstream)
-    began = time.monotonic()
-    assert ended(client, 5)
-    assert time.monotonic() - began < 4.5
+    shorten(stand, protocol=_protocol(kind))
+    assert ended(client, 20)
     (outcome,) = stand.wait_record(1, "outcome")
     assert outcome["reason"] == "ask.grant-ended"
     (intent,) = stand.records("intent")
@@ -150,8 +155,10 @@ def test_d25_a_flow_ends_when_its_grant_expires(start: Start, upstream: Upstream
 
 
 def test_d25_without_the_timer_the_flow_would_live_on(start: Start, upstream: Upstream) -> None:
-    stand = start(routes=(asking(upstream),), grants=(granted(0.8),), weaken=NEVER_ENDS)
-    assert not ended(stream(stand, upstream), 2.5)
+    stand = start(routes=(asking(upstream),), grants=(granted(),), weaken=NEVER_ENDS)
+    client = stream(stand, upstream)
+    shorten(stand)
+    assert not ended(client, 2.5)
 
 
 @KINDS
@@ -163,7 +170,7 @@ def test_d25_a_flow_ends_when_its_grant_is_revoked(start: Start, upstream: Upstr
     )
     client = kind(stand, upstream)
     stand.tell(m.Grants((granted(ident="g2", path="/other"),)))
-    assert ended(client, 3)
+    assert ended(client, 20)
 
 
 @KINDS
@@ -174,7 +181,7 @@ def test_d25_a_flow_ends_under_a_policy_that_would_not_open_it(start: Start, ups
     same = asking(upstream, protocols=("http1", "websocket"))
     other = Route(rule="dev/more", host="more.test")
     stand.tell(m.Reload(Policy(bottle="dev", routes=(same, other), digest="sha256:other")))
-    assert ended(client, 3), "a grant dies with the policy under which it was given"
+    assert ended(client, 20), "a grant dies with the policy under which it was given"
     assert stand.wait_record(1, "outcome")[0]["reason"] in ("policy.reloaded", "ask.grant-ended")
 
 
@@ -182,25 +189,25 @@ def test_d25_a_flow_ends_under_a_policy_that_would_not_open_it(start: Start, ups
 def test_d25_what_a_held_yes_opened_ends_at_its_until(start: Start, upstream: Upstream, scope: str) -> None:
     stand = start(routes=(asking(upstream, protocols=("http1", "websocket")),))
     for kind in (stream, tunnel):
-        client = _answered(stand, upstream, kind, until=time.time_ns() + 1_000_000_000, grant=scope)
-        assert ended(client, 5)
+        client = _answered(stand, upstream, kind, lasts=2, grant=scope)
+        assert ended(client, 20)
         assert stand.wait_record(1, "outcome")[-1]["reason"] == "ask.until"
 
 
 def test_d25_a_clock_that_is_set_back_prolongs_no_yes(start: Start, upstream: Upstream) -> None:
     back = "import bot_bottle.egress.outcome as o\no.time = type('t', (), {'time_ns': lambda: 0, 'monotonic': o.time.monotonic})"
     stand = start(routes=(asking(upstream),), weaken=back)
-    assert ended(_answered(stand, upstream, stream, until=time.time_ns() + 500_000_000), 5)
+    assert ended(_answered(stand, upstream, stream, lasts=2), 20)
 
 
 def test_d25_without_its_end_a_yes_would_stay_open(start: Start, upstream: Upstream) -> None:
     weak = "import bot_bottle.egress.outcome as o\no.Yes.over = lambda self, now: False"
     stand = start(routes=(asking(upstream),), weaken=weak)
-    assert not ended(_answered(stand, upstream, stream, until=time.time_ns() + 500_000_000), 2.5)
+    assert not ended(_answered(stand, upstream, stream, lasts=0.5), 2.5)
 
 
-def _answered(stand: Stand, upstream: Upstream, kind: Open, **said: object) -> Client:
-    """A flow of this kind that was held and got its yes."""
+def _answered(stand: Stand, upstream: Upstream, kind: Open, lasts: float = 0, **said: object) -> Client:
+    """A flow of this kind that was held and got its yes. lasts: seconds from then on, 0 for long."""
     connect = stand.connect
 
     def answering(*names: str) -> Client:
@@ -209,7 +216,9 @@ def _answered(stand: Stand, upstream: Upstream, kind: Open, **said: object) -> C
 
         def sent(data: bytes) -> None:
             send(data)
-            stand.settle(stand.opened(stand.asked()), **said)
+            asked = stand.opened(stand.asked())
+            end = {"until": time.time_ns() + int(lasts * 1e9)} if lasts else {}
+            stand.settle(asked, **end, **said)
 
         client.send = sent
         return client
@@ -231,7 +240,7 @@ def test_d25_revoking_a_grant_ends_the_held_request_that_it_opened(start: Start,
     stand.tell(m.Grants((granted(ident="g6"),)))
     second = stream(stand, upstream)
     stand.tell(m.Grants(()))
-    assert ended(second, 3) and not ended(client, 0.5)
+    assert ended(second, 20) and not ended(client, 0.5)
 
 
 ANYWHERE = """
@@ -263,7 +272,7 @@ def test_d25_a_grant_for_one_use_opens_one_request_where_the_default_is_deny(
     assert reply.json["reason"] == "policy.host-not-allowed"
     assert stand.records("intent")[0]["grant"] == "g1"
     stand.tell(m.Reload(Policy(bottle="dev", routes=(), digest="sha256:other")))
-    assert ended(client, 3)
+    assert ended(client, 20)
 
 
 def test_d25_revoking_the_grant_that_opened_a_held_request_ends_it(start: Start, upstream: Upstream) -> None:
@@ -292,7 +301,7 @@ def test_what_got_a_yes_goes_on_under_the_rule_that_always_writes(start: Start, 
     assert not ended(client, 1)
     other = route(upstream, rule="dev/secret")
     stand.tell(m.Reload(Policy(bottle="dev", routes=(other,), digest="sha256:third")))
-    assert ended(client, 3), "another secret is other power"
+    assert ended(client, 20), "another secret is other power"
 
 
 def test_d25_a_decided_head_does_not_outlive_its_grant(start: Start, upstream: Upstream) -> None:
@@ -461,3 +470,48 @@ def test_learning_ends_by_itself(start: Start, upstream: Upstream) -> None:
             return
         time.sleep(0.1)
     raise AssertionError(reason)
+
+
+# a yes for many requests, and a body that nobody can look into
+
+
+UNSEEN = "import bot_bottle.egress.prepare as p\np.findings_of = lambda head: ()"
+
+
+def coded(coding: str, body: bytes = b"opaque") -> bytes:
+    fields = (f"Content-Encoding: {coding}", f"Content-Length: {len(body)}")
+    return get("/v1/x", "api.test", *fields, method="POST") + body
+
+
+@pytest.mark.parametrize("coding", ["br", "gzip", "gzip, br", "Identity", "x-mine", ""])
+def test_d25_a_yes_for_many_lets_no_coded_body_pass_unseen(start: Start, upstream: Upstream, coding: str) -> None:
+    """Asked about, such a body may be let through once only; so a grant for a run is none for it either."""
+    stand = start(routes=(asking(upstream),), grants=(granted(),))
+    client = stand.connect()
+    for plain in (coded("identity"), get()):  # the control: what was granted
+        assert client.ask(plain).status == 200
+    before = upstream.connections
+    client = stand.connect()
+    client.send(coded(coding))
+    asked = stand.opened(stand.asked())
+    assert asked.wanted.findings == ("inspect.unseen-coding",) and asked.rule == "dev/api.test"
+    assert upstream.connections == before
+    stand.settle(asked)
+    assert client.reply().status == 200
+    assert upstream.wait().body == b"opaque"
+    assert [one.get("grant", "") for one in stand.wait_record(3, "intent")] == ["g1", "g1", ""]
+
+
+def test_d25_without_that_look_it_would_pass(start: Start, upstream: Upstream) -> None:
+    stand = start(routes=(asking(upstream),), grants=(granted(),), weaken=UNSEEN)
+    assert stand.connect().ask(coded("br")).status == 200
+    assert [one["grant"] for one in stand.records("intent")] == ["g1"]
+
+
+def test_d25_under_a_grant_where_all_else_is_denied_a_coded_body_is_asked_about(start: Start) -> None:
+    """A route that an agent asked for beforehand (`request_access`), under ``egress.default: deny``."""
+    stand = start(routes=(), grants=(granted(rule=DEFAULT),))
+    client = stand.connect()
+    client.send(coded("br"))
+    asked = stand.opened(stand.asked())
+    assert (asked.rule, asked.wanted.findings) == (DEFAULT, ("inspect.unseen-coding",))

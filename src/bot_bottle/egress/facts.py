@@ -24,7 +24,6 @@ def facts_of(
     rules: Rules, site: Site, head: Head, found: Place, protocol: str, verdict: Verdict
 ) -> dict[str, object]:
     """Record members that tell what was asked: names of query keys and headers, never their values."""
-    coding = head.get("content-encoding")
     query = found.query
     facts: dict[str, object] = {
         "entry": site.entry,
@@ -39,12 +38,17 @@ def facts_of(
         "verdict": verdict.kind.value,
         "rule": verdict.rule,
         "reason": verdict.reason,
-        "findings": ("inspect.unseen-coding",) if coding not in (None, "identity") else (),
+        "findings": findings_of(head),
     }
     if verdict.grant:
         grant = rules.grants[verdict.grant]
         facts |= {"ask": grant.ask, "grant": grant.id, "approver": grant.approver}
     return facts
+
+
+def findings_of(head: Head) -> tuple[str, ...]:
+    """What makes a request one that a person looks at by itself: a body that nothing here can look into."""
+    return ("inspect.unseen-coding",) if head.get("content-encoding") not in (None, "identity") else ()
 
 
 def outcome_facts(facts: Mapping[str, object]) -> dict[str, object]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from bot_bottle.base.errors import OperatorFault
 from bot_bottle.custody.inject import prepare_headers
-from bot_bottle.egress.facts import facts_of, marked, outcome_facts, target_text, templates
+from bot_bottle.egress.facts import facts_of, findings_of, marked, outcome_facts, target_text, templates
 from bot_bottle.egress.inside import HOST, RULE
 from bot_bottle.egress.records import Journal, Template
 from bot_bottle.egress.rules import Rules
@@ -20,7 +20,7 @@ from bot_bottle.egress.target import DEFAULT_PORTS, Disagreement, Place, Site, p
 from bot_bottle.egress.tunnel import key_of
 from bot_bottle.egress.wire.http1 import CHUNKED, Head, Malformed, parse_request
 from bot_bottle.policy.addresses import classify
-from bot_bottle.policy.decide import decide
+from bot_bottle.policy.decide import decide, decide_alone
 from bot_bottle.policy.effective import Route
 from bot_bottle.policy.hosts import bracketed, is_address
 from bot_bottle.policy.verdict import Kind, Request, Target, Verdict, deny
@@ -146,6 +146,8 @@ def prepare(rules: Rules, journal: Journal, site: Site, raw: bytes, max_fields: 
     request = Request(found.target, head.method, found.path, found.query, head.fields, protocol)
     inside = found.target.host == HOST
     verdict = site.refusal or (Verdict(Kind.ALLOW, RULE) if inside else decide(rules.compiled, request))
+    if verdict.grant and findings_of(head):
+        verdict = decide_alone(rules.compiled, request)
     leaked = rules.scrubber.contains_secret(raw) or ""
     if leaked:
         verdict = deny("custody.secret-sent", f"The request holds the secret {leaked}, which never leaves a bottle.")

@@ -100,6 +100,13 @@ def decide(compiled: Compiled, request: Request) -> Verdict:
     return _allow(compiled, table, request)
 
 
+def decide_alone(compiled: Compiled, request: Request) -> Verdict:
+    """The verdict on a request that no yes for many covers: what a grant would allow is asked about (D25)."""
+    host = request.target.host
+    alone = tuple(msgspec.structs.replace(grant, once=True) for grant in compiled.grants.get(host, ()))
+    return decide(with_grants(compiled, alone), request)
+
+
 def could_allow_name(compiled: Compiled, host: str) -> bool:
     """Whether some request to this canonical name could be allowed or asked for: then DNS answers synthetically."""
     index = find_index(compiled, host)

@@ -8,7 +8,7 @@ from bot_bottle.base.errors import ManifestFault
 from bot_bottle.bottles.plan_text import policy_text
 from bot_bottle.policy import decide as decide_module
 from bot_bottle.policy import reference
-from bot_bottle.policy.decide import compile, could_allow_name, decide, with_grants
+from bot_bottle.policy.decide import compile, could_allow_name, decide, decide_alone, with_grants
 from bot_bottle.policy.effective import Policy, Route
 from bot_bottle.policy.explain import explain
 from bot_bottle.policy.grants import DEFAULT, LEARNED, Grant
@@ -243,6 +243,18 @@ def test_a_grant_changes_asks_only(
     if with_them.grant:
         used = [one for one in grants if one.id == with_them.grant and one.covers(with_them.rule, asked)]
         assert used and not all(one.once for one in used)
+
+
+@given(st.lists(routes(ACTIONS), max_size=5), DEFAULTS, GRANTS, REQUESTS)
+def test_what_no_yes_for_many_covers_is_asked_about_and_all_else_as_before(
+    known: list[Route], default: str, grants: tuple[Grant, ...], asked: Request
+) -> None:
+    compiled = compile(Policy("b", tuple(known), default=default), grants)
+    found, alone = decide(compiled, asked), decide_alone(compiled, asked)
+    if found.grant:
+        assert (alone.kind, alone.rule, alone.route, alone.grant) == (Kind.ASK, found.rule, found.route, "")
+    else:
+        assert alone == found
 
 
 @given(st.lists(routes(ACTIONS), max_size=5), routes(st.just("deny")), DEFAULTS, GRANTS, REQUESTS)

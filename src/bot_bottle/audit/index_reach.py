@@ -9,6 +9,7 @@ import msgspec
 
 from bot_bottle.audit.filters import DIMENSIONS, Filter, Term, exactly
 from bot_bottle.audit.index_match import Plan, plan
+from bot_bottle.audit.index_reached import ALLOWED, REACHED, reached
 from bot_bottle.audit.index_rows import KIND_NUMBERS
 from bot_bottle.audit.index_schema import HOUR, MOST
 from bot_bottle.audit.record import Kind
@@ -22,7 +23,8 @@ _FINE = 100_000
 
 class Reached(msgspec.Struct):
     """One host, or one path of it. name: the host, or the path with what varies as ``*``. verdicts: requests by
-    verdict. asks: requests that waited for a person. up, down: body bytes. first, last: wall ns."""
+    verdict. asks: requests that waited for a person. up, down: body bytes. first, last: wall ns. reached: see
+    index_reached; None of a path, where it is not known."""
 
     name: str
     requests: int = 0
@@ -35,10 +37,12 @@ class Reached(msgspec.Struct):
     secrets: list[str] = []
     verdicts: dict[str, int] = {}
     rules: list[str] = []
+    reached: bool | None = None
 
 
 class FirstSeen(msgspec.Struct):
-    """A host and when the log named it first. run, label: where that was."""
+    """A host and when the log named it first. run, label: where that was. allowed: requests; reached: whether one of
+    them got there (index_reached)."""
 
     host: str
     first: int
@@ -46,7 +50,8 @@ class FirstSeen(msgspec.Struct):
     run: str
     label: str
     requests: int = 0
-    reached: int = 0
+    allowed: int = 0
+    reached: bool = False
 
 
 class RuleUse(msgspec.Struct):
@@ -107,13 +112,18 @@ class Reach:
         names = self._names({number for row in rows for number in row[1:5]})
         firsts = self._hosts({row[0] for row in rows}) if by == "host" else self._names({row[0] for row in rows})
         found: dict[int, Reached] = {}
+        got = self._reached(wanted, now) if by == "host" else None
         for row in rows:
             one = found.get(row[0])
             if one is None:
-                one = found[row[0]] = Reached(firsts[row[0]])
+                one = found[row[0]] = Reached(firsts[row[0]], reached=None if got is None else row[0] in got)
             _add(one, row, names)
         kept = (one for one in found.values() if one.name or by != "host")
         return sorted(kept, key=lambda one: (-one.requests - one.asks, one.name))
+
+    def _reached(self, wanted: Filter, now: int) -> set[int]:
+        """Intent and outcome of a request have the same fields but the reason."""
+        return reached(self._database, plan(self._database, wanted.without("reason"), now), self._number("allow"))
 
     def timeline(self, wanted: Filter, now: int, start: int, end: int, count: int) -> list[Bucket]:
         """`count` equal spans from start to end, wall ns, with the decisions in each; where there are many records no
@@ -173,13 +183,14 @@ class Reach:
         one of the page before."""
         at, name = before or (MOST, "")
         query = (
-            "SELECT h.host, h.first, h.last, r.run, r.label, sum(s.requests), sum(s.verdict = ? AND s.requests > 0)"
+            f"SELECT h.host, h.first, h.last, r.run, r.label, sum(s.requests), {ALLOWED}, {REACHED}"
             " FROM hosts h JOIN runs r ON r.id = h.run JOIN groups s ON s.host = h.id"
             " WHERE h.host != '' AND h.first >= ? AND (h.first, h.host) < (?, ?)"
             " GROUP BY h.id ORDER BY h.first DESC, h.host DESC LIMIT ?"
         )
-        rows = self._database.execute(query, (self._number("allow"), since, at, name, limit))
-        return [FirstSeen(*row) for row in rows]
+        allow = self._number("allow")
+        rows = self._database.execute(query, (allow, allow, since, at, name, limit))
+        return [FirstSeen(*row[:-1], bool(row[-1])) for row in rows]
 
     def host_first(self, hosts: Iterable[str]) -> dict[str, tuple[int, str]]:
         """host -> (when the logs named it first, in which run)."""

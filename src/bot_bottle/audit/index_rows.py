@@ -13,6 +13,10 @@ UNKNOWN_KIND = len(KINDS)
 KIND_NUMBERS = {kind.value: number for number, kind in enumerate(KINDS)}
 PERSONAL_BIT = 1 << 40
 """In `groups.kinds`: some record of the group names an ask, a grant or an approver."""
+REACHED_BIT = 1 << 41
+"""In `groups.kinds`: some request of the group got a connection."""
+UNCONNECTED = frozenset(("upstream.unresolved", "upstream.refused", "upstream.timeout", "upstream.proxy"))
+"""Reasons of outcomes: no connection to the host came about, whatever was dialled."""
 MOST_PATTERNS = 2000
 """Path patterns of one run; what comes later counts as ``/**``: a bottle cannot make the index grow without end."""
 MOST_BYTES = 2**60
@@ -48,6 +52,7 @@ class Line(msgspec.Struct, gc=False):
     rule: str = ""
     reason: str = ""
     secrets: tuple[str, ...] = ()
+    address: str = ""
     status: int = 0
     up: int = 0
     down: int = 0
@@ -79,17 +84,18 @@ def pattern(path: str) -> str:
 
 
 class Sum:
-    """What a shape adds up to in one hour."""
+    """What a shape adds up to in one hour. missed: outcomes of requests that got no connection."""
 
-    __slots__ = ("asks", "down", "first", "kinds", "last", "records", "requests", "up")
+    __slots__ = ("asks", "down", "first", "kinds", "last", "missed", "records", "requests", "up")
 
     def __init__(self) -> None:
-        self.records = self.requests = self.asks = self.up = self.down = self.kinds = self.last = 0
+        self.records = self.requests = self.asks = self.up = self.down = self.kinds = self.last = self.missed = 0
         self.first = MOST
 
     def add(self, other: "Sum") -> None:
         self.records, self.requests = self.records + other.records, self.requests + other.requests
         self.asks, self.kinds = self.asks + other.asks, self.kinds | other.kinds
+        self.missed += other.missed
         self.up, self.down = min(MOST_BYTES, self.up + other.up), min(MOST_BYTES, self.down + other.down)
         self.first, self.last = min(self.first, other.first), max(self.last, other.last)
 
@@ -205,6 +211,10 @@ def _add(total: Sum, line: Line, kind: int, moment: int) -> None:
     elif kind == _OUTCOME:
         total.up = min(MOST_BYTES, total.up + max(0, line.up))
         total.down = min(MOST_BYTES, total.down + max(0, line.down))
+        if line.address and line.reason not in UNCONNECTED:
+            total.kinds |= REACHED_BIT
+        else:
+            total.missed += 1
     if moment < total.first:
         total.first = moment
     if moment > total.last:

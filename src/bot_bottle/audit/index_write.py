@@ -185,10 +185,21 @@ class Writer:
         )
         self._database.executemany(
             "UPDATE groups SET kinds = kinds | ?, records = records + ?, requests = requests + ?, asks = asks + ?,"
-            f" up = min({MOST_BYTES}, up + ?), down = min({MOST_BYTES}, down + ?), first = min(first, ?),"
-            " last = max(last, ?) WHERE id = ?",
+            f" missed = missed + ?, up = min({MOST_BYTES}, up + ?), down = min({MOST_BYTES}, down + ?),"
+            " first = min(first, ?), last = max(last, ?) WHERE id = ?",
             [
-                (one.kinds, one.records, one.requests, one.asks, one.up, one.down, one.first, one.last, number)
+                (
+                    one.kinds,
+                    one.records,
+                    one.requests,
+                    one.asks,
+                    one.missed,
+                    one.up,
+                    one.down,
+                    one.first,
+                    one.last,
+                    number,
+                )
                 for number, one in wholes.items()
             ],
         )

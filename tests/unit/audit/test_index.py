@@ -104,6 +104,7 @@ def some(run: str, count: int, seed: int) -> list[Record]:
                         status=status,
                         up=chance.randrange(999),
                         down=7,
+                        address=("203.0.113.7:443", "")[number % 2],
                     )
                 )
     return [*made, Record(VERSION, "stop", run, at + 9, 3, *common)]
@@ -258,6 +259,46 @@ def test_first_seen_hosts_are_paged_newest_first(home: Home, index: Index) -> No
     assert firsts["evil.test"][0] == min(r.time for _, _, r, _ in rows if "evil.test" in r.target)
 
 
+TRIES: dict[str, tuple[dict[str, object] | None, ...]] = {
+    "ok.test": ({"address": "203.0.113.7:443", "status": 200},),
+    "nowhere.test": ({"reason": "upstream.unresolved", "status": 502},) * 2,
+    "shut.test": ({"reason": "upstream.refused", "status": 502, "address": "203.0.113.7:443"},),
+    "late.test": ({"reason": "upstream.timeout", "address": "203.0.113.7:443"},),
+    "proxied.test": ({"reason": "upstream.proxy", "address": "203.0.113.9:3128"},),
+    "broken.test": ({"reason": "upstream.certificate", "address": "203.0.113.7:443"},),
+    "once.test": ({"reason": "upstream.unresolved"}, {"address": "203.0.113.7:443", "status": 200}),
+    "open.test": ({"reason": "upstream.unresolved"}, None),
+    "denied.test": (),
+}
+"""host -> how its allowed requests ended; None: one goes on."""
+
+
+def test_reached_is_where_a_connection_was_made_or_may_stand(tmp_path: Path) -> None:
+    """Allowed is not reached: a name that nobody has leads nowhere."""
+    home = Home(str(tmp_path / "home"), str(tmp_path / "run"))
+    log = RunLog.create(home.run_log("r1"), run_origin("r1"), LogKey.generate())
+    common = ("b", "a", "h", "l", "d")
+    for host, ends in TRIES.items():
+        said = {"target": f"https://{host}:443", "method": "GET", "path": "/"}
+        if not ends:
+            log.append(Record(VERSION, "denied", "r1", NOW, 1, *common, **said, verdict="deny"))
+        for end in ends:
+            log.append(Record(VERSION, "intent", "r1", NOW, 1, *common, **said, verdict="allow"))
+            if end is not None:
+                log.append(Record(VERSION, "outcome", "r1", NOW, 1, *common, **said, verdict="allow", **end))
+    log.close(Record(VERSION, "stop", "r1", NOW + 1, 1, *common))
+    index = Index(home.index)
+    index.refresh(home)
+    reached = {"ok.test", "broken.test", "once.test", "open.test"}
+    firsts = index.reach.first_seen(0, 100)
+    assert {one.host for one in firsts if one.reached} == reached
+    assert {one.host for one in firsts if one.allowed} == TRIES.keys() - {"denied.test"}
+    for text in ("", "since:1h", "run:r1 verdict:allow"):
+        assert {one.name for one in index.reach.hosts(parse(text), NOW + 2) if one.reached} == reached
+    assert [one.reached for one in index.reach.paths(parse("host:ok.test"), NOW)] == [None]  # not known by path
+    index.close()
+
+
 def dump(path: str) -> dict[str, object]:
     """All that an index holds, by names instead of numbers."""
     base = sqlite3.connect(path)
@@ -273,7 +314,7 @@ def dump(path: str) -> dict[str, object]:
     groups = {
         row[0]: (runs[row[1]][0], hosts[row[2]][0], *(names[n] for n in row[3:9]), *row[9:])
         for row in base.execute(
-            "SELECT id, run, host, scheme, method, verdict, rule, reason, secrets, solo, kinds, records, requests, asks, up, down, first, last FROM groups"
+            "SELECT id, run, host, scheme, method, verdict, rule, reason, secrets, solo, kinds, records, requests, asks, missed, up, down, first, last FROM groups"
         )
     }
     found: dict[str, object] = {

@@ -25,7 +25,8 @@ class FirstSeenWish(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class NewHost(msgspec.Struct):
-    """first: when any log named it first. reached: requests were allowed to it. reviewed: by whom, "" for nobody."""
+    """first: when any log named it first. allowed: requests to it were. reached: one of them got a connection, or may
+    have one still. reviewed: by whom, "" for nobody."""
 
     host: str
     first: int
@@ -33,6 +34,7 @@ class NewHost(msgspec.Struct):
     run: str
     label: str
     requests: int
+    allowed: bool
     reached: bool
     reviewed: str = ""
     reviewed_at: int = 0
@@ -64,7 +66,7 @@ def first_seen(desk: Desk, wish: FirstSeenWish) -> NewHosts:
             if mark is None or wish.reviewed:
                 items.append(
                     NewHost(
-                        one.host, one.first, one.last, one.run, one.label, one.requests, one.reached > 0,
+                        one.host, one.first, one.last, one.run, one.label, one.requests, one.allowed > 0, one.reached,
                         mark.person if mark else "", mark.at if mark else 0,
                     )
                 )  # fmt: skip

@@ -33,7 +33,7 @@ Choices = tuple[str, list[tuple[str, str]]]
 
 @dataclass(frozen=True, slots=True)
 class Ribbon:
-    """One line of the door picture, in its units. y: where it ends. state: allow | held | deny. far: it left."""
+    """One line of the door picture, in its units. y: where it ends. state: see `_state`. far: it left."""
 
     d: str
     width: float
@@ -159,8 +159,9 @@ def drawn(found: list[Reached]) -> list[tuple[Reached, str]]:
 
 
 def _state(one: Reached) -> str:
+    """allow | miss (allowed, not reached) | held | deny."""
     if any(one.verdicts.get(name, 0) for name in ("allow", "ask")):
-        return "allow"
+        return "miss" if one.reached is False else "allow"
     return "held" if one.asks and not one.verdicts.get("deny", 0) else "deny"
 
 
@@ -190,7 +191,7 @@ def _fresh(at: Desk, shown: dict[str, Any], found: list[Reached]) -> dict[str, A
     days = {"24h": 1, "7d": 7}.get(shown["span"], 30)
     page_of = first_seen.first_seen(at, FirstSeenWish(days, limit=100))
     rows = [
-        (one.host, one.first, "allow" if one.reached else "deny", one.label, one.requests)
+        (one.host, one.first, "allow" if one.reached else "miss" if one.allowed else "deny", one.label, one.requests)
         for one in page_of.items
         if one.host in names or shown["kind"] == "everything"
     ]

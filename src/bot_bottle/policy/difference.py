@@ -3,40 +3,43 @@
 Routes are taken apart into what each one permits - one target, protocol, method, path and its headers - and compared
 part by part, whatever the routes are called and however they are cut. A part that a wider one covers is no loss.
 Where routes for one host give different power, precedence matters, and every part that is not the same is named.
+What a deny or ask rule of the same policy has the last word over is no gain and no loss: it is said to stay denied.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import product
+from enum import Enum
 
 import msgspec
 
-from bot_bottle.policy.arms import prefix_check
-from bot_bottle.policy.effective import HeaderMatch, Match, PathMatch, Policy, Route
+from bot_bottle.policy.effective import Policy
 from bot_bottle.policy.hosts import covers
-from bot_bottle.policy.regex import compile_regex
-from bot_bottle.policy.verdict import Auth, RouteLimits, Timeouts
-
-ANY = PathMatch("", "")
-Power = tuple[Auth | None, str, str, bool, RouteLimits, Timeouts]
+from bot_bottle.policy.parts import Part, Power, covered, opened, overruled, parts
+from bot_bottle.policy.verdict import RouteLimits, Timeouts
 
 
-class Part(msgspec.Struct, frozen=True):
-    """One thing that a route speaks about. scheme "", port 0 and method "" mean any."""
+class Means(Enum):
+    """What a part comes to. NOTHING: another rule has the last word over it, or no rule opens what it denies."""
 
-    action: str
-    host: str
-    scheme: str
-    port: int
-    protocol: str
-    method: str
-    path: PathMatch
-    headers: tuple[HeaderMatch, ...]
-    power: Power
+    ALLOWED = "allow"
+    ASKED = "ask"
+    DENIED = "deny"
+    NOTHING = ""
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A part that one policy of two has. by: action and name of a rule that has the last word over all of it. but: of
+    rules that have it over some of it. within: rules of the other policy that allow some of it, or ask about it."""
+
+    part: Part
+    means: Means
+    by: tuple[str, str] = ("", "")
+    but: tuple[tuple[str, str], ...] = ()
+    within: tuple[str, ...] = ()
 
 
 class Difference(msgspec.Struct, frozen=True):
     """Sentences. gained: what leaves, or may be asked for, only under the second policy. lost: only under the first.
-    changed: what is neither - asks, how long one waits, what is logged."""
+    changed: what is neither - asks, rules without an effect, how long one waits, what is logged."""
 
     gained: tuple[str, ...]
     lost: tuple[str, ...]
@@ -45,29 +48,54 @@ class Difference(msgspec.Struct, frozen=True):
 
 def difference(before: Policy, after: Policy) -> Difference:
     """From one policy to another. Nothing in all three: every request is decided alike, with the same power."""
-    old, new = parts(before), parts(after)
-    gone, come = _without(old, new), _without(new, old)
-    gained = [f"allowed: {text}" for text in _texts(come, "allow")]
-    gained += [f"no longer denied: {text}" for text in _texts(gone, "deny")]
-    lost = [f"no longer allowed: {text}" for text in _texts(gone, "allow")]
-    lost += [f"denied: {text}" for text in _texts(come, "deny")]
-    changed = [f"asked about now: {text}" for text in _texts(come, "ask")]
-    changed += [f"no longer asked about: {text}" for text in _texts(gone, "ask")]
+    come, gone = claims(after, before), claims(before, after)
+    gained = [f"allowed: {text}" for text in _texts(come, Means.ALLOWED)]
+    gained += [f"no longer denied: {text}" for text in _texts(gone, Means.DENIED)]
+    lost = [f"no longer allowed: {text}" for text in _texts(gone, Means.ALLOWED)]
+    lost += [f"denied: {text}" for text in _texts(come, Means.DENIED, whole=True)]
+    changed = [f"asked about now: {text}" for text in _texts(come, Means.ASKED)]
+    changed += [f"no longer asked about: {text}" for text in _texts(gone, Means.ASKED)]
+    changed += _without_effect(come, "still", "was", "a rule denies now what nothing allowed")
+    changed += _without_effect(gone, "was", "still", "no rule denies any more, and nothing allows")
     return Difference(tuple(gained), tuple(lost), (*changed, *_settings(before, after)))
 
 
-def parts(policy: Policy) -> list[Part]:
-    """Everything that the routes of a policy speak about."""
-    return [part for route in policy.routes for part in _parts(route)]
+def claims(policy: Policy, other: Policy) -> list[Claim]:
+    """What each part of a policy means that another one does not have, not even in a wider one."""
+    made: list[Claim] = []
+    for part in _without(parts(policy), parts(other)):
+        made.append(_denial(part, other) if part.action == "deny" else _yes(part, policy))
+    told = {_any_protocol(one.part) for one in made if one.means is Means.DENIED}
+    return [one for one in made if one.means is not Means.NOTHING or one.by[1] or _any_protocol(one.part) not in told]
 
 
-def _parts(route: Route) -> Iterable[Part]:
-    power = (route.auth, route.address, route.ca, route.agent_credentials, route.limits, route.timeouts)
-    for match in route.matches or (Match(),):
-        headers = tuple(sorted(match.headers, key=lambda head: (head.name, head.type, head.value)))
-        every = product(match.paths or (ANY,), match.methods or ("",), route.ports or (0,), route.protocols)
-        for path, method, port, protocol in every:
-            yield Part(route.action, route.host, route.scheme, port, protocol, method, path, headers, power)
+def _any_protocol(part: Part) -> Part:
+    return msgspec.structs.replace(part, protocol="")
+
+
+def _yes(part: Part, policy: Policy) -> Claim:
+    """An allow or ask part, as far as no stricter rule of its own policy has the last word."""
+    but: list[tuple[str, str]] = []
+    for action in ("deny", "ask") if part.action == "allow" else ("deny",):
+        found = overruled(part, policy, action)
+        if found.by:
+            return Claim(part, Means.NOTHING, (action, found.by))
+        but += [(action, rule) for rule in found.partly]
+    return Claim(part, Means(part.action), but=tuple(but))
+
+
+def _denial(part: Part, other: Policy) -> Claim:
+    """A deny part makes a difference to what the other policy lets through, or asks about."""
+    shut = overruled(part, other, "deny")
+    if shut.by:
+        return Claim(part, Means.NOTHING, ("deny", shut.by))
+    but = tuple(("deny", rule) for rule in shut.partly)
+    if other.default != "deny":
+        return Claim(part, Means.DENIED, but=but)
+    found = opened(part, other)
+    if not (found.by or found.partly):
+        return Claim(part, Means.NOTHING)
+    return Claim(part, Means.DENIED, but=but, within=found.partly)
 
 
 def _without(these: Sequence[Part], others: Sequence[Part]) -> list[Part]:
@@ -94,40 +122,54 @@ def _meet(one: str, two: str) -> bool:
     )  # fmt: skip
 
 
-def covered(part: Part, wide: Part) -> bool:
-    """Whether everything that a part speaks about is also what another one speaks about, to the same effect."""
-    return (
-        part.action == wide.action
-        and (part.power == wide.power or part.action == "deny")
-        and (part.host == wide.host or (not part.host.startswith("*.") and covers(wide.host, part.host)))
-        and wide.scheme in ("", part.scheme)
-        and wide.port in (0, part.port)
-        and wide.protocol == part.protocol
-        and wide.method in ("", part.method)
-        and set(wide.headers) <= set(part.headers)
-        and _path_covered(part.path, wide.path)
-    )
+_DONE = {"deny": "denied", "ask": "asked about"}
+_DOES = {"deny": "denies", "ask": "asks about"}
 
 
-def _path_covered(path: PathMatch, wide: PathMatch) -> bool:
-    if wide in (ANY, path):
-        return True
-    if wide.type == "prefix" and path.type in ("exact", "prefix"):
-        inside = prefix_check(wide.value)
-        return inside(path.value)
-    if wide.type == "regex" and path.type == "exact":
-        return "%" not in path.value and compile_regex(wide.value).fullmatch(path.value.encode()) is not None
-    return False
-
-
-def _texts(some: Sequence[Part], action: str) -> list[str]:
+def _texts(some: Sequence[Claim], means: Means, whole: bool = False) -> list[str]:
     """One sentence for parts that differ in method, protocol or port only."""
-    together: dict[tuple[object, ...], list[Part]] = {}
+    together: dict[tuple[object, ...], list[Claim]] = {}
     for one in some:
-        if one.action == action:
-            key = (one.host, one.scheme, one.path, one.headers, one.power)
-            together.setdefault(key, []).append(one)
-    return list(dict.fromkeys(_text(group) for group in together.values()))
+        if one.means is means:
+            together.setdefault((*_key(one.part), one.but, one.within), []).append(one)
+    return list(dict.fromkeys(_claim_text(group, whole) for group in together.values()))
+
+
+def _claim_text(group: list[Claim], whole: bool) -> str:
+    one = group[0]
+    words = [_text([claim.part for claim in group])]
+    if whole:
+        return words[0]
+    words += [f"as far as {_names(one.within)} goes"] if one.within else []
+    for action, does in _DOES.items():
+        rules = [rule for name, rule in one.but if name == action]
+        words += [f"except what {_names(rules)} {does}"] if rules else []
+    return ", ".join(words)
+
+
+def _without_effect(some: Sequence[Claim], own: str, other: str, unopened: str) -> list[str]:
+    """One sentence for each rule that has the last word. own, other: when it has it, where it is a rule of the policy
+    that has the part, and where it is one of the other policy."""
+    together: dict[tuple[object, ...], list[Claim]] = {}
+    for one in some:
+        if one.means is Means.NOTHING:
+            together.setdefault((*_key(one.part), one.part.action, one.by), []).append(one)
+    made: list[str] = []
+    for group in together.values():
+        action, rule = group[0].by
+        when = other if group[0].part.action == "deny" else own
+        lead = f"{when} {_DONE[action]} by {rule}{' anyway' if when == 'was' else ''}" if rule else unopened
+        made.append(f"{lead}: {_text([claim.part for claim in group])}")
+    return list(dict.fromkeys(made))
+
+
+def _key(part: Part) -> tuple[object, ...]:
+    return part.host, part.scheme, part.path, part.headers, part.power
+
+
+def _names(rules: Sequence[str]) -> str:
+    few = list(rules[:3])
+    return " or ".join([*few, f"{len(rules) - 3} more rules"] if len(rules) > 3 else few)
 
 
 def _text(group: list[Part]) -> str:

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from bot_bottle.base.errors import ManifestFault
 from bot_bottle.policy import assertions, learn, shapes
 from bot_bottle.policy.check import check_bottle
-from bot_bottle.policy.decide import compile, decide, matched_headers
-from bot_bottle.policy.difference import Difference, difference
-from bot_bottle.policy.effective import Policy, Route
+from bot_bottle.policy.decide import TIE, compile, decide, matched_headers
+from bot_bottle.policy.difference import Difference, Means, claims, difference
+from bot_bottle.policy.effective import Match, Policy, Route
 from bot_bottle.policy.learn import Past
 from bot_bottle.policy.merge import effective, merge
+from bot_bottle.policy.parts import Part
 from bot_bottle.policy.regex import compile_regex
 from bot_bottle.policy.replay import Change, Line, Replay, replayed
 from bot_bottle.policy.verdict import Kind, Request, Target
@@ -235,8 +236,8 @@ def test_names_and_cuts_are_no_difference() -> None:
     [
         ("", A % ("x", "exact", "/v1", "GET, HEAD"), ["allowed: GET|HEAD https://a.example exactly /v1"], [], []),
         (A % ("x", "prefix", "/v1", "GET"), "", [], ["no longer allowed: GET https://a.example /v1 and below"], []),
-        ("", "- {name: x, host: a.example, action: deny}", [], ["denied: any method http(s)://a.example any port"], []),
-        ("- {name: x, host: a.example, action: deny, ports: [8443]}", "", ["no longer denied: any method http(s)://a.example port 8443"], [], []),
+        ("", "- {name: x, host: a.example, action: deny}", [], [], ["a rule denies now what nothing allowed: any method http(s)://a.example any port"]),
+        ("- {name: x, host: a.example, action: deny, ports: [8443]}", "", [], [], ["no rule denies any more, and nothing allows: any method http(s)://a.example port 8443"]),
         ("", "- {name: x, host: a.example, action: ask, protocols: [websocket]}", [], [], ["asked about now: any method https://a.example, as WebSocket"]),
         (
             "- {name: x, host: a.example}", "- {name: x, host: a.example, auth: {scheme: bearer, secret: key}}",
@@ -250,6 +251,78 @@ def test_names_and_cuts_are_no_difference() -> None:
 )  # fmt: skip
 def test_in_words(before: str, after: str, gained: list[str], lost: list[str], changed: list[str]) -> None:
     assert diff(before, after) == (tuple(gained), tuple(lost), tuple(changed))
+
+
+OPEN = "- {name: open, host: a.example}"
+SHUT = "- {name: shut, host: a.example, action: %s, matches: [{paths: [{type: prefix, value: %s}]}]}"
+WITH = "- {name: x, host: a.example, matches: [{paths: [{type: prefix, value: %s}]}]}"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "gained", "lost", "changed"),
+    [
+        (
+            "- {name: no, host: a.example, action: deny}", "- {name: no, host: a.example, action: deny}\n" + OPEN,
+            [], [], ["still denied by b/no: any method https://a.example"],
+        ),
+        (SHUT % ("deny", "/admin"), SHUT % ("deny", "/admin") + "\n" + WITH % "/Admin/x", [], [], ["still denied by b/shut: any method https://a.example /Admin/x and below"]),
+        (SHUT % ("ask", "/a"), SHUT % ("ask", "/a") + "\n" + WITH % "/a/b", [], [], ["still asked about by b/shut: any method https://a.example /a/b and below"]),
+        (SHUT % ("deny", "/a"), SHUT % ("deny", "/a") + "\n" + OPEN, ["allowed: any method https://a.example, except what b/shut denies"], [], []),
+        (SHUT % ("ask", "/a"), SHUT % ("ask", "/a") + "\n" + OPEN, ["allowed: any method https://a.example, except what b/shut asks about"], [], []),
+        (SHUT % ("deny", "/a"), SHUT % ("deny", "/a") + "\n" + WITH % "/b", ["allowed: any method https://a.example /b and below"], [], []),
+        (
+            SHUT % ("deny", "/a") + "\n" + WITH % "/a/b", WITH % "/a/b",
+            ["no longer denied: any method http(s)://a.example any port /a and below, as far as b/x goes"], [], [],
+        ),
+        (SHUT % ("deny", "/a") + "\n" + WITH % "/a/b", SHUT % ("deny", "/a"), [], [], ["was denied by b/shut anyway: any method https://a.example /a/b and below"]),
+        (OPEN, OPEN + "\n" + SHUT % ("deny", "/a"), [], ["denied: any method http(s)://a.example any port /a and below"], []),
+    ],
+)  # fmt: skip
+def test_what_another_rule_has_the_last_word_over_is_no_gain(
+    before: str, after: str, gained: list[str], lost: list[str], changed: list[str]
+) -> None:
+    assert diff(before, after) == (tuple(gained), tuple(lost), tuple(changed))
+
+
+@given(st.lists(routes(ACTIONS), max_size=5), st.lists(routes(ACTIONS), max_size=5), DEFAULTS, REQUESTS)
+def test_what_a_difference_claims_agrees_with_the_decisions(
+    one: list[Route], two: list[Route], default: str, asked: Request
+) -> None:
+    """Every part that is said to be allowed, to be denied or to stay so is decided so, but for the named rules."""
+    before = Policy("b", tuple(named(one, "old")), default=default)
+    after = Policy("b", tuple(named(two, "new")), default=default)
+    got = decide(compile(after), asked)
+    for claim in claims(after, before):
+        if in_part(claim.part, asked):
+            rules = [rule for _, rule in claim.but]
+            if claim.means is Means.NOTHING and claim.by[1]:
+                assert got.kind is (Kind.DENY if claim.by[0] == "deny" else got.kind) and got.kind is not Kind.ALLOW
+            elif claim.means is Means.ALLOWED:
+                assert got.kind is Kind.ALLOW or got.rule in rules or got.reason == TIE
+            elif claim.means is Means.ASKED:
+                assert got.kind is Kind.ASK or got.rule in rules or got.reason == TIE
+            elif claim.part.action == "deny":
+                assert got.kind is Kind.DENY
+    for claim in claims(before, after):
+        if claim.part.action == "deny" and in_part(claim.part, asked):
+            if claim.means is Means.DENIED and not claim.within:
+                assert got.kind is not Kind.DENY or got.rule in [rule for _, rule in claim.but] or got.reason == TIE
+            elif claim.means is Means.NOTHING:
+                assert got.kind is Kind.DENY
+
+
+def named(some: list[Route], prefix: str) -> list[Route]:
+    return [msgspec.structs.replace(route, rule=f"{prefix}/{at}") for at, route in enumerate(some)]
+
+
+def in_part(part: Part, asked: Request) -> bool:
+    """Whether a request is surely of a part, for every value of its headers."""
+    target = asked.target
+    match = Match((part.path,) if part.path.type else (), (part.method,) if part.method else (), part.headers)
+    alone = Route(
+        "alone/x", part.host, part.scheme or target.scheme, (part.port or target.port,), (part.protocol,), (match,)
+    )
+    return decide(compile(Policy("b", (alone,))), asked).kind is Kind.ALLOW
 
 
 def test_precedence_is_told_where_routes_give_different_power() -> None:
@@ -281,7 +354,10 @@ def test_an_expression_stands_for_an_exact_path_only_where_both_read_alike() -> 
     """A lenient server reads %20 as a space: a deny on the exact path covers that, the expression does not."""
     exact = "- {name: x, host: a.example, action: deny, matches: [{paths: [{type: exact, value: /a%20b}]}]}"
     wide = "- {name: x, host: a.example, action: deny, matches: [{paths: [{type: regex, value: '/a%20.*'}]}]}"
-    assert diff(exact, wide)[0] and not diff(exact.replace("%20", "-"), wide.replace("%20", "-"))[0]
+    plain = exact.replace("%20", "-"), wide.replace("%20", "-")
+    told = ("still denied by b/x: any method http(s)://a.example any port exactly /a%20b",)
+    assert diff(f"{OPEN}\n{exact}", f"{OPEN}\n{wide}")[2] == told
+    assert diff(*(f"{OPEN}\n{text}" for text in plain))[2] == ()
 
 
 def test_settings_are_told() -> None:

@@ -17,10 +17,10 @@ from bot_bottle.bottles.policies import bottle_names, combined
 from bot_bottle.harnesses import load
 from bot_bottle.policy.asked import from_url
 from bot_bottle.policy.decide import compile
-from bot_bottle.policy.difference import Part, covered, parts
 from bot_bottle.policy.effective import PathMatch, Policy, Route
 from bot_bottle.policy.explain import Explanation, explain
 from bot_bottle.policy.grants import DEFAULT
+from bot_bottle.policy.parts import Part, covered, parts
 from bot_bottle.web.api.operation import Empty, Operation
 from bot_bottle.web.desk import Desk
 from bot_bottle.web.problem import WebFault

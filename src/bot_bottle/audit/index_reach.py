@@ -190,7 +190,7 @@ class Reach:
         )
         allow = self._number("allow")
         rows = self._database.execute(query, (allow, allow, since, at, name, limit))
-        return [FirstSeen(*row[:-1], bool(row[-1])) for row in rows]
+        return [FirstSeen(a, b, c, d, e, f, g, bool(h)) for a, b, c, d, e, f, g, h in rows]
 
     def host_first(self, hosts: Iterable[str]) -> dict[str, tuple[int, str]]:
         """host -> (when the logs named it first, in which run)."""

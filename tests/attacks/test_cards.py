@@ -1,22 +1,30 @@
 """What a person sees before a yes: nothing that a yes would let go is hidden, and no word of an agent's passes for ours
 (B73, B74, D25). Each has a control that shows the hole, or was red before its defence was there."""
 
+import io
 import re
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from bot_bottle.cli.supervise_view import Deeds, Facts, View
 from bot_bottle.egress.mcp.access import Found
 from bot_bottle.egress.mcp.access import wanted as access_wanted
 from bot_bottle.egress.mcp.catalogue import RequestAccess
+from bot_bottle.keeper.messages.approvals import LeafProposed
 from bot_bottle.policy.decide import compile
 from bot_bottle.policy.effective import Policy
 from bot_bottle.policy.verdict import Target
-from bot_bottle.supervise.model import AskKind, Scope, Wanted
+from bot_bottle.supervise.cards import in_turn
+from bot_bottle.supervise.model import AskKind, AskState, Scope, Wanted
+from bot_bottle.supervise.notify.engine import notice_of
+from bot_bottle.supervise.ports import AskQuery
 from bot_bottle.supervise.sentence import consequences, request_line, sentence
-from unit.supervise.make import access
+from unit.supervise.make import T0, access, ask
+from unit.supervise.make import wanted as wanted_of
 from web_stage import Bottle, Inside, Stage, wanted
 
 SENDS = ("DELETE", "PATCH", "POST", "PUT")
@@ -138,9 +146,9 @@ def test_d25_what_one_click_answers_is_all_shown(stage: Stage, inside: Inside) -
     body = inside.raw("GET", "/inbox", inside.session()).body.decode()
     text = text_of(inside)
     assert "wants to send 2 requests with 1.7 KB of JSON in all to" in text
-    for ask, size in zip(asks, (800, 900), strict=True):
+    for name, size in zip(asks, (800, 900), strict=True):
         assert f"/in?n={size}" in text and f"{size} B" in text
-        assert body.count(f"/part/held/{ask}") >= 1
+        assert body.count(f"/part/held/{name}") >= 1
 
 
 @pytest.mark.parametrize(
@@ -168,3 +176,48 @@ def test_d25_a_wish_for_all_hides_behind_no_wish_for_a_part(stage: Stage, inside
     one = stage.ask(bottle, what=Wanted(target, path="/docs", methods=("GET",)), kind=AskKind.ACCESS, ago=5)
     stage.ask(bottle, what=Wanted(target, path="/", methods=("GET",)), kind=AskKind.ACCESS)
     assert answered(inside) == [one.id]
+
+
+# ---- places
+
+
+def test_b74_no_bottle_pushes_another_out_of_the_inbox(stage: Stage, inside: Inside) -> None:
+    """56 asks that no card can batch, older than the one of another bottle: both are shown, and what has no place is
+    named with a way to it."""
+    bad, good = stage.running("bad", rows=()), stage.running("good", rows=())
+    for number in range(56):
+        stage.ask(bad, what=wanted(path="/in", method=f"X{number:02}"), ago=100 - number)
+    honest = stage.ask(good, what=wanted(path="/deploy"), ago=1)
+    body = inside.raw("GET", "/inbox", inside.session()).body.decode()
+    shown = re.findall(r'id="q-(a-[0-9a-f]+)"', body)
+    assert len(shown) == 50 and shown.index(honest.id) == 1
+    assert "7 more; they come as these are answered: bad 7." in text_of(inside)
+    (link,) = re.findall(r'href="(/inbox[^"]*)">bad</a> 7', body)
+    assert honest.id not in inside.raw("GET", unescape(link), inside.session()).body.decode()
+    stage.store.settle(honest.id, honest.version, AskState.EXPIRED, 1)
+    for one in stage.store.asks(AskQuery((AskState.WAITING,))):
+        stage.store.settle(one.id, one.version, AskState.EXPIRED, 2)
+    assert honest.id in inside.raw("GET", "/inbox?tab=missed", inside.session()).body.decode()
+
+
+def test_b74_no_bottle_takes_the_places_of_a_terminal() -> None:
+    """The live list is cut by the window: the first of each bottle stand first, and what is not shown is named."""
+    many = [ask(f"a{number:02}", run="r1", label="bad", asked=T0 + number) for number in range(56)]
+    of = ask("a99", run="r2", label="good", asked=T0 + 99)
+    assert [one.id for one in in_turn([*many, of], lambda one: one.run)][:3] == ["a00", "a99", "a01"]
+    view = View(Deeds(lambda *_: "", lambda _: Facts(), lambda _: LeafProposed("", "", ""), lambda _: (Scope.ONCE,)))
+    view.update([*many, of])
+    out = io.StringIO()
+    Console(file=out, width=100, height=30, force_terminal=True, color_system=None).print(view.render(T0, 30))
+    assert "good wants to" in out.getvalue()
+    assert re.search(r"bad \d\d", out.getvalue())
+
+
+def test_b74_no_bottle_takes_the_places_of_a_notice() -> None:
+    """Three hosts of a notice are named: not three of one bottle where another asks as well."""
+    many = [
+        ask(f"a{number:02}", run="r1", label="bad", wanted=wanted_of(f"h{number}.example")) for number in range(9)
+    ]
+    of = ask("a99", run="r2", label="good", asked=T0 + 99, wanted=wanted_of("deploy.example"))
+    notice = notice_of([*many, of], 10, "https://h/inbox", T0)
+    assert "good" in notice.sentence and "deploy.example" in notice.sentence

@@ -82,6 +82,15 @@ def test_asks_are_found_by_every_field_newest_first(store: ApprovalStore) -> Non
     assert store.count(AskQuery(limit=1)) == 6
 
 
+def test_no_run_takes_the_places_of_the_others(store: ApprovalStore) -> None:
+    for number in range(9):
+        store.add(ask(f"a{number}", run="r2" if number == 1 else "r1", asked=T0 + number))
+    assert [one.id for one in store.asks(AskQuery(each=2))] == ["a8", "a7", "a1"]
+    assert [one.id for one in store.asks(AskQuery(each=2, limit=2))] == ["a8", "a7"]
+    assert [one.id for one in store.asks(AskQuery((AskState.WAITING,), run="r2", each=2, before=T0 + 8))] == ["a1"]
+    assert store.count(AskQuery(each=2)) == 9
+
+
 def test_an_ask_is_settled_once_and_at_its_version(store: ApprovalStore) -> None:
     store.add(ask())
     said = answer(ask())

@@ -19,7 +19,7 @@ from bot_bottle.supervise.model import Approver, Ask, AskState, Scope, StoredGra
 from bot_bottle.supervise.ports import ApprovalReader, AskQuery
 
 _PREFIX = 4
-_MANY = 1000
+_MANY, _EACH = 2000, 500
 
 
 def person(via: str = "terminal") -> Approver:
@@ -71,12 +71,14 @@ _LIST = "bot-bottle supervise --once lists them."
 
 def waiting(store: ApprovalReader) -> list[Ask]:
     """All that wait, the oldest first."""
-    return store.asks(AskQuery((AskState.WAITING,), limit=_MANY))[::-1]
+    return store.asks(AskQuery((AskState.WAITING,), each=_EACH, limit=_MANY))[::-1]
 
 
 def missed(store: ApprovalReader, now: int) -> list[Ask]:
     """Those that ended without an answer and can still be given a late yes, the newest first. now: wall ns."""
-    return [one for one in store.asks(AskQuery(expiry.LATE, limit=_MANY)) if not expiry.too_late(one, now)]
+    return [
+        one for one in store.asks(AskQuery(expiry.LATE, each=_EACH, limit=_MANY)) if not expiry.too_late(one, now)
+    ]
 
 
 def lives(home: Home, ask: Ask) -> bool:

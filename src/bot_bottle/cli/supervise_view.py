@@ -3,6 +3,7 @@
 All text of a bottle went through `supervise.sentence`, and is put into `Text` and never into markup (B73).
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from bot_bottle.base.text import cut, visible
 from bot_bottle.keeper.messages.approvals import AskShown, LeafProposed
+from bot_bottle.supervise.cards import in_turn
 from bot_bottle.supervise.expiry import LATE, SECOND
 from bot_bottle.supervise.model import Ask, AskState, Scope
 from bot_bottle.supervise.risk import WORDS, risk
@@ -26,6 +28,7 @@ HELP = (
 )  # fmt: skip
 _SHOWN = 4000
 _LINES = 30
+_NAMED = 5
 
 
 @dataclass(slots=True)
@@ -72,9 +75,10 @@ class View:
         return self.asks[self.at] if self.at < len(self.asks) else None
 
     def update(self, asks: list[Ask]) -> None:
-        """A new list: the selection stays with its ask, so that no key ever answers another one."""
+        """A new list: the selection stays with its ask, so that no key ever answers another one. One of each bottle
+        first, so that none pushes another's below the window (B74)."""
         before = self.selected
-        self.asks = asks
+        self.asks = asks = in_turn(asks, lambda ask: ask.run)
         if before is None:
             self._select(0)
             return
@@ -216,15 +220,18 @@ class View:
         for _ in range(3):
             table.add_column()
         table.add_column(ratio=1)
-        most = max(1, (rows - 7) // 2)
+        most = max(1, (rows - 8) // 2)
         first = max(0, min(self.at - most // 2, len(self.asks) - most))
+        beyond = Counter(ask.label for ask in (*self.asks[:first], *self.asks[first + most :]))
         for number in range(first, min(first + most, len(self.asks))):
             ask = self.asks[number]
             mark = ">" if number == self.at else " "
             level = WORDS[risk(ask.wanted, False)]
             style = "reverse" if number == self.at else ""
             table.add_row(f"{mark} {ask.id}", left(ask, now), level, Text(sentence(ask)), style=style)
-        return table
+        names = ", ".join(f"{visible(label, 64)} {number}" for label, number in beyond.most_common(_NAMED))
+        more = f"{beyond.total()} more with j and k: {names}" if beyond else ""
+        return Group(table, Text(more, style="dim"))
 
     def _whole(self, now: int, rows: int) -> RenderableType:
         ask = self.selected

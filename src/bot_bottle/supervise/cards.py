@@ -8,6 +8,8 @@ the sentence gives the sum (D25). At most `MOST` asks stand in one card.
 
 from bisect import bisect
 from collections.abc import Callable, Iterable
+from itertools import zip_longest
+from typing import TypeVar
 
 import msgspec
 
@@ -16,6 +18,7 @@ from bot_bottle.supervise.model import Ask, Wanted
 from bot_bottle.supervise.risk import Risk, risk, sends
 from bot_bottle.supervise.sentence import sentence
 
+T = TypeVar("T")
 MOST = 50
 _SIZES = (1, 1_000, 10_000, 100_000, 1_000_000)
 """Bytes from which a body, or a query, is of the next class."""
@@ -46,6 +49,15 @@ def cards(asks: Iterable[Ask], first_seen: Callable[[str], bool]) -> list[Card]:
         batch[-1].append(ask)
     made = [_card(tuple(one), seen) for batch in batches.values() for one in batch]
     return sorted(made, key=lambda card: (card.asks[0].asked, card.asks[0].id))
+
+
+def in_turn(found: Iterable[T], run: Callable[[T], str]) -> list[T]:
+    """One of each run, then the next of each: a run that asks much takes no place of another's (B74). The order of
+    the runs is that of their first; within one it is kept."""
+    queues: dict[str, list[T]] = {}
+    for one in found:
+        queues.setdefault(run(one), []).append(one)
+    return [one for turn in zip_longest(*queues.values()) for one in turn if one is not None]
 
 
 def _together(ask: Ask, level: Risk) -> tuple[object, ...]:

@@ -1,6 +1,7 @@
 """The approval store in memory: for tests and for rules that are tried out. As strict as the real one."""
 
 import threading
+from collections import Counter
 
 import msgspec
 
@@ -56,7 +57,12 @@ class MemoryStore:
         return self._asks.get(ask)
 
     def asks(self, query: AskQuery) -> list[Ask]:
-        return self._found(query)[: query.limit]
+        places, found = Counter[str](), list[Ask]()
+        for ask in self._found(query):
+            places[ask.run] += 1
+            if not query.each or places[ask.run] <= query.each:
+                found.append(ask)
+        return found[: query.limit]
 
     def count(self, query: AskQuery) -> int:
         return len(self._found(query))

@@ -11,7 +11,8 @@ from bot_bottle.supervise.model import Answer, Ask, AskState, StoredGrant
 
 
 class AskQuery(msgspec.Struct, frozen=True):
-    """Which asks; empty means any. states: one of these. before: cursor, the `asked` of the last one seen."""
+    """Which asks; empty means any. states: one of these. before: cursor, the `asked` of the last one seen.
+    each: of one run at most so many, the newest, so that no bottle takes the places of the others (B74)."""
 
     states: tuple[AskState, ...] = ()
     run: str = ""
@@ -20,6 +21,7 @@ class AskQuery(msgspec.Struct, frozen=True):
     project: str = ""
     host: str = ""
     before: int = 0
+    each: int = 0
     limit: int = 200
 
 

@@ -24,6 +24,7 @@ from bot_bottle.supervise.ports import AskQuery
 
 T = TypeVar("T")
 _PAUSE = 0.001
+_PLACE = ", row_number() OVER (PARTITION BY run ORDER BY asked DESC, id DESC) AS place"
 _ASK = msgspec.json.Decoder(Ask)
 _ANSWER = msgspec.json.Decoder(Answer)
 _GRANT = msgspec.json.Decoder(StoredGrant)
@@ -42,7 +43,9 @@ class SqliteReader:
 
     def asks(self, query: AskQuery) -> list[Ask]:
         where, values = _conditions(query)
-        text = f"SELECT body FROM asks {where} ORDER BY asked DESC, id DESC LIMIT ?"  # noqa: S608 - fixed text
+        source = f"SELECT body, asked, id{_PLACE if query.each else ''} FROM asks {where}"  # noqa: S608 - fixed text
+        within = f" WHERE place <= {query.each:d}" if query.each else ""
+        text = f"SELECT body FROM ({source}){within} ORDER BY asked DESC, id DESC LIMIT ?"  # noqa: S608 - fixed text
         return [self._read(_ASK, row[0]) for row in self._all(text, *values, query.limit)]
 
     def count(self, query: AskQuery) -> int:

@@ -17,12 +17,13 @@ from bot_bottle.audit.sinks.model import SinkFault
 from bot_bottle.base.clock import Clock
 from bot_bottle.base.errors import BottleError
 from bot_bottle.base.sizes import duration
+from bot_bottle.supervise.cards import in_turn
 from bot_bottle.supervise.model import Ask, AskState
 from bot_bottle.supervise.notify.model import Notice, Notifier, NotifierConfig, plain
 from bot_bottle.supervise.ports import ApprovalReader, AskQuery
 
 POLL = 0.5
-_MOST = 1000
+_MOST, _EACH = 2000, 500
 _COMPACT = 1 << 18
 
 
@@ -119,7 +120,7 @@ class Watcher:
         changes = self._reader.changes()
         if changes == self._changes and not self._after and not self._backoff.tries and not self._held_back:
             return [], []
-        waiting = self._reader.asks(AskQuery((AskState.WAITING,), limit=_MOST))
+        waiting = self._reader.asks(AskQuery((AskState.WAITING,), each=_EACH, limit=_MOST))
         wall = self._around.clock.wall()
         new = [ask for ask in waiting if ask.id not in self._told.ids and wall < ask.deadline]
         self._changes = changes
@@ -161,8 +162,9 @@ def notice_of(due: Sequence[Ask], waiting: int, link: str, wall: int, after: int
     """One notice for all that is due; the same asks give the same id."""
     ids = sorted(ask.id for ask in due)
     ident = hashlib.sha256("\n".join(ids).encode()).hexdigest()[:32]
-    labels = tuple(dict.fromkeys(plain(ask.label) for ask in due))
-    hosts = tuple(dict.fromkeys(plain(ask.wanted.target.host) for ask in due))
+    turns = in_turn(due, lambda ask: ask.run)
+    labels = tuple(dict.fromkeys(plain(ask.label) for ask in turns))
+    hosts = tuple(dict.fromkeys(plain(ask.wanted.target.host) for ask in turns))
     return Notice(ident, labels, hosts, len(due), waiting, link, wall, late=after > 0)
 
 

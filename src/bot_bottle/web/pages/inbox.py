@@ -1,5 +1,6 @@
 """Inbox: what waits for a person as cards, exactly what would be sent, the answer; what was missed, what was said."""
 
+from collections import Counter
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -9,7 +10,7 @@ from starlette.routing import Route
 
 from bot_bottle.base.errors import BottleError
 from bot_bottle.supervise import sentence
-from bot_bottle.supervise.cards import Card, cards
+from bot_bottle.supervise.cards import Card, cards, in_turn
 from bot_bottle.supervise.model import Ask, AskState
 from bot_bottle.supervise.ports import AskQuery
 from bot_bottle.supervise.risk import WORDS
@@ -20,7 +21,8 @@ from bot_bottle.web.card import FOUND, SHOWN, first_seen, full
 from bot_bottle.web.desk import Desk
 from bot_bottle.web.page import act, desk, form, page, shown
 
-_MOST = 1000
+_MOST, _EACH = 2000, 500
+_NAMED = 20
 _TABS = {
     "waiting": (AskState.WAITING,),
     "missed": (AskState.EXPIRED, AskState.ENDED, AskState.WITHDRAWN),
@@ -52,16 +54,20 @@ def _inbox(
     at, query = desk(request), request.query_params
     wanted, text = chosen or query.get("ask", ""), query.get("q", "")[:200]
     tab = _tab(at, query.get("tab", ""), wanted)
-    found = [ask for ask in at.approvals().asks(AskQuery(states=_TABS[tab], limit=_MOST)) if fits(ask, text)]
+    asks = at.approvals().asks(AskQuery(states=_TABS[tab], each=_EACH, limit=_MOST))
+    found = [ask for ask in asks if fits(ask, text)]
     new = first_seen(at, found)
     stack = cards(found, lambda host: host in new)
     if tab != "waiting":
         stack.reverse()
+    if tab != "answered":
+        stack = in_turn(stack, lambda card: card.asks[0].run)
     current = next(
         (card for card in stack if any(ask.id == wanted for ask in card.asks)), stack[0] if stack else None
     )
     context: dict[str, Any] = {
-        "tab_name": tab, "q": text, "stack": stack[:SHOWN], "more": max(0, len(stack) - SHOWN), "count": len(found),
+        "tab_name": tab, "q": text, "stack": stack[:SHOWN], "more": max(0, len(stack) - SHOWN),
+        "beyond": Counter(card.asks[0].label for card in stack[SHOWN:]).most_common(_NAMED), "count": len(found),
         "counts": {name: at.approvals().count(AskQuery(states=states)) for name, states in _TABS.items()},
         "current": full(at, current) if current else None, "place": stack.index(current) + 1 if current else 0,
         "previous": _beside(stack, current, -1), "next": _beside(stack, current, 1), "words": WORDS, "times": TIMES,

@@ -26,7 +26,7 @@ from bot_bottle.web.desk import Desk
 from bot_bottle.web.page import act, desk, form, in_lane, page
 from bot_bottle.web.problem import WebFault
 
-_BARS, _RECENT, _ASKS, _CARDS = 30, 8, 500, 2
+_BARS, _RECENT, _ASKS, _EACH, _CARDS = 30, 8, 2000, 500, 2
 Bars = list[tuple[float, float, bool]]
 
 
@@ -42,7 +42,7 @@ async def part(request: Request) -> Response:
 def view(request: Request, template: str, status: int = 200, notes: tuple[dict[str, str], ...] = ()) -> Response:
     """The page, or its part, with notes on top of it."""
     at = desk(request)
-    waiting = at.approvals().asks(AskQuery(states=(AskState.WAITING,), limit=_ASKS))
+    waiting = at.approvals().asks(AskQuery(states=(AskState.WAITING,), each=_EACH, limit=_ASKS))
     living = [_row(at, held, bottles.item(held, facts), waiting) for held, facts in at.running()]
     living.sort(key=lambda row: not row["asks"])  # what waits comes first
     runs = reach.list_runs(at, RunsWish(limit=_RECENT + len(living))).items

@@ -11,22 +11,34 @@ from bot_bottle.base import errors
 from bot_bottle.base.errors import BottleError
 
 
+class Misfit(msgspec.Struct, frozen=True):
+    """One value that does not fit. place: ``in`` the path, the query or the body. pointer: to it, as a fragment (RFC
+    6901, section 6); of a query its parameters are the members. detail: one sentence."""
+
+    place: str = msgspec.field(name="in")
+    pointer: str
+    detail: str
+
+
 class Problem(msgspec.Struct, omit_defaults=True):
-    """type: urn of the slug. title: one sentence, what happened. detail: what to do next. slug: stable name."""
+    """type: urn of the slug. title: one sentence, what happened. detail: what to do next. slug: stable name. errors:
+    everything that does not fit, where it is a 422 about values."""
 
     type: str
     title: str
     status: int
     slug: str
     detail: str = ""
+    errors: tuple[Misfit, ...] = ()
 
 
 class WebFault(BottleError):
-    """A request that web itself refuses. status: of HTTP."""
+    """A request that web itself refuses. status: of HTTP. errors: the values that do not fit."""
 
-    def __init__(self, status: int, slug: str, what: str, hint: str = "") -> None:
+    def __init__(self, status: int, slug: str, what: str, hint: str = "", errors: tuple[Misfit, ...] = ()) -> None:
         super().__init__(slug, what, hint)
         self.status = status
+        self.errors = errors
 
 
 def status_of(error: BottleError) -> int:
@@ -45,7 +57,8 @@ def status_of(error: BottleError) -> int:
 
 
 def problem(error: BottleError) -> Problem:
-    return Problem(f"urn:bot-bottle:{error.slug}", error.what, status_of(error), error.slug, error.hint)
+    errors = error.errors if isinstance(error, WebFault) else ()
+    return Problem(f"urn:bot-bottle:{error.slug}", error.what, status_of(error), error.slug, error.hint, errors)
 
 
 def bug(error: Exception) -> BottleError:

@@ -12,6 +12,7 @@ from bot_bottle.base.errors import AuditFault, HostFault
 from bot_bottle.web import problem
 from bot_bottle.web.api import cursor, firsts, openapi
 from bot_bottle.web.api import routes as api
+from bot_bottle.web.api.fit import fit
 from bot_bottle.web.api.operation import Empty, Nothing, Operation, fill
 from bot_bottle.web.problem import WebFault
 from bot_bottle.web.sessions import Sessions
@@ -67,7 +68,7 @@ def test_numbers_of_a_query_are_texts_and_of_a_body_numbers() -> None:
     with pytest.raises(WebFault, match="count"):
         fill(GET, {"label": "a", "count": "30"})
     with pytest.raises(WebFault):
-        fill(POST, {"label": "a", "count": "3"}, strict=True)
+        fit(POST.takes, {"label": "a", "count": "3"}, strict=True)
 
 
 def test_every_operation_is_whole() -> None:

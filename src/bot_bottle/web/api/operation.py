@@ -6,8 +6,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
+from bot_bottle.web.api.fit import fit
 from bot_bottle.web.desk import Desk
-from bot_bottle.web.problem import WebFault
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -72,9 +72,6 @@ class Operation(Generic[T, R]):
         return tuple(f for f in msgspec.structs.fields(self.takes) if f.encode_name not in self.in_path)  # pyright: ignore[reportArgumentType]
 
 
-def fill(operation: Operation[T, Any], values: dict[str, Any], strict: bool = False) -> T:
-    """The input of an operation. Raises WebFault 422 that names the field."""
-    try:
-        return msgspec.convert(values, operation.takes, strict=strict)
-    except msgspec.ValidationError as error:
-        raise WebFault(422, "web.field", f"{error}.") from None
+def fill(operation: Operation[T, Any], values: dict[str, Any]) -> T:
+    """The input of an operation from a form's texts. Raises WebFault 422 that names every field that does not fit."""
+    return fit(operation.takes, values)

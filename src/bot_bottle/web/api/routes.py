@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from starlette.concurrency import iterate_in_threadpool
@@ -13,9 +13,10 @@ from starlette.routing import Route
 from bot_bottle.base.errors import BottleError
 from bot_bottle.web import principal, problem
 from bot_bottle.web.api import firsts
-from bot_bottle.web.api.operation import Download, Nothing, Operation, fill
+from bot_bottle.web.api.fit import fit, misfit, refused
+from bot_bottle.web.api.operation import Download, Nothing, Operation
 from bot_bottle.web.page import desk_of, in_lane
-from bot_bottle.web.problem import WebFault
+from bot_bottle.web.problem import Misfit, WebFault
 
 PREFIX = "/api/v1"
 ROOMS = ("devices", "tokens", "asks", "bottles", "settings", "records", "exports", "reach", "policies")
@@ -72,46 +73,38 @@ def answer(request: Request, operation: Any_, body: bytes) -> Response:
 
 
 def inputs(request: Request, operation: Any_, body: bytes) -> Any:
-    """Path, query or body as the operation's typed input. Raises WebFault 415, 422."""
-    if operation.has_body:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise WebFault(415, "web.json", "The body must be JSON.", "Send Content-Type: application/json.")
-        try:
-            values: Any = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise WebFault(400, "web.json", "The body is no JSON.") from None
-        if not isinstance(values, dict):
-            raise WebFault(422, "web.field", "Expected an object.")
-        if set(values) & set(operation.in_path):  # pyright: ignore[reportUnknownArgumentType]
-            raise WebFault(422, "web.field", "A name of the path is repeated in the body.")
-        kept = msgspec.convert(request.path_params, dict[str, str])
-        return _both(operation, values, kept)  # pyright: ignore[reportUnknownArgumentType]
-    return fill(operation, _query(request, operation) | dict(request.path_params))
-
-
-def _both(operation: Any_, body: dict[str, Any], path: dict[str, str]) -> Any:
-    """The path's texts become what the fields want; the body is taken strictly."""
-    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(operation.takes)}
+    """Path, query or body as the operation's typed input. Raises WebFault 400, 415, 422."""
+    path = msgspec.convert(request.path_params, dict[str, str])
+    if not operation.has_body:
+        values, wrong = _query(request, operation)
+        return fit(operation.takes, values, place="query", path=path, wrong=wrong)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise WebFault(415, "web.json", "The body must be JSON.", "Send Content-Type: application/json.")
     try:
-        typed = {name: msgspec.convert(text, kinds[name], strict=False) for name, text in path.items()}
-    except msgspec.ValidationError as error:
-        raise WebFault(422, "web.field", f"{error}.") from None
-    return fill(operation, body | typed, strict=True)
+        given: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise WebFault(400, "web.json", "The body is no JSON.") from None
+    if not isinstance(given, dict):
+        raise refused([misfit("body", (), "Expected an object.")])
+    named = cast(dict[str, Any], given)
+    wrong = tuple(misfit("body", (name,), "It is a name of the path.") for name in named if name in path)
+    return fit(operation.takes, named, True, "body", path, wrong)
 
 
-def _query(request: Request, operation: Any_) -> dict[str, Any]:
+def _query(request: Request, operation: Any_) -> tuple[dict[str, Any], tuple[Misfit, ...]]:
     """Lists where the field is one; a parameter that is not a list must come once."""
     lists = {f.encode_name for f in operation.in_body if _is_list(f.type)}
     values: dict[str, Any] = {}
+    wrong: list[Misfit] = []
     for name in request.query_params:
         given = request.query_params.getlist(name)
         if name in operation.in_path:
-            raise WebFault(422, "web.field", "A name of the path is repeated in the query.")
-        if name not in lists and len(given) > 1:
-            raise WebFault(422, "web.field", f"The parameter {name} is given twice.")
+            wrong.append(misfit("query", (name,), "It is a name of the path."))
+        elif name not in lists and len(given) > 1:
+            wrong.append(misfit("query", (name,), "It is given twice."))
         values[name] = given if name in lists else given[0]
-    return values
+    return values, tuple(wrong)
 
 
 def _is_list(kind: Any) -> bool:

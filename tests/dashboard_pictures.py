@@ -48,7 +48,7 @@ def shoot(browser: Browser, web: Inside, place: Path) -> None:
 
 def main(place: Path) -> None:
     place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch, Stage(Path(scratch)) as stage:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch, Stage(Path(scratch)) as stage:
         busy(stage)
         with Inside(stage, names=("kestrel",)) as web, chromium() as browser:
             shoot(browser, web, place)

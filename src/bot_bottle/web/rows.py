@@ -17,6 +17,13 @@ _LIFE = {
     Kind.LIMITED: "Limit", Kind.BODY: "Body", Kind.REPORT: "Report", Kind.LEARN: "Learn", Kind.CONTROL: "Control",
 }  # fmt: skip
 _FAULTS = ("upstream.", "client.", "timeout.", "bottle.", "gateway.")
+ENDS = {
+    "upstream.unresolved": "Name not found", "upstream.refused": "No connection", "upstream.timeout": "No answer",
+    "upstream.proxy": "Proxy refused", "upstream.certificate": "Bad certificate", "upstream.closed": "Server hung up",
+    "upstream.cut": "Answer cut off", "client.gone": "Hung up", "timeout.idle": "Nothing moved",
+    "timeout.total": "Took too long", "bottle.ended": "Bottle ended", "gateway.bug": "Fault of ours",
+}  # fmt: skip
+"""What happened to a request that was allowed and failed, by the reason of its outcome."""
 
 
 class Row(msgspec.Struct, array_like=True):
@@ -73,9 +80,9 @@ def of_line(text: str, run: str, number: int) -> Row:
         )
 
 
-def failed(reason: str) -> bool:
-    """Whether what was allowed ended early by a fault or its time: else the gateway stopped it on purpose."""
-    return reason.startswith(_FAULTS)
+def ended_early(reason: str) -> tuple[str, str]:
+    """(glyph, word) of what was allowed and ended early: by a fault or its time, else the gateway stopped it."""
+    return ("", ENDS.get(reason, "Failed")) if reason.startswith(_FAULTS) else ("deny", "Stopped")
 
 
 def judged(record: Record) -> tuple[str, str]:
@@ -88,7 +95,7 @@ def judged(record: Record) -> tuple[str, str]:
         case Kind.DENIED:
             return "deny", "Deny"
         case Kind.OUTCOME if record.reason:
-            return ("", "Failed") if failed(record.reason) else ("deny", "Stopped")
+            return ended_early(record.reason)
         case Kind.OUTCOME | Kind.INTENT:
             return "allow", ("By grant" if record.grant else "Allow") if record.kind == Kind.OUTCOME else "Sent"
         case Kind.NAME:

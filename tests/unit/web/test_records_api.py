@@ -3,6 +3,7 @@
 import fcntl
 import http.client
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot_bottle import egress
 from bot_bottle.audit.entries import Entry
 from bot_bottle.audit.export import all_entries
 from bot_bottle.audit.filters import parse
@@ -29,7 +31,7 @@ from bot_bottle.web.pages.log import why
 from bot_bottle.web.pages.reach import drawn, picture
 from bot_bottle.web.problem import WebFault
 from bot_bottle.web.reviewed import Reviewed
-from bot_bottle.web.rows import judged
+from bot_bottle.web.rows import ENDS, judged
 from bot_bottle.web.watch import Watch
 from records_stage import traffic
 from web_stage import Inside, Stage, until
@@ -276,10 +278,13 @@ def test_a_check_is_joined_and_not_repeated() -> None:
     ("reason", "shown", "said"),
     [
         ("", ("allow", "Allow"), "Allowed"),
-        ("upstream.refused", ("", "Failed"), "Failed"),
-        ("timeout.idle", ("", "Failed"), "Failed"),
-        ("client.gone", ("", "Failed"), "Failed"),
-        ("bottle.ended", ("", "Failed"), "Failed"),
+        ("upstream.unresolved", ("", "Name not found"), "Name not found"),
+        ("upstream.refused", ("", "No connection"), "No connection"),
+        ("upstream.timeout", ("", "No answer"), "No answer"),
+        ("timeout.idle", ("", "Nothing moved"), "Nothing moved"),
+        ("client.gone", ("", "Hung up"), "Hung up"),
+        ("bottle.ended", ("", "Bottle ended"), "Bottle ended"),
+        ("upstream.of-another-version", ("", "Failed"), "Failed"),
         ("reply.length", ("deny", "Stopped"), "Stopped"),
         ("policy.denied-by-rule", ("deny", "Stopped"), "Stopped"),
     ],
@@ -293,6 +298,15 @@ def test_what_was_allowed_and_did_not_end_well_says_whose_doing_it_was(
     granted = msgspec.structs.replace(record, grant="g-1", approver="mara", ask="a-1")
     assert why(granted)[0] == said
     assert "mara" in why(granted)[1]
+    left_nothing = reason in ("upstream.unresolved", "upstream.refused", "upstream.timeout")
+    assert ("nothing of it left" in why(record)[1]) == left_nothing
+
+
+def test_every_way_to_fail_has_a_word() -> None:
+    """Those that the gateway's own source names."""
+    source = "".join(path.read_text() for path in Path(egress.__path__[0]).rglob("*.py"))
+    named = set(re.findall(r'"((?:upstream|client|timeout|bottle)\.[a-z-]+)"', source))
+    assert len(named) > 8 and named <= ENDS.keys(), named - ENDS.keys()
 
 
 @pytest.mark.parametrize(

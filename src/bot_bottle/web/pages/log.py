@@ -13,6 +13,7 @@ from bot_bottle.audit.encode import decode
 from bot_bottle.audit.entries import signed
 from bot_bottle.audit.filters import FilterFault
 from bot_bottle.audit.index import HOST, Key
+from bot_bottle.audit.index_rows import UNCONNECTED
 from bot_bottle.audit.record import Kind, Record
 from bot_bottle.base.errors import AuditFault, BottleError, HostFault
 from bot_bottle.web.api import cursor, records
@@ -25,7 +26,7 @@ from bot_bottle.web.look import target_host
 from bot_bottle.web.page import desk, fields, page
 from bot_bottle.web.pages.live import heads
 from bot_bottle.web.problem import WebFault, status_of
-from bot_bottle.web.rows import failed, judged, of_line
+from bot_bottle.web.rows import ended_early, judged, of_line
 
 ROWS = 100
 _BUDGET = 0.2
@@ -114,11 +115,9 @@ def why(entry: Record) -> tuple[str, str]:
         case Kind.NAME:
             return "A name was asked for", "Answered by the gateway itself; no resolver heard of it."
         case Kind.OUTCOME if entry.reason:
-            word = "Failed" if failed(entry.reason) else "Stopped"
-            return (
-                word,
-                f"({entry.reason}) after {(entry.approver or 'a person') if entry.grant else rule} had allowed it.",
-            )
+            by = (entry.approver or "a person") if entry.grant else rule
+            left = " No connection was made: nothing of it left." if entry.reason in UNCONNECTED else ""
+            return ended_early(entry.reason)[1], f"({entry.reason}) after {by} had allowed it.{left}"
         case Kind.INTENT | Kind.OUTCOME if entry.grant:
             who = entry.approver or "a person"
             return "Allowed", f"because {who} said so (ask {entry.ask}, grant {entry.grant})."

@@ -1,6 +1,7 @@
 """listGrants says what each yes opens now; the Answered tab says the same."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -38,9 +39,9 @@ def test_only_keepers_for_which_there_is_a_yes_are_asked(
     asked: list[str] = []
     right = control.ask
 
-    def ask(home: Home, label: str) -> Facts:
+    def ask(home: Home, label: str, *reach: Any) -> Facts:
         asked.append(label)
-        return right(home, label)
+        return right(home, label, *reach)
 
     monkeypatch.setattr(control, "ask", ask)
     assert [item.state for item in list_grants(desk, GrantFilter()).items] == ["live"]

@@ -13,10 +13,12 @@ from bot_bottle.audit.index_reached import ALLOWED, REACHED, reached
 from bot_bottle.audit.index_rows import KIND_NUMBERS
 from bot_bottle.audit.index_schema import HOUR, MOST
 from bot_bottle.audit.record import Kind
+from bot_bottle.policy.hosts import INSIDE
 
 _REQUESTS = (KIND_NUMBERS[Kind.INTENT], KIND_NUMBERS[Kind.DENIED])
 _ASK = KIND_NUMBERS[Kind.ASK]
 _WITHIN = (f"max(s.first, h.hour * {HOUR})", f"min(s.last, (h.hour + 1) * {HOUR} - 1)")
+_FOREIGN = f"h.host NOT IN ('', '{INSIDE}') AND h.host NOT LIKE '%.{INSIDE}'"
 _FINE = 100_000
 """Records up to which a timeline is counted one by one; beyond, by the hour."""
 
@@ -179,13 +181,13 @@ class Reach:
         return [(one, start + at * step, verdict, requests, asks) for one, at, verdict, requests, asks in rows]
 
     def first_seen(self, since: int, limit: int, before: tuple[int, str] | None = None) -> list[FirstSeen]:
-        """Hosts that the logs named for the first time since then, newest first. before: first and host of the last
-        one of the page before."""
+        """Hosts that the logs named for the first time since then, newest first; a bottle's own name is none. before:
+        first and host of the last one of the page before."""
         at, name = before or (MOST, "")
         query = (
             f"SELECT h.host, h.first, h.last, r.run, r.label, sum(s.requests), {ALLOWED}, {REACHED}"
             " FROM hosts h JOIN runs r ON r.id = h.run JOIN groups s ON s.host = h.id"
-            " WHERE h.host != '' AND h.first >= ? AND (h.first, h.host) < (?, ?)"
+            f" WHERE {_FOREIGN} AND h.first >= ? AND (h.first, h.host) < (?, ?)"
             " GROUP BY h.id ORDER BY h.first DESC, h.host DESC LIMIT ?"
         )
         allow = self._number("allow")

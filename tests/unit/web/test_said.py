@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+from bot_bottle.policy.hosts import INSIDE
 from web_stage import Inside, Stage
 
 
@@ -41,3 +42,14 @@ def test_allowed_is_not_reached(stage: Stage, inside: Inside) -> None:
         page = seen(inside, path)
         assert re.search(r"nowhere\.example.{0,120}not reached", page), (path, page)
         assert not re.search(r"docs\. example\.org.(?:(?!nowhere).){0,60}not reached", page), (path, page)
+
+
+def test_the_bottles_own_name_is_no_host_that_was_seen(stage: Stage, inside: Inside) -> None:
+    own = [{"kind": "name", "target": name, "verdict": "allow"} for name in (INSIDE, f"mcp.{INSIDE}")]
+    refused = {"kind": "denied", "target": f"http://{INSIDE}:80", "verdict": "deny", "reason": "inside.origin"}
+    run = stage.ended("own", (*own, refused, *tried("docs.example.org", **THERE)), ago=2).run
+    assert [one["host"] for one in api(inside, "/hosts/first-seen?limit=1")["items"]] == ["docs.example.org"]
+    assert [one["host"] for one in api(inside, "/hosts/first-seen")["items"]] == ["docs.example.org"]
+    for path in ("/", f"/reach?of=run:{run}", "/reach?of=everything:all"):
+        assert "docs. example.org" in (fresh := seen(inside, path).partition("First seen ")[2])
+        assert INSIDE not in fresh.replace(". ", "."), path

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from bot_bottle.audit.filters import DIMENSIONS, Filter, Term, exactly
 from bot_bottle.audit.index_reach import Reached, RunRow
 from bot_bottle.base.errors import BottleError
+from bot_bottle.policy.hosts import is_inside
 from bot_bottle.web.api import compare, first_seen, reach
 from bot_bottle.web.api.compare import CompareWish
 from bot_bottle.web.api.first_seen import DAY, FirstSeenWish
@@ -184,7 +185,7 @@ def _fresh(at: Desk, shown: dict[str, Any], found: list[Reached]) -> dict[str, A
     if run is not None:
         for one in found:
             first = shown["firsts"].get(one.name)
-            if first and first[1] == run.run and one.name not in shown["marks"]:
+            if first and first[1] == run.run and one.name not in shown["marks"] and not is_inside(one.name):
                 rows.append((one.name, first[0], _state(one), run.label, one.requests + one.asks))
         return {"fresh": rows[:20], "fresh_more": len(rows) > 20}
     names = {one.name for one in found}

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Generator
 
 from bot_bottle.audit.index_logs import HOST, is_line, logs, signature
+from bot_bottle.audit.index_numbers import Numbers
 from bot_bottle.audit.index_rows import MOST_BYTES, Batch, Sum, Taker, Who
 from bot_bottle.audit.index_schema import MOST
 from bot_bottle.audit.merkle import leaf_hash
@@ -29,7 +30,6 @@ _ADDED = (
     f" up = min({MOST_BYTES}, up + excluded.up), down = min({MOST_BYTES}, down + excluded.down)"
 )
 CONTROL = b'"kind":"control"'
-_MOST_CACHED = 100_000
 
 
 class Writer:
@@ -39,8 +39,7 @@ class Writer:
         self._database = database
         self._lock_path = f"{os.path.dirname(path)}/writer.lock"
         self._told = told
-        self._names: dict[str, int] = {}
-        self._hosts: dict[str, int] = {}
+        self._numbers = Numbers(database)
 
     def refresh(self, home: Home, wait: bool = True, only: Collection[str] = ()) -> int:
         """Takes in what the logs got since; the number of new records, -1 where another process does it now and we
@@ -48,8 +47,7 @@ class Writer:
         with self._locked(wait) as mine:
             if not mine:
                 return -1
-            self._names.clear()
-            self._hosts.clear()
+            self._numbers.forget()
             found = logs(home)
             if only:
                 return sum(self._run(run, found[run]) for run in only if run in found)
@@ -139,7 +137,7 @@ class Writer:
         known = self._known_groups(run) if batch.shapes else {}
         for key in batch.shapes:
             host, scheme, method, _, *rest, solo = key
-            parts = (self._host(host, run), *map(self._name, (scheme, method, *map(str, rest))), solo)
+            parts = (self._numbers.host(host, run), *map(self._numbers.name, (scheme, method, *map(str, rest))), solo)
             number = known.get(parts)
             if number is None:
                 number = self._database.execute(
@@ -160,7 +158,6 @@ class Writer:
 
     def _sums(self, run: int, batch: Batch, groups: list[int]) -> None:
         """Adds a batch to the sums of its groups, by the hour and by path, and to the times of its hosts."""
-        paths = [self._name(key[3]) if key[3] else 0 for key in batch.shapes]
         hosts = [key[0] for key in batch.shapes]
         hours: dict[tuple[int, int], Sum] = {}
         wholes: dict[int, Sum] = {}
@@ -169,11 +166,20 @@ class Writer:
             hours.setdefault((groups[slot], hour), Sum()).add(one)
             wholes.setdefault(groups[slot], Sum()).add(one)
             times.setdefault(hosts[slot], Sum()).add(one)
+        self._hour_sums(hours)
+        self._path_sums(batch, groups)
+        self._group_sums(wholes)
+        self._host_times(times, run)
+
+    def _hour_sums(self, hours: dict[tuple[int, int], Sum]) -> None:
         self._database.executemany(
             "INSERT INTO hours VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (grp, hour) DO UPDATE SET"
             f" records = records + excluded.records, {_ADDED}",
             [(*key, one.records, one.requests, one.asks, one.up, one.down) for key, one in hours.items()],
         )
+
+    def _path_sums(self, batch: Batch, groups: list[int]) -> None:
+        paths = [self._numbers.name(key[3]) if key[3] else 0 for key in batch.shapes]
         self._database.executemany(
             "INSERT INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (grp, path, hour) DO UPDATE SET"
             f" {_ADDED}, first = min(first, excluded.first), last = max(last, excluded.last)",
@@ -183,40 +189,20 @@ class Writer:
                 if one.requests or one.asks or one.up or one.down
             ],
         )
+
+    def _group_sums(self, wholes: dict[int, Sum]) -> None:
         self._database.executemany(
             "UPDATE groups SET kinds = kinds | ?, records = records + ?, requests = requests + ?, asks = asks + ?,"
             f" missed = missed + ?, up = min({MOST_BYTES}, up + ?), down = min({MOST_BYTES}, down + ?),"
             " first = min(first, ?), last = max(last, ?) WHERE id = ?",
             [
                 (
-                    one.kinds,
-                    one.records,
-                    one.requests,
-                    one.asks,
-                    one.missed,
-                    one.up,
-                    one.down,
-                    one.first,
-                    one.last,
+                    one.kinds, one.records, one.requests, one.asks, one.missed, one.up, one.down, one.first, one.last,
                     number,
                 )
                 for number, one in wholes.items()
             ],
-        )
-        self._host_times(times, run)
-
-    def _host(self, host: str, run: int) -> int:
-        number = self._hosts.get(host)
-        if number is None:
-            self._database.execute(
-                "INSERT INTO hosts (host, first, last, run) VALUES (?, ?, ?, ?) ON CONFLICT (host) DO NOTHING",
-                (host, MOST, 0, run),
-            )
-            (number,) = self._database.execute("SELECT id FROM hosts WHERE host = ?", (host,)).fetchone()
-            if len(self._hosts) > _MOST_CACHED:
-                self._hosts.clear()
-            self._hosts[host] = number
-        return number
+        )  # fmt: skip
 
     def _host_times(self, times: dict[str, Sum], run: int) -> None:
         """First and last seen of the hosts of a batch, and in which run first."""
@@ -225,16 +211,6 @@ class Writer:
             " first = min(first, ?1), last = max(last, ?2) WHERE host = ?4",
             [(one.first, one.last, run, host) for host, one in times.items()],
         )
-
-    def _name(self, text: str) -> int:
-        number = self._names.get(text)
-        if number is None:
-            self._database.execute("INSERT INTO names (text) VALUES (?) ON CONFLICT (text) DO NOTHING", (text,))
-            (number,) = self._database.execute("SELECT id FROM names WHERE text = ?", (text,)).fetchone()
-            if len(self._names) > _MOST_CACHED:
-                self._names.clear()
-            self._names[text] = number
-        return number
 
     def _who(self, run: int) -> Who:
         query = (
@@ -271,7 +247,7 @@ class Writer:
             self._database.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))
         for (host,) in hosts:
             self._recount(host)
-        self._hosts.clear()
+        self._numbers.forget()
 
     def _recount(self, host: int) -> None:
         query = "SELECT first, last, run FROM groups WHERE host = ? ORDER BY first, run LIMIT 1"

@@ -61,10 +61,11 @@ def as_row(ask: "Ask") -> dict[str, Any]:
 
 
 def line(ask: "Ask") -> str:
-    """An ask in one line."""
+    """An ask in two lines: the sentence, and below it the request itself."""
     from bot_bottle.cli.grants import left
+    from bot_bottle.cli.supervise_view import asked_line
     from bot_bottle.supervise.model import AskState
     from bot_bottle.supervise.sentence import sentence
 
     state = left(ask.deadline - time.time_ns()) if ask.state is AskState.WAITING else ask.state.value
-    return f"{ask.id}  {state:>11}  {sentence(ask)}"
+    return f"{ask.id}  {state:>11}  {sentence(ask)}\n{'':>{len(ask.id)}}  {'':>11}  {asked_line(ask)}"

@@ -5,15 +5,18 @@ import os
 import select
 import sys
 import termios
+import threading
 import time
 import tty
 from collections.abc import Generator
 
-from bot_bottle.api import approvals
-from bot_bottle.base.errors import BottleError
+from bot_bottle.api import approvals, around
+from bot_bottle.audit.index import Index
+from bot_bottle.base.errors import BottleError, HostFault
 from bot_bottle.base.home import Home
 from bot_bottle.bottles import control
 from bot_bottle.bottles import lease as leases
+from bot_bottle.cli.log_text import one_line
 from bot_bottle.cli.supervise_view import Deeds, Facts, View
 from bot_bottle.keeper.messages.approvals import AskShown
 from bot_bottle.supervise.model import Ask, Scope
@@ -21,6 +24,8 @@ from bot_bottle.supervise.ports import ApprovalReader
 from bot_bottle.supervise.rules import Case, scopes
 
 _LOOK = 0.25
+_PATIENCE = 0.2
+"""Seconds that a key waits for the records to be read in: it may be the key that answers."""
 _KEYS = {b"\r": "enter", b"\n": "enter", b"\x1b": "escape", b"\x1b[A": "up", b"\x1b[B": "down"}
 
 
@@ -29,27 +34,58 @@ def live(home: Home) -> None:
     from rich.console import Console
     from rich.live import Live
 
-    view = View(deeds(home))
+    view = View(deeds(home, Records(home)))
     console = Console(highlight=False, emoji=False, markup=False)
     with _raw(sys.stdin.fileno()), Live(console=console, screen=True, auto_refresh=False) as screen:
         store, changes = approvals.reader(home), -1
         while not view.over:
             store, changes = look(home, store, changes, view)
-            screen.update(view.render(time.time_ns(), console.height), refresh=True)
+            screen.update(view.render(time.time_ns(), console.height, console.width), refresh=True)
             for key in keys(sys.stdin.fileno(), _LOOK):
                 view.press(key)
                 changes = -1
 
 
-def deeds(home: Home) -> Deeds:
+class Records:
+    """What the logs say around an ask. They are read in once, beside the keys; until that is done nothing is said."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._read = threading.Thread(target=self._take_in, name="records", daemon=True)
+        self._read.start()
+        self._index: Index | None = None
+
+    def add(self, facts: Facts, ask: Ask) -> Facts:
+        """The facts, with what is known by now. Nothing where the records cannot be read."""
+        self._read.join(_PATIENCE)
+        if self._read.is_alive():
+            return facts
+        with contextlib.suppress(HostFault):
+            if self._index is None:
+                self._index = Index(self._home.index, self._home)
+            self._index.refresh(self._home, False, (ask.run,))
+            now = time.time_ns()
+            facts.last = tuple(one_line(hit.number, hit.text) for hit in around.last(self._index, now, ask.run))
+            facts.also = around.also(self._index, now, [ask])
+        return facts
+
+    def _take_in(self) -> None:
+        with contextlib.suppress(HostFault):
+            index = Index(self._home.index, self._home)
+            index.refresh(self._home, False)
+            index.close()
+
+
+def deeds(home: Home, records: Records | None = None) -> Deeds:
     """What keys do, in this home."""
+
+    def known(ask: Ask) -> Facts:
+        return records.add(facts(home, ask), ask) if records else facts(home, ask)
 
     def answer(ask: Ask, allow: bool, scope: Scope, shown: str, late: bool) -> str:
         return answered(home, ask, allow, scope, shown, late)
 
-    return Deeds(
-        answer, lambda ask: facts(home, ask), lambda ask: approvals.propose(home, ask), lambda ask: offered(home, ask)
-    )
+    return Deeds(answer, known, lambda ask: approvals.propose(home, ask), lambda ask: offered(home, ask))
 
 
 def offered(home: Home, ask: Ask) -> tuple[Scope, ...]:

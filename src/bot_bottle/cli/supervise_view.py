@@ -28,15 +28,22 @@ HELP = (
 )  # fmt: skip
 _SHOWN = 4000
 _LINES = 30
+_LINE = 72
 _NAMED = 5
+_SENTENCE, _BESIDE = 110, 45
+"""Characters of a sentence, mostly, and columns of the list that stand before it."""
 
 
 @dataclass(slots=True)
 class Facts:
-    """What is known of the selected ask besides itself, once its keeper was asked. scopes: that a yes may have."""
+    """What is known of the selected ask besides itself, once its keeper was asked. scopes: that a yes may have. last:
+    requests of its run, one line each, the newest first. also: what the rule of a lasting yes would have let through.
+    """
 
     scopes: tuple[Scope, ...] = (Scope.ONCE,)
     shown: AskShown | None = None
+    last: tuple[str, ...] = ()
+    also: str = ""
 
 
 @dataclass(slots=True)
@@ -181,8 +188,8 @@ class View:
 
     # ---- what is shown
 
-    def render(self, now: int, rows: int) -> RenderableType:
-        """The whole screen. now: wall ns. rows: of the window."""
+    def render(self, now: int, rows: int, columns: int = 80) -> RenderableType:
+        """The whole screen. now: wall ns. rows, columns: of the window."""
         body: RenderableType
         match self.mode:
             case "help":
@@ -194,7 +201,7 @@ class View:
             case "detail":
                 body = self._whole(now, rows)
             case _:
-                body = self._list(now, rows)
+                body = self._list(now, rows, columns)
         screen = Layout()
         screen.split_column(
             Layout(Text(self._title(), style="bold"), size=2),
@@ -213,14 +220,14 @@ class View:
         what = "missed" if self.missed else "waiting"
         return f"bot-bottle supervise: {len(self.asks)} {what}"
 
-    def _list(self, now: int, rows: int) -> RenderableType:
+    def _list(self, now: int, rows: int, columns: int) -> RenderableType:
         if not self.asks:
             return Text("Nothing was missed." if self.missed else "Nothing waits for an answer.", style="dim")
         table = Table(box=None, show_header=False, padding=(0, 1), expand=True)
         for _ in range(3):
             table.add_column()
         table.add_column(ratio=1)
-        most = max(1, (rows - 8) // 2)
+        most = max(1, (rows - 8) // _each(columns))
         first = max(0, min(self.at - most // 2, len(self.asks) - most))
         beyond = Counter(ask.label for ask in (*self.asks[:first], *self.asks[first + most :]))
         for number in range(first, min(first + most, len(self.asks))):
@@ -228,7 +235,8 @@ class View:
             mark = ">" if number == self.at else " "
             level = WORDS[risk(ask.wanted, False)]
             style = "reverse" if number == self.at else ""
-            table.add_row(f"{mark} {ask.id}", left(ask, now), level, Text(sentence(ask)), style=style)
+            words = Text(f"{sentence(ask)}\n{asked_line(ask)}", overflow="fold")
+            table.add_row(f"{mark} {ask.id}", left(ask, now), level, words, style=style)
         names = ", ".join(f"{visible(label, 64)} {number}" for label, number in beyond.most_common(_NAMED))
         more = f"{beyond.total()} more with j and k: {names}" if beyond else ""
         return Group(table, Text(more, style="dim"))
@@ -248,7 +256,7 @@ class View:
         for one in consequences(ask, (self.scope,)):
             lines.append("\na yes     ", style="dim")
             lines.append(f"{one.permits} {one.until}")
-        held = self._held(max(3, rows - 20))
+        held = self._held(max(3, rows - 20 - len(self.facts.last)))
         says = (
             Text(f"it says   \u201c{cut(quoted(ask), 400)}\u201d (unchecked)", style="italic") if ask.says else Text()
         )
@@ -261,6 +269,7 @@ class View:
             ("risk", WORDS[risk(wanted, False)]), ("why", f"{visible(ask.rule, 200)}: {visible(ask.hint, 300)}"),
             ("bottle", f"{ask.label} ({ask.bottle}, {ask.agent})"), ("project", visible(ask.project, 200)),
             ("headers", visible(" ".join(wanted.headers), 400)), ("secrets", visible(" ".join(wanted.secrets), 200)),
+            ("before", "\n         ".join(self.facts.last)), ("rule", self.facts.also),
         ]  # fmt: skip
         return [(name, value) for name, value in facts if value]
 
@@ -293,6 +302,18 @@ class View:
             Text(f"This rule is written to {visible(self.proposed.path, 300)}:"), Text(), diff,
             Text("y writes it and lets the request go; any other key does nothing.", style="bold"),
         )  # fmt: skip
+
+
+def asked_line(ask: Ask) -> str:
+    """The request itself, for a row of a list: no two that differ look alike, as what is cut bears a digest (D18)."""
+    line = request_line(ask.wanted)
+    return line if len(line) <= _LINE else cut(line, _LINE - 18)
+
+
+def _each(columns: int) -> int:
+    """Rows of the window that one ask takes."""
+    width = max(20, columns - _BESIDE)
+    return -(-_SENTENCE // width) - (-_LINE // width)
 
 
 def left(ask: Ask, now: int) -> str:

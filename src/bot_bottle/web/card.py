@@ -5,12 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
-from bot_bottle.audit.filters import Filter, Term
+from bot_bottle.api import around
 from bot_bottle.base.text import visible
-from bot_bottle.policy.replay import KINDS, Line
-from bot_bottle.supervise import past, rules, sentence
+from bot_bottle.supervise import rules, sentence
 from bot_bottle.supervise.cards import Card
 from bot_bottle.supervise.expiry import LATE
 from bot_bottle.supervise.granting import is_access
@@ -22,7 +19,6 @@ from bot_bottle.web.look import pieces
 from bot_bottle.web.rows import of_line
 
 SHOWN = 50
-_LAST, _PAST = 5, 5000
 FOUND = {
     "custody.secret-sent": "A real secret of this machine is in it. A yes would give it away.",
     "inspect.unseen-coding": "Its body is compressed or coded in a way that was not looked into.",
@@ -84,8 +80,8 @@ def full(at: Desk, card: Card) -> Full:
     settled = not late and ask.state is not AskState.WAITING
     return Full(
         card, ask, () if settled else choices(at, ask), WORDS[card.risk], late, settled, is_access(ask.wanted),
-        sentence.request_line(ask.wanted), sentence.quoted(ask), last_rows(at, ask.run), _also(at, card),
-        tuple(detail.answers), parts_of(card),
+        sentence.request_line(ask.wanted), sentence.quoted(ask), last_rows(at, ask.run),
+        around.also(at.index(), at.clock(), card.asks), tuple(detail.answers), parts_of(card),
     )  # fmt: skip
 
 
@@ -130,28 +126,4 @@ def writes(ask: Ask, scope: Scope, leaf: str) -> tuple[str, ...]:
 
 def last_rows(at: Desk, run: str) -> tuple[Any, ...]:
     """The last five requests of a run."""
-    only = Filter((Term("run", (run,)), Term("kind", ("outcome", "denied"))))
-    found = at.index().page(only, at.clock(), _LAST, None, 0.1)
-    return tuple(of_line(hit.text, hit.run, hit.number) for hit in found.hits)
-
-
-class _Past(Line):
-    """request: its number in its run."""
-
-    request: int = 0
-
-
-def _also(at: Desk, card: Card) -> str:
-    """What a lasting yes would have allowed in the past thirty days, besides what the card itself asks for."""
-    wanted, own = card.asks[0].wanted, {(ask.run, ask.number) for ask in card.asks}
-    only = Filter((Term("host", (wanted.target.host,)), Term("kind", KINDS))).plus("since", "30d")
-    found = at.index().page(only, at.clock(), _PAST, None, 0.1)
-    lines = [line for hit in found.hits if (line := _line(hit.text)) and (line.run, line.request) not in own]
-    return past.also_words(past.also(wanted, lines))
-
-
-def _line(text: str) -> _Past | None:
-    try:
-        return msgspec.json.decode(text, type=_Past)
-    except msgspec.MsgspecError:
-        return None
+    return tuple(of_line(hit.text, hit.run, hit.number) for hit in around.last(at.index(), at.clock(), run))

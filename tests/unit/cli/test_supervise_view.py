@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from bot_bottle.base.errors import UsageFault
+from bot_bottle.cli.supervise import line
 from bot_bottle.cli.supervise_view import Deeds, Facts, View
 from bot_bottle.keeper.messages.approvals import AskShown, LeafProposed
 from bot_bottle.policy.grants import DEFAULT
@@ -31,6 +32,7 @@ class Done:
         self.said: list[tuple[str, bool, Scope, str]] = []
         self.late: list[bool] = []
         self.scopes = scopes
+        self.known: Facts | None = None
         self.fault: UsageFault | None = None
 
     def deeds(self) -> Deeds:
@@ -45,6 +47,8 @@ class Done:
         return "done"
 
     def facts(self, _ask: Ask) -> Facts:
+        if self.known is not None:
+            return self.known
         return Facts(self.scopes, AskShown(True, b"POST /in HTTP/1.1\r\n\r\n", b"\x1b[2Jbody\x1b]0;t\x07", 12))
 
 
@@ -58,9 +62,35 @@ def view(*asks: Ask, done: Done | None = None) -> tuple[View, Done]:
 def shown(one: View) -> str:
     out = io.StringIO()
     Console(file=out, width=100, height=40, force_terminal=True, color_system=None, highlight=False).print(
-        one.render(time.time_ns(), 40)
+        one.render(time.time_ns(), 40, 100)
     )
     return out.getvalue()
+
+
+def test_a_row_says_what_exactly_is_asked() -> None:
+    """Three reads of one host are three rows that differ, also where their paths are long."""
+    rows = [asking(f"a-{n}", f"/stream/{n}") for n in (1, 2)]
+    rows += [asking("a-3", "/s" * 300 + "3", 8443), asking("a-4", "/s" * 300 + "4", 8443)]
+    one, _ = view(*rows)
+    text = shown(one)
+    assert all(f"GET https://up.example/stream/{n} " in text for n in (1, 2))
+    assert text.count("GET https://up.example:8443/s/s") == 2 and text.count("\u2026") == 2
+    lines = [line(row).splitlines() for row in rows]
+    assert lines[0][0].startswith("a-1 ") and lines[0][1].strip() == "GET https://up.example/stream/1"
+    assert len({long[1] for long in lines}) == 4
+
+
+def asking(ident: str, path: str, port: int = 443) -> Ask:
+    wanted = Wanted(Target("https", "up.example", port), "GET", path)
+    return msgspec.structs.replace(ask(ident), wanted=wanted)
+
+
+def test_the_detail_says_what_the_records_say() -> None:
+    one, done = view(ask())
+    done.known = Facts(last=("     7 12:30:01 outcome", "     3 12:29:00 denied"), also="No past request is like it.")
+    one.press("enter")
+    words = " ".join(shown(one).split())
+    assert "7 12:30:01 outcome" in words and "3 12:29:00 denied" in words and "No past request is like it." in words
 
 
 def test_allow_and_deny_answer_the_selected_ask() -> None:

@@ -2,14 +2,19 @@
 (B73, B74, D25). Each has a control that shows the hole, or was red before its defence was there."""
 
 import io
+import json
 import re
+import time
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
+from bot_bottle.cli.supervise import command as supervise
 from bot_bottle.cli.supervise_view import Deeds, Facts, View
 from bot_bottle.egress.mcp.access import Found
 from bot_bottle.egress.mcp.access import wanted as access_wanted
@@ -19,14 +24,16 @@ from bot_bottle.policy.decide import compile
 from bot_bottle.policy.effective import Policy
 from bot_bottle.policy.verdict import Target
 from bot_bottle.supervise.cards import in_turn
-from bot_bottle.supervise.model import AskKind, AskState, Scope, Wanted
+from bot_bottle.supervise.model import Ask, AskKind, AskState, Scope, Wanted
 from bot_bottle.supervise.notify.engine import notice_of
 from bot_bottle.supervise.ports import AskQuery
 from bot_bottle.supervise.sentence import consequences, request_line, sentence
+from bot_bottle.web.reviewed import Reviewed
 from unit.supervise.make import T0, access, ask
 from unit.supervise.make import wanted as wanted_of
 from web_stage import Bottle, Inside, Stage, wanted
 
+HOOKS = "hooks.example.net"
 SENDS = ("DELETE", "PATCH", "POST", "PUT")
 
 
@@ -200,12 +207,17 @@ def test_b74_no_bottle_pushes_another_out_of_the_inbox(stage: Stage, inside: Ins
     assert honest.id in inside.raw("GET", "/inbox?tab=missed", inside.session()).body.decode()
 
 
+def no_answer(_ask: Ask, _allow: bool, _scope: Scope, _shown: str, _late: bool) -> str:
+    return ""
+
+
 def test_b74_no_bottle_takes_the_places_of_a_terminal() -> None:
     """The live list is cut by the window: the first of each bottle stand first, and what is not shown is named."""
     many = [ask(f"a{number:02}", run="r1", label="bad", asked=T0 + number) for number in range(56)]
     of = ask("a99", run="r2", label="good", asked=T0 + 99)
     assert [one.id for one in in_turn([*many, of], lambda one: one.run)][:3] == ["a00", "a99", "a01"]
-    view = View(Deeds(lambda *_: "", lambda _: Facts(), lambda _: LeafProposed("", "", ""), lambda _: (Scope.ONCE,)))
+    deeds = Deeds(no_answer, lambda _: Facts(), lambda _: LeafProposed("", "", ""), lambda _: (Scope.ONCE,))
+    view = View(deeds)
     view.update([*many, of])
     out = io.StringIO()
     Console(file=out, width=100, height=30, force_terminal=True, color_system=None).print(view.render(T0, 30))
@@ -221,3 +233,80 @@ def test_b74_no_bottle_takes_the_places_of_a_notice() -> None:
     of = ask("a99", run="r2", label="good", asked=T0 + 99, wanted=wanted_of("deploy.example"))
     notice = notice_of([*many, of], 10, "https://h/inbox", T0)
     assert "good" in notice.sentence and "deploy.example" in notice.sentence
+
+
+# ---- news
+
+
+def row(kind: str, verdict: str, **more: Any) -> dict[str, Any]:
+    """A record of the host that is asked about, of a minute ago."""
+    target = HOOKS if kind == "name" else f"https://{HOOKS}:443"
+    return {"kind": kind, "target": target, "verdict": verdict, "time": time.time_ns() - 60 * 10**9, **more}
+
+
+REFUSED = (
+    row("denied", "deny", method="GET", path="/aaa", reason="ask.too-large"),
+    row("denied", "deny", method="GET", path="/x", reason="ask.denied"),
+    row("name", "allow", reason="policy.route"),
+    row("ask", "ask", method="GET", path="/x", reason="policy.no-route"),
+)
+REACHED = (
+    row("intent", "allow", method="GET", path="/x", request=7),
+    row("outcome", "allow", method="GET", path="/x", request=7, status=200, address="203.0.113.7:443"),
+)
+NOWHERE = (
+    row("intent", "allow", method="GET", path="/x", request=7),
+    row("outcome", "allow", method="GET", path="/x", request=7, reason="upstream.refused", address="203.0.113.7:443"),
+)
+READS: dict[str, Any] = {
+    "method": "GET",
+    "body_bytes": 0,
+    "body_digest": "",
+    "content_type": "",
+    "headers": ("accept",),
+}
+
+
+def reads(stage: Stage, rows: tuple[dict[str, Any], ...]) -> str:
+    return stage.ask(stage.running("docs-typo", rows=rows), what=wanted(path="/y", **READS)).id
+
+
+@pytest.mark.parametrize("rows", [(), REFUSED, NOWHERE])
+def test_b73_a_bottle_cannot_take_the_news_off_a_host(
+    stage: Stage, inside: Inside, rows: tuple[dict[str, Any], ...]
+) -> None:
+    """What a bottle does by itself (a request that is refused, a name looked up, an ask that it took back) puts a
+    host into the log and makes none a known one: page, API, terminal and notice say that it is new."""
+    ident = reads(stage, rows)
+    card = text_of(inside)
+    assert "First seen: no bottle has reached this host before." in card and "Reads from a new host" in card
+    for path in ("/inbox", "/", f"/bottle/{stage.bottles[0].label}", f"/api/v1/asks/{ident}", "/api/v1/asks"):
+        text = unescape(re.sub(r"<[^>]+>", "", inside.raw("GET", path, inside.session()).body.decode()))
+        assert f"{HOOKS}, a host that no bottle has reached before" in " ".join(text.split()), path
+    found = terminal(stage)
+    assert found["first_seen"] is True and found["risk"] == "new" and "no bottle has reached" in found["sentence"]
+
+
+def test_b73_what_was_reached_or_reviewed_is_no_news(stage: Stage, inside: Inside) -> None:
+    """The control; and a person's mark does it too."""
+    reads(stage, REACHED)
+    assert "First seen" not in text_of(inside)
+    assert terminal(stage)["first_seen"] is False
+
+
+def test_b73_a_persons_mark_takes_the_news_off_a_host(stage: Stage, inside: Inside) -> None:
+    reads(stage, REFUSED)
+    assert "First seen" in text_of(inside)
+    Reviewed(stage.home).mark(HOOKS, 1, "os:1000")
+    assert "First seen" not in text_of(inside)
+    assert terminal(stage)["first_seen"] is False
+
+
+def terminal(stage: Stage) -> dict[str, Any]:
+    """What `bot-bottle supervise --once --json` says of the only ask; its line says the same."""
+    env = {"BOT_BOTTLE_HOME": stage.home.root}
+    said = CliRunner().invoke(supervise, ["--once", "--json"], env=env, catch_exceptions=False).stdout
+    (found,) = json.loads(said)["asks"]
+    line = CliRunner().invoke(supervise, ["--once"], env=env, catch_exceptions=False).stdout
+    assert found["sentence"] in line
+    return found

@@ -3,13 +3,13 @@
 # ruff: noqa: S608 - statements are fixed texts and numbers of ours; every value is bound
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from bot_bottle.audit.filters import DIMENSIONS, Filter, Term, exactly
 from bot_bottle.audit.index_match import Plan, plan
-from bot_bottle.audit.index_reached import ALLOWED, REACHED, reached
+from bot_bottle.audit.index_reached import ALLOWED, REACHED, reached, reached_before
 from bot_bottle.audit.index_rows import KIND_NUMBERS
 from bot_bottle.audit.index_schema import HOUR, MOST
 from bot_bottle.audit.record import Kind
@@ -202,6 +202,10 @@ class Reach:
         )
         wanted = msgspec.json.encode(list(hosts)).decode()
         return {host: (first, run) for host, first, run in self._database.execute(query, (wanted,))}
+
+    def reached_before(self, times: Mapping[str, int]) -> set[str]:
+        """Those of these hosts that were reached before their time, wall ns."""
+        return reached_before(self._database, times, self._number("allow"))
 
     def rules(self, wanted: Filter, now: int, since: int) -> dict[str, RuleUse]:
         """How often each rule decided, for the bottles of the filter."""

@@ -13,6 +13,7 @@ from bot_bottle.supervise.ports import AskQuery
 from bot_bottle.web.api import cursor
 from bot_bottle.web.api.operation import Nothing, Operation
 from bot_bottle.web.desk import Desk
+from bot_bottle.web.news import news_for
 
 Ident = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}$")]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -151,10 +152,10 @@ def list_asks(desk: Desk, wish: AskFilter) -> AskPage:
     states = tuple(AskState(state) for state in wish.state)
     query = AskQuery(states, wish.run, wish.bottle, wish.label, host=wish.host, before=before, limit=wish.limit)
     asks = desk.approvals().asks(query)
-    more = cursor.encode(asks[-1].asked) if len(asks) == wish.limit else ""
+    more, new = cursor.encode(asks[-1].asked) if len(asks) == wish.limit else "", news_for(desk, asks)
     return AskPage(
         [
-            AskItem(one.id, one.state.value, one, sentence.sentence(one), sentence.request_line(one.wanted))
+            AskItem(one.id, one.state.value, one, _said(one, new), sentence.request_line(one.wanted))
             for one in asks
         ],
         more,
@@ -165,7 +166,12 @@ def get_ask(desk: Desk, which: AskId) -> AskDetail:
     ask = desk.ask(which.ask)
     scopes = rules.scopes(rules.Case(ask, desk.clock(), policy=ask.policy, revision=ask.revision))
     meant = [Consequence(one.scope.value, one.permits, one.until) for one in sentence.consequences(ask, scopes)]
-    return AskDetail(ask.id, ask.state.value, ask, sentence.sentence(ask), desk.approvals().answers(ask.id), meant)
+    said = _said(ask, news_for(desk, [ask]))
+    return AskDetail(ask.id, ask.state.value, ask, said, desk.approvals().answers(ask.id), meant)
+
+
+def _said(ask: Ask, new: set[str]) -> str:
+    return sentence.sentence(ask, ask.wanted.target.host in new)
 
 
 def show_held(desk: Desk, which: AskId) -> HeldRequest:

@@ -23,6 +23,7 @@ from bot_bottle.supervise.sentence import sentence
 from bot_bottle.web.api import bottles, reach
 from bot_bottle.web.api.records import OneRecord, read_record
 from bot_bottle.web.desk import Desk
+from bot_bottle.web.news import news_for
 from bot_bottle.web.page import desk, page
 from bot_bottle.web.problem import WebFault
 from bot_bottle.web.rows import of_line
@@ -53,13 +54,14 @@ def _show(request: Request, template: str) -> Response:
     behind, asked = reach.behind(at, ident), at.approvals().asks(AskQuery(run=ident, limit=200))
     rows, buckets = _rows(at, ident), at.index().reach.timeline(only, at.clock(), start, end, _BUCKETS)
     waiting = at.approvals().asks(AskQuery((AskState.WAITING,), run=ident))[:3]
+    new = news_for(at, waiting)
     context: dict[str, Any] = {
         "run": run, "held": mine, "lives": lives, "item": item, "ident": ident, "start": start, "end": end,
         "label": mine.label if mine else run.label if run else "",
         "hosts": hosts[:_HOSTS], "more": max(0, len(hosts) - _HOSTS), "sums": reach.sums(hosts),
         "line": line(start, end, buckets, asked, _signed(rows, behind.size, start, end)),
         "rows": rows, "behind": behind, "made": made_from(at, ident), "answers": asked[:20],
-        "waiting": [(ask, sentence(ask)) for ask in waiting],
+        "waiting": [(ask, sentence(ask, ask.wanted.target.host in new)) for ask in waiting],
         "which": str(request.path_params["which"]),
     }  # fmt: skip
     return page(request, template, tab="now", **context)

@@ -17,8 +17,9 @@ from bot_bottle.supervise.risk import WORDS
 from bot_bottle.supervise.standing import WORDS as WORDS_OF_GRANTS
 from bot_bottle.web.api import asks as operations
 from bot_bottle.web.api.operation import Operation, fill
-from bot_bottle.web.card import FOUND, SHOWN, first_seen, full
+from bot_bottle.web.card import FOUND, SHOWN, full
 from bot_bottle.web.desk import Desk
+from bot_bottle.web.news import news_for
 from bot_bottle.web.page import act, desk, form, page, shown
 
 _MOST, _EACH = 2000, 500
@@ -56,7 +57,7 @@ def _inbox(
     tab = _tab(at, query.get("tab", ""), wanted)
     asks = at.approvals().asks(AskQuery(states=_TABS[tab], each=_EACH, limit=_MOST))
     found = [ask for ask in asks if fits(ask, text)]
-    new = first_seen(at, found)
+    new = news_for(at, found)
     stack = cards(found, lambda host: host in new)
     if tab != "waiting":
         stack.reverse()

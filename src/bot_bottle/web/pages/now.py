@@ -23,6 +23,7 @@ from bot_bottle.web.api.first_seen import FirstSeenWish
 from bot_bottle.web.api.operation import Operation
 from bot_bottle.web.api.reach import RunsWish
 from bot_bottle.web.desk import Desk
+from bot_bottle.web.news import news_for
 from bot_bottle.web.page import act, desk, form, in_lane, page
 from bot_bottle.web.problem import WebFault
 
@@ -43,7 +44,8 @@ def view(request: Request, template: str, status: int = 200, notes: tuple[dict[s
     """The page, or its part, with notes on top of it."""
     at = desk(request)
     waiting = at.approvals().asks(AskQuery(states=(AskState.WAITING,), each=_EACH, limit=_ASKS))
-    living = [_row(at, held, bottles.item(held, facts), waiting) for held, facts in at.running()]
+    new = news_for(at, waiting)
+    living = [_row(at, held, bottles.item(held, facts), waiting, new) for held, facts in at.running()]
     living.sort(key=lambda row: not row["asks"])  # what waits comes first
     runs = reach.list_runs(at, RunsWish(limit=_RECENT + len(living))).items
     shown: dict[str, Any] = {
@@ -62,9 +64,9 @@ def view(request: Request, template: str, status: int = 200, notes: tuple[dict[s
     return page(request, template, status=status, tab="now", **shown)
 
 
-def _row(at: Desk, held: Held, item: bottles.BottleItem, waiting: list[Ask]) -> dict[str, Any]:
+def _row(at: Desk, held: Held, item: bottles.BottleItem, waiting: list[Ask], new: set[str]) -> dict[str, Any]:
     asks = [ask for ask in waiting if ask.run == held.run]
-    stack = cards(asks, lambda _: False)
+    stack = cards(asks, new.__contains__)
     state = "frozen" if item.state == "frozen" else "held" if asks else "run"
     return {
         "run": held.run, "label": held.label, "agent": held.agent, "harness": held.harness, "task": held.task,

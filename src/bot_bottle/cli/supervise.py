@@ -69,10 +69,12 @@ def as_row(ask: "Ask", new: set[str] | None = None) -> dict[str, Any]:
 
 
 def line(ask: "Ask", new: set[str] | None = None) -> str:
-    """An ask in one line. new: as of `as_row`."""
+    """An ask in two lines: the sentence, and below it the request itself. new: as of `as_row`."""
     from bot_bottle.cli.grants import left
+    from bot_bottle.cli.supervise_view import asked_line
     from bot_bottle.supervise.model import AskState
     from bot_bottle.supervise.sentence import sentence
 
     state = left(ask.deadline - time.time_ns()) if ask.state is AskState.WAITING else ask.state.value
-    return f"{ask.id}  {state:>11}  {sentence(ask, ask.wanted.target.host in (new or ()))}"
+    said = sentence(ask, ask.wanted.target.host in (new or ()))
+    return f"{ask.id}  {state:>11}  {said}\n{'':>{len(ask.id)}}  {'':>11}  {asked_line(ask)}"

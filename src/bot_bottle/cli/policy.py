@@ -18,7 +18,7 @@ from bot_bottle.cli.completion import complete_agent, complete_bottle
 from bot_bottle.policy.asked import Asked, from_text, from_url
 from bot_bottle.policy.decide import compile, decide
 from bot_bottle.policy.effective import Policy
-from bot_bottle.policy.explain import Explanation, explain
+from bot_bottle.policy.explain import Explanation, explain, file_of, place_of
 from bot_bottle.policy.verdict import Kind
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -69,12 +69,16 @@ def check(
 ) -> None:
     """Say whether a request to URL would be allowed, in one line."""
     asked = _asked(lambda: from_url(url, method, headers))
-    verdict = decide(compile(asked_policy(bottles, agent)), asked.request)
+    policy = asked_policy(bottles, agent)
+    verdict = decide(compile(policy), asked.request)
+    place = place_of(policy, verdict)
     if as_json:
-        click.echo(json.dumps({"verdict": msgspec.to_builtins(verdict), "notes": list(asked.notes)}))
+        click.echo(json.dumps({"verdict": msgspec.to_builtins(verdict), "notes": list(asked.notes), "place": place}))
     else:
         reason = f"{verdict.reason}: {verdict.hint}" if verdict.reason else ""
         click.echo(visible("  ".join(filter(None, (verdict.kind.value, verdict.rule, reason))), 2000))
+        if place:
+            click.echo(visible(written(place), 500), err=True)
         if not verdict.rule and not set(url) & set(".:/"):  # a name without a dot may be a host: only what is certain
             click.echo(visible(f"{url} was read as https://{asked.request.target.host}/", 500), err=True)
     raise click.exceptions.Exit(EXIT[verdict.kind])
@@ -141,7 +145,14 @@ def explained(asked: Asked, found: Explanation) -> list[str]:
         lines.append(f"  {mark} {one.rule} ({one.action}, {one.origin}): {one.why or 'matches'}")
     lines += [f"  note: {note}" for note in found.notes]
     lines += ["would allow it:", f"  {found.allow}"] if found.allow else []
+    lines += [f"  {written(found.place)}"] if found.place else []
     return lines
+
+
+def written(place: str) -> str:
+    """Where a rule is to be changed."""
+    name = file_of(place)
+    return f"It is written in {place}{f': bot-bottle edit {name}' if name else ''}"
 
 
 def _asked(make: Callable[[], Asked]) -> Asked:

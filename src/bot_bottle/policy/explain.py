@@ -5,7 +5,7 @@ import msgspec
 from bot_bottle.policy.addresses import AddressClass, classify
 from bot_bottle.policy.arms import Arm, arms_of
 from bot_bottle.policy.decide import Compiled, decide, routes_for_host
-from bot_bottle.policy.effective import HeaderMatch, Match, PathMatch, Route
+from bot_bottle.policy.effective import HeaderMatch, Match, PathMatch, Policy, Route
 from bot_bottle.policy.grants import DEFAULT
 from bot_bottle.policy.hosts import bracketed, is_address
 from bot_bottle.policy.paths import loose_views
@@ -23,12 +23,16 @@ class Considered(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """The verdict with its reasons. allow: a route, as a manifest writes it, that would allow the request."""
+    """The verdict with its reasons. allow: a route, as a manifest writes it, that would allow the request, or what is
+    to be done with the rule that stands in the way. place: where that one is written, ``file:line``, or "" for a route
+    to add. edit: the bottle file of that place, for `bot-bottle edit`, or ""."""
 
     verdict: Verdict
     considered: tuple[Considered, ...]
     allow: str = ""
     notes: tuple[str, ...] = ()
+    place: str = ""
+    edit: str = ""
 
 
 def explain(compiled: Compiled, request: Request) -> Explanation:
@@ -43,7 +47,21 @@ def explain(compiled: Compiled, request: Request) -> Explanation:
     if verdict.rule == DEFAULT:
         notes += ("egress.default: ask - what no route allows waits for a person's answer",)
     allow = "" if verdict.kind is Kind.ALLOW else would_allow(verdict, request)
-    return Explanation(verdict, considered, allow, notes)
+    place = place_of(compiled.policy, verdict)
+    return Explanation(verdict, considered, allow, notes, place, file_of(place))
+
+
+def place_of(policy: Policy, verdict: Verdict) -> str:
+    """``file:line`` of the rule that stands in the way of a request; "" where none does, or it is allowed."""
+    if verdict.kind is Kind.ALLOW:
+        return ""
+    return next((route.origin for route in policy.routes if route.rule == verdict.rule), "")
+
+
+def file_of(place: str) -> str:
+    """The name of the bottle file that a rule was written in; "" for the routes of a harness."""
+    name, dot, _ = place.rpartition("/")[2].partition(".md:")
+    return name if dot else ""
 
 
 def why_not(route: Route, request: Request) -> str:

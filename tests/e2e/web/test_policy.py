@@ -1,5 +1,6 @@
 """Policy in a real browser: rules with file and line, their use, what is wrong with them, the tester, proposals."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,9 +80,15 @@ def test_the_tester_explains(person: Page, web: Inside) -> None:
     expect(steps).to_contain_text("Rule shop/docs.")
     person.goto(f"{web.url}/policy?bottle=shop&method=POST&url=https://x.metrics.example/v2")
     expect(person.locator(".steps")).to_contain_text("Denied.")
+    expect(person.locator(".tester .small").last).to_have_text(
+        re.compile(
+            r"It is written in bottles/\w+\.md:\d+: bot-bottle edit \w+, then bot-bottle policy reload LABEL\."
+        )
+    )
     person.goto(f"{web.url}/policy?bottle=shop&method=POST&url=https://new.example/in")
     expect(person.locator(".steps")).to_contain_text("A person is asked.")
     expect(person.locator(".tester pre.rule")).to_contain_text("host: new.example")
+    expect(person.locator(".tester .small").last).to_contain_text("Add it to the routes of the bottle file")
     person.goto(f"{web.url}/policy?bottle=shop&url=ftp://a.example/")
     expect(person.locator(".tester").get_by_role("alert")).to_contain_text("refused before any rule")
 

@@ -46,11 +46,13 @@ def test_check_url(place: Path) -> None:
     assert (allowed.exit_code, allowed.stdout) == (0, "allow  work/read\n")
     held = run(policy.command, "check", "https://ask.example.com/", "--bottle", "work")
     assert held.exit_code == 10 and held.stdout.startswith("ask  work/held  policy.needs-approval: ")
+    assert held.stderr == f"It is written in {place}/bottles/work.md:5: bot-bottle edit work\n"
     denied = run(
         policy.command, "check", "https://api.example.com/v1/x", "--bottle", "work", "--method", "PUT", "--json"
     )
     assert denied.exit_code == 11
     assert json.loads(denied.stdout)["verdict"]["reason"] == "policy.request-not-allowed"
+    assert json.loads(denied.stdout)["place"] == ""
 
 
 def test_check_with_the_routes_of_an_agents_harness(place: Path) -> None:

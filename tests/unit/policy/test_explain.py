@@ -12,7 +12,7 @@ from bot_bottle.policy.asked import from_text, from_url
 from bot_bottle.policy.check import check_bottle
 from bot_bottle.policy.decide import compile, decide
 from bot_bottle.policy.effective import Policy, Route
-from bot_bottle.policy.explain import explain
+from bot_bottle.policy.explain import explain, file_of
 from bot_bottle.policy.merge import effective, merge
 from bot_bottle.policy.syntax import CHECKS
 from bot_bottle.policy.verdict import Kind, Request
@@ -45,6 +45,18 @@ def test_what_stands_in_the_way() -> None:
     assert "b/held" in explain(known, request("https://api.example.com/", "POST")).allow
     assert explain(known, request("https://api.example.com/v1/x")).allow == ""
     assert "metadata" in explain(known, request("http://169.254.169.254/latest")).allow
+
+
+def test_a_rule_in_the_way_is_named_with_its_own_file() -> None:
+    """A parent's denial is not mended by adding a route to the bottle that extends it."""
+    parent = bottle("egress:\n  routes:\n    - {name: no, host: a.example, action: deny}", "w")
+    child = bottle("egress:\n  routes:\n    - {host: a.example}", "sh")
+    known = compile(effective(merge([parent, child]), "sh"))
+    found = explain(known, request("https://a.example/"))
+    assert (found.verdict.rule, found.place, found.edit) == ("w/no", "w.md:4", "w")
+    free = explain(known, request("https://other.example/"))
+    assert (free.place, free.edit) == ("", "") and free.allow.startswith("- {host: other.example")
+    assert (file_of("/home/ana/bottles/w.md:11"), file_of("harness claude")) == ("w", "")
 
 
 @given(st.lists(routes(st.sampled_from(["allow", "ask", "deny"])), max_size=4), REQUESTS)

@@ -235,6 +235,7 @@ def test_request(desk: Desk, wish: TestWish) -> TestAnswer:
         what = f"The request is refused before any rule: {error}."
         raise WebFault(422, "policy.bad-request", what, "Give a whole URL.") from None
     found = explain(compile(policy_of(desk, wish.bottle, wish.agent)), asked.request)
+    found = msgspec.structs.replace(found, place=found.place.removeprefix(f"{desk.home.root}/"))
     target = asked.request.target
     url = f"{target.scheme}://{target.host}:{target.port}{asked.request.path}"
     return TestAnswer(asked.request.method, url, found, asked.notes)

@@ -33,7 +33,8 @@ def _show(request: Request) -> Response:
     bottle = bottle or (files.names[0] if files.names else "default")
     agent = query.get("agent", "")
     shown: dict[str, Any] = {
-        "bottle": bottle, "agent": agent, "files": files, "running": running, "policy": None, "fault": None,
+        "bottle": bottle, "leaf": bottle.rpartition("+")[2], "agent": agent,
+        "files": files, "running": running, "policy": None, "fault": None,
         "method": query.get("method", "GET")[:32], "url": query.get("url", "")[:4000], "tested": None, "wrong": None,
         "proposal": None, "methods": _METHODS, "days": DAYS, "old": at.clock() - DAYS * _NS_DAY, "problems": (),
         "narrow": query.get("narrow", ""), "proposed": "propose" in query or "narrow" in query,

@@ -24,8 +24,8 @@ class Considered(msgspec.Struct, frozen=True):
 
 class Explanation(msgspec.Struct, frozen=True):
     """The verdict with its reasons. allow: a route, as a manifest writes it, that would allow the request, or what is
-    to be done with the rule that stands in the way. place: where that one is written, ``file:line``, or "" for a route
-    to add. edit: the bottle file of that place, for `bot-bottle edit`, or ""."""
+    to be done with the rule that stands in the way. place: ``file:line`` of that rule, or "" for a route to
+    add. edit: the bottle file of that place, for `bot-bottle edit`, or ""."""
 
     verdict: Verdict
     considered: tuple[Considered, ...]

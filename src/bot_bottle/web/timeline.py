@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot_bottle.audit.index_reach import Bucket
+from bot_bottle.audit.index_counts import Bucket
 from bot_bottle.supervise.model import Ask, AskState
 
 _SECOND = 1_000_000_000

@@ -18,7 +18,7 @@ from bot_bottle.audit.entries import Entry
 from bot_bottle.audit.export import all_entries
 from bot_bottle.audit.filters import parse
 from bot_bottle.audit.index import Index
-from bot_bottle.audit.index_reach import Reached
+from bot_bottle.audit.index_counts import Reached
 from bot_bottle.audit.record import VERSION, Record
 from bot_bottle.policy.effective import Match, PathMatch, Policy, Route
 from bot_bottle.policy.verdict import Auth

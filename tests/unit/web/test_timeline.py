@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot_bottle.audit.index_reach import Bucket
+from bot_bottle.audit.index_counts import Bucket
 from bot_bottle.supervise.model import Ask, AskState
 from bot_bottle.web.timeline import line
 from web_stage import Stage

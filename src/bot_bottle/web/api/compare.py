@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from bot_bottle.audit.filters import Filter
-from bot_bottle.audit.index_reach import Reached
+from bot_bottle.audit.index_counts import Reached
 from bot_bottle.web.api.operation import Operation
 from bot_bottle.web.api.records import RunId
 from bot_bottle.web.desk import Desk

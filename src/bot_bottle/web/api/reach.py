@@ -9,7 +9,7 @@ from bot_bottle.audit import filters
 from bot_bottle.audit.entries import signed
 from bot_bottle.audit.filters import Filter
 from bot_bottle.audit.index import HOST
-from bot_bottle.audit.index_reach import Bucket, Reached, RunRow
+from bot_bottle.audit.index_counts import Bucket, Reached, RunRow
 from bot_bottle.web.api import compare, cursor, first_seen
 from bot_bottle.web.api.operation import Empty, Operation
 from bot_bottle.web.api.records import Text

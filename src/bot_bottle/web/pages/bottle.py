@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from bot_bottle.audit.encode import decode
 from bot_bottle.audit.filters import Filter, Term
-from bot_bottle.audit.index_reach import RunRow
+from bot_bottle.audit.index_counts import RunRow
 from bot_bottle.audit.record import Record
 from bot_bottle.base.errors import AuditFault, UsageFault
 from bot_bottle.base.ids import is_label

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from bot_bottle.audit.filters import Filter
-from bot_bottle.audit.index_reach import Bucket
+from bot_bottle.audit.index_counts import Bucket
 from bot_bottle.base.errors import BottleError
 from bot_bottle.bottles.lease import Held
 from bot_bottle.bottles.manifests import Library

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from bot_bottle.audit.filters import DIMENSIONS, Filter, Term, exactly
-from bot_bottle.audit.index_reach import Reached, RunRow
+from bot_bottle.audit.index_counts import Reached, RunRow
 from bot_bottle.base.errors import BottleError
 from bot_bottle.policy.hosts import is_inside
 from bot_bottle.web.api import compare, first_seen, reach

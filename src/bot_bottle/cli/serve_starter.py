@@ -1,5 +1,6 @@
 """The starter of `serve`: holds no key and parses nothing that a browser sent. It starts web and the warm keeper,
-again where one of them dies; does what web may not do itself; hosts notifiers, forwarders and retention.
+again where one of them dies; does what web may not do itself; hosts notifiers, forwarders and retention
+(serve_hosted).
 
 Its own end is theirs: both see the end of their socket (D08).
 """
@@ -10,16 +11,17 @@ import threading
 import time
 from collections.abc import Callable
 
-from bot_bottle.api import forwarding, notifying, records
+from bot_bottle.api import notifying
 from bot_bottle.api.bottles import prepare
 from bot_bottle.api.request import Request
-from bot_bottle.api.settings import Settings
+from bot_bottle.api.settings import Settings, SettingsFault
 from bot_bottle.api.warm import WarmKeeper
 from bot_bottle.api.wiring import Host
 from bot_bottle.base.errors import BottleError, UsageFault
 from bot_bottle.bottles import control
 from bot_bottle.bottles.reap import reap, settle
 from bot_bottle.cli import serve_places
+from bot_bottle.cli.serve_hosted import Hosted
 from bot_bottle.cli.serve_places import Places
 from bot_bottle.cli.serve_web import Answer, WebProcess, failed
 from bot_bottle.keeper.vouching import vouched
@@ -30,8 +32,7 @@ from bot_bottle.web.wish import StartWish
 
 _BACKOFF = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STEADY = 60.0
-_DAY = 86400.0
-_RENEW = 10 * _DAY
+_RENEW = 10 * 86400.0
 _LANES = {"safe": 4, "reach": 8, "start": 8, "notice": 2, "rest": 8}
 
 
@@ -45,24 +46,19 @@ class Starter:
         self._say = say
         self._lanes = Lanes(_LANES)
         self._threads: list[threading.Thread] = []
-        self._values: dict[str, bytes] = {}
         self._push_key = ""
         self.stop = threading.Event()
         self.warm = WarmKeeper(host)
+        self._hosted = Hosted(host, self.warm, settings, lambda: self.link, say)
         self.web: WebProcess | None = None
 
     def begin(self) -> WebProcess:
         """All three processes are up when this returns. Raises BottleError where one is not."""
-        names = self._settings.secrets()
-        home = self._host.home
         self._seal()
-        if names:
-            self._values = self.warm.ask(lambda crew: crew.supply(home, names))
         self._push_key = push_key(self._host, self._settings)
         self._start_web()
-        self._hosted("notifiers", self._notify)
-        self._hosted("forwarders", self._forward)
-        self._hosted("retention", self._retain)
+        self._hosted.begin()
+        self._renewing()
         assert self.web is not None
         return self.web
 
@@ -93,6 +89,7 @@ class Starter:
         if self.web is not None:
             self.web.close()
         self._lanes.close()
+        self._hosted.close()
         for thread in self._threads:
             thread.join(5)
         self.warm.close()
@@ -158,47 +155,27 @@ class Starter:
             case messages.KillBottle(label=label):
                 control.kill(home, label)
             case messages.TestNotice(notifier=notifier):
-                return Reply(number, notifying.test(home, self._settings, self._values, notifier, self.link))
+                return Reply(
+                    number, notifying.test(home, self._hosted.settings, self._hosted.values, notifier, self.link)
+                )
             case messages.ReadSettings():
+                if self._hosted.fault is not None and not isinstance(self._hosted.fault, SettingsFault):
+                    raise self._hosted.fault  # the file's own errors are found by whoever reads it
                 return Reply(number, settings_text(home.settings))
         return Reply(number)
 
-    # ---- what is hosted here
+    # ---- what comes now and then
 
-    def _hosted(self, name: str, work: Callable[[], None]) -> None:
-        def guarded() -> None:
-            try:
-                work()
-            except Exception as error:  # a bug in one of them is told, and stops no other
-                self._say(f"The {name} ended: {error}")
+    def _renewing(self) -> None:
+        """Every ten days the certificate is a new one."""
 
-        thread = threading.Thread(target=guarded, name=name, daemon=True)
-        thread.start()
-        self._threads.append(thread)
-
-    def _notify(self) -> None:
-        if self._settings.notifiers:
-            home = self._host.home
-            notifying.run(home, self._settings, self._values, lambda: self.link, self.stop, self._say)
-
-    def _forward(self) -> None:
-        if self._settings.sinks:
-            forwarding.run(self._host.home, self._settings, self._values, self.stop, self._say)
-
-    def _retain(self) -> None:
-        """Once a day what may go is purged; every ten days the certificate is a new one."""
-        renewed, purged = time.monotonic(), -_DAY
-        while not self.stop.wait(1):
-            now = time.monotonic()
-            if now - purged >= _DAY:
-                purged = now
-                try:
-                    records.retain(self._host, self._settings)
-                except (BottleError, OSError) as error:  # the certificate is renewed all the same
-                    self._say(f"Old records were not purged: {error}")
-            if now - renewed >= _RENEW and self._places.tls:
-                renewed = now
+        def work() -> None:
+            while not self.stop.wait(_RENEW):
                 self._renew()
+
+        if self._places.tls:
+            self._threads.append(threading.Thread(target=work, name="certificate", daemon=True))
+            self._threads[-1].start()
 
     def _renew(self) -> None:
         try:

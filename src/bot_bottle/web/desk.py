@@ -238,7 +238,7 @@ class Desk:
         """What settings.toml says now. Raises SettingsFault with all its problems."""
         from bot_bottle.api.settings import parse
 
-        return parse(self.starter.settings().encode())
+        return parse(self.starter.settings().encode(), root=self.home.root)
 
     def record(self, what: str, detail: dict[str, str]) -> None:
         """A CONTROL record in the host log: what this person did to the installation."""

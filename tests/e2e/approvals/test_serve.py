@@ -186,3 +186,19 @@ def test_phone_facts_are_printed_with_phone(world: Approvals) -> None:
         assert key.stat().st_mode & 0o777 == 0o600
     finally:
         serve.close()
+
+
+def test_a_changed_settings_file_is_taken_while_serve_runs(world: Approvals, serve: Serve) -> None:
+    out = world.home.parent / "out.jsonl"
+    serve.sign_in()
+    fresh = world.home / "settings.new"
+    fresh.write_text(f'[sink.file]\nkind = "file"\npath = "{out}"\n')
+    fresh.rename(world.home / "settings.toml")
+    assert serve.api("POST", "/tokens", {"name": "first"})[0] == 201
+    until(lambda: out.exists() and "first" in out.read_text(), 60)
+    fresh.write_text("[sink.file]\nkind = 'nothing-like-it'\n")
+    fresh.rename(world.home / "settings.toml")
+    status, body = serve.api("GET", "/settings")
+    assert (status, body["slug"]) == (422, "settings.invalid")
+    assert serve.api("POST", "/tokens", {"name": "second"})[0] == 201
+    until(lambda: "second" in out.read_text(), 60)  # what the file said before goes on

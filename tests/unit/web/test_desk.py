@@ -170,6 +170,14 @@ def test_settings_with_problems_say_all_of_them(inside: Inside, desk: Desk, monk
     with pytest.raises(SettingsFault) as found:
         desk.settings()
     assert len(found.value.problems) == 2
+    page = inside.raw("GET", "/settings", inside.session()).text
+    assert (
+        "What it said before goes on" in page and "Nobody is told" not in page and "Only on this machine" not in page
+    )
+    inside_home = f'[sink.x]\nkind = "file"\npath = "{desk.home.root}/keys/x"\n'
+    monkeypatch.setattr(type(inside.starter), "settings", lambda self: inside_home)
+    with pytest.raises(SettingsFault, match="folder of the home"):
+        desk.settings()
 
 
 def test_always_writes_the_rule_that_was_shown_into_the_bottle_file(stage: Stage, desk: Desk) -> None:

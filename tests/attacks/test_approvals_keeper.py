@@ -1,6 +1,7 @@
 """Attacks on a person's yes at the keeper: D25, B44, B74. Real log, real store; each with the same attack where that one
 defence is off."""
 
+import contextlib
 import os
 import threading
 import time
@@ -11,20 +12,22 @@ from typing import Any
 import msgspec
 import pytest
 
-from bot_bottle.base.errors import AuditFault, BottleError
+from bot_bottle.base.errors import AuditFault, BottleError, HostFault
 from bot_bottle.base.home import Home
 from bot_bottle.egress import messages as g
 from bot_bottle.egress.channel import ChannelClosed
 from bot_bottle.keeper import ended, judging, waiting
+from bot_bottle.keeper.grants import Grants
 from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, RevokeGrant
-from bot_bottle.keeper.messages.replies import Refused
+from bot_bottle.keeper.messages.control import LearnPolicy, ReloadPolicy
+from bot_bottle.keeper.messages.replies import Done, Refused
 from bot_bottle.keeper.session import Session
 from bot_bottle.policy import merge
 from bot_bottle.policy.grants import DEFAULT
 from bot_bottle.policy.verdict import Target
 from bot_bottle.supervise import expiry, rules
-from bot_bottle.supervise.model import Approver, Ask, AskKind, AskState, Wanted
-from bot_bottle.supervise.store import SqliteStore
+from bot_bottle.supervise.model import Approver, Ask, AskKind, AskState, Scope, Wanted
+from bot_bottle.supervise.store import SqliteReader, SqliteStore
 from unit.keeper.stand import IDENTITY, ME, POLICY, Stand
 
 WANTED = Wanted(Target("https", "hooks.example.net", 443), "POST", "/in", body_bytes=3, body_digest="b" * 64)
@@ -202,6 +205,106 @@ def test_d25_two_bottles_that_retry_at_once_share_one_late_yes(keepers: Keepers)
     for one in others:
         one.gateway.send(g.Asked(1, AskKind.REQUEST, OTHER, DEFAULT, "r", "h"))
     assert sorted(one.settled().allow for one in others) == [False, False, False, True]
+
+
+# ---- D25: a yes that comes back with its policy
+
+
+def again(**changes: Any) -> Any:
+    other = msgspec.structs.replace(POLICY, **changes)
+    return msgspec.structs.replace(other, digest=merge.digest(other))
+
+
+OTHER_POLICY = again(routes=POLICY.routes[:1])
+
+
+def undead(keepers: Keepers, way: str) -> bool:
+    """A yes for the bottle, another policy for a while, and the old one again: whether it opens anything."""
+    one = keepers(0)
+    one.start()
+    grant = one.answer(opened(one), scope=Scope.BOTTLE).grant
+    assert grant
+    match way:
+        case "reload":
+            assert one.ask(ReloadPolicy(OTHER_POLICY)) == Done()
+            assert one.ask(ReloadPolicy(POLICY)) == Done()
+        case "learn":
+            assert one.ask(LearnPolicy(600, ME)) == Done()
+            assert one.ask(LearnPolicy(0, ME)) == Done()
+        case "start":
+            keepers(1).start(OTHER_POLICY)
+        case _:
+            raise AssertionError(way)
+    two = keepers(2)
+    two.start()
+    two.gateway.send(g.Asked(1, AskKind.REQUEST, OTHER, DEFAULT, "r", "h"))
+    return lets_go(two)
+
+
+WAYS = pytest.mark.parametrize("way", ["reload", "learn", "start"])
+
+
+@WAYS
+def test_d25_a_yes_does_not_come_back_with_its_policy(keepers: Keepers, way: str) -> None:
+    assert not undead(keepers, way)
+
+
+@WAYS
+def test_d25_without_its_end_in_the_store_it_would(
+    keepers: Keepers, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Grants, "outdate", lambda *_: None)
+    assert undead(keepers, way)
+
+
+def test_d25_a_yes_is_over_before_another_policy_holds(keepers: Keepers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever its keeper dies: the store says it is over, or no other policy ever held."""
+    grants, found = list[str](), list[bool]()
+    note = Session._note
+
+    def noted(session: Session, kind: str, detail: dict[str, str]) -> None:
+        with contextlib.closing(SqliteReader(stand.home.approvals)) if grants else contextlib.nullcontext() as store:
+            found.extend(bool(store and (one := store.grant(ident)) and one.revoked) for ident in grants)
+        note(session, kind, detail)
+
+    monkeypatch.setattr(Session, "_note", noted)
+    stand = keepers()
+    stand.start()
+    grants.append(stand.answer(opened(stand), scope=Scope.BOTTLE).grant)
+    assert stand.ask(ReloadPolicy(OTHER_POLICY)) == Done()
+    assert found == [True]
+
+
+def test_d25_a_store_that_is_busy_holds_up_no_policy_and_is_told_later(
+    keepers: Keepers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand = keepers()
+    stand.start()
+    grant = stand.answer(opened(stand), scope=Scope.BOTTLE).grant
+    revoke, refused = SqliteStore.revoke, [True]
+
+    def busy(*of: Any, **why: Any) -> bool:
+        if refused:
+            raise HostFault("approvals.busy", "It is in use for too long.", "")
+        return revoke(*of, **why)
+
+    monkeypatch.setattr(SqliteStore, "revoke", busy)
+    assert stand.ask(ReloadPolicy(OTHER_POLICY)) == Done()
+    assert stand.ask(ReloadPolicy(POLICY)) == Done()
+    assert not stand.grant(grant).revoked
+    refused.clear()
+    deadline = time.monotonic() + 20
+    while not stand.grant(grant).revoked:
+        assert time.monotonic() < deadline
+    assert stand.grant(grant).with_policy
+
+
+def test_a_yes_of_another_agent_of_the_bottle_has_a_policy_of_its_own(keepers: Keepers) -> None:
+    one = keepers(0)
+    one.start()
+    grant = one.answer(opened(one), scope=Scope.BOTTLE).grant
+    keepers(1, agent="another").start(OTHER_POLICY)
+    assert not one.grant(grant).revoked
 
 
 # ---- races

@@ -159,7 +159,17 @@ def test_a_grant_dies_by_time_and_by_hand(store: ApprovalStore) -> None:
     assert store.revoke("g1", T0 + 5) and not store.revoke("g1", T0 + 6) and not store.revoke("none", T0)
     assert not store.use("g1", T0 + 1) and store.grants(live_at=T0 + 1) == []
     found = store.grant("g1")
-    assert found and found.revoked == T0 + 5
+    assert found and found.revoked == T0 + 5 and not (found.with_run or found.with_policy)
+
+
+@pytest.mark.parametrize("why", ["with_run", "with_policy"])
+def test_a_grant_says_with_what_it_ended_and_it_stays_so(store: ApprovalStore, why: str) -> None:
+    store.add(ask())
+    store.settle("a1", 1, AskState.ALLOWED, T0, answer(ask()), grant())
+    assert store.revoke("g1", T0 + 5, **{why: True}) and not store.revoke("g1", T0 + 6)
+    found = store.grant("g1")
+    assert found and [name for name in ("with_run", "with_policy") if getattr(found, name)] == [why]
+    assert store.grants(live_at=T0 + 6) == [] and not store.use("g1", T0 + 6)
 
 
 def test_grants_come_newest_first_and_limited(store: ApprovalStore) -> None:

@@ -28,7 +28,7 @@ class Kind(StrEnum):
     ASK = "ask"  # a person is asked: ask, request and scope digests in detail; by the keeper
     ANSWER = "answer"  # one person's answer: ask, approver, scope; by the keeper
     SETTLED = "settled"  # how an ask ended: allowed, denied, expired, withdrawn, ended; grant where one was given
-    GRANT = "grant"  # a grant was revoked, expired, used up or ended with its run
+    GRANT = "grant"  # a grant was revoked, expired, used up or ended with its run or policy
     REPORT = "report"  # the agent called one of its tools (method says which): its words are quoted, never believed
     LEARN = "learn"  # a timed learn mode began or ended
     CONTROL = "control"  # host log: what a person did to this installation: paired, revoked, purged, froze all

@@ -128,6 +128,7 @@ class Answers:
         """A new policy may name new secrets; they must exist before it holds."""
         policy = msgspec.structs.replace(policy, revision=self.policy.revision + 1)
         now = values((*wanted(self._order), *policy.secrets()), self._custody)
+        self.approvals.policy_changes(policy)
         self.policy = policy
         self._note(Kind.POLICY, {"revision": str(policy.revision)})
         self._hand_over(now)

@@ -65,7 +65,7 @@ def settled(
 
 
 def grant_event(event: str, grant: StoredGrant, approver: str, detail: dict[str, str] | None = None) -> Fields:
-    """event: revoked, expired, used, ended (with its run)."""
+    """event: revoked, expired, used, ended (with its run, or with its policy: then `why` of detail says so)."""
     return {
         "kind": Kind.GRANT, "ask": grant.ask, "grant": grant.id, "verdict": event, "approver": approver,
         "target": place(grant.wanted.target), "rule": grant.rule,

@@ -67,7 +67,8 @@ class Approvals:
     def holder(self) -> Holder:
         """This bottle as grants know it."""
         who = self._order.identity
-        return Holder(who.run, who.bottle, self._order.project, self._around.policy().digest)
+        policy = self._around.policy().digest
+        return Holder(who.run, who.bottle, self._order.project, policy, who.agent, who.harness)
 
     def initial(self) -> tuple[Any, ...]:
         """The grants that hold at the start, for Configure; none where the store cannot be read. A bottle that will
@@ -209,6 +210,11 @@ class Approvals:
         """Once a second: clocks may jump, other keepers give and revoke."""
         self._waiting.sweep()
         self._grants.look()
+
+    def policy_changes(self, policy: Policy) -> None:
+        """This one will hold: what was given under the one of now is over before that, and stays so (D25)."""
+        holder = self.holder()
+        self._grants.outdate(msgspec.structs.replace(holder, policy=policy.digest), holder.policy)
 
     def policy_changed(self) -> None:
         """What is asked about still is asked under the new policy; all else is moot (B74)."""

@@ -4,10 +4,11 @@ The store is shared by all keepers of a home: each looks once a second whether a
 told to. A store that cannot be read gives no grant: the gateway keeps none that we cannot see.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from bot_bottle.base.errors import BottleError, HostFault, UsageFault
+from bot_bottle.base.errors import AuditFault, BottleError, HostFault, UsageFault
 from bot_bottle.egress import messages as gateway
 from bot_bottle.keeper import approval_records as records
 from bot_bottle.keeper.approval_ports import Archive
@@ -16,7 +17,7 @@ from bot_bottle.keeper.messages.approvals import RevokeGrant
 from bot_bottle.policy.grants import Grant
 from bot_bottle.policy.verdict import Request
 from bot_bottle.supervise.charter import title
-from bot_bottle.supervise.granting import Holder, as_grant, for_gateway, holds, is_access, match_once
+from bot_bottle.supervise.granting import Holder, as_grant, for_gateway, holds, is_access, match_once, outdated
 from bot_bottle.supervise.model import Ask, Scope, StoredGrant
 from bot_bottle.supervise.ports import ApprovalStore
 
@@ -42,10 +43,12 @@ class Grants:
         self._changes = -1
         self._told: dict[str, Grant] = {}
         self._known: dict[str, StoredGrant] = {}
+        self._outdating: list[tuple[Holder, str, int]] = []
         self.on_change: Callable[[], None] = lambda: None
 
     def initial(self) -> tuple[Grant, ...]:
         """For Configure."""
+        self.outdate(self._holder(), "")
         self._read()
         self._told = {one.id: one for one in self._for_gateway()}
         return tuple(self._told.values())
@@ -62,8 +65,15 @@ class Grants:
         self._note_expired(gone)
         self.on_change()
 
+    def outdate(self, holder: Holder, before: str) -> None:
+        """The policy of `holder` will hold: what was given under its older ones is dead for good, also where one of
+        them comes back (D25). A store that refuses now takes it as soon as it can; no policy waits for that."""
+        self._outdating.append((holder, before, self._now()))
+        self._end_outdated()
+
     def look(self) -> None:
         """Once a second: whether anybody wrote, or time ended one."""
+        self._end_outdated()
         now = self._now()
         try:
             store = self._archive.peek()
@@ -137,6 +147,21 @@ class Grants:
             if fault.slug != "approvals.busy":
                 self._known = {}
 
+    def _end_outdated(self) -> None:
+        gone: list[StoredGrant] = []
+        with contextlib.suppress(HostFault):
+            store = self._archive.peek() if self._outdating else None
+            if store is not None:
+                now = self._now()
+                for one in store.grants(live_at=now, limit=_MOST):
+                    over = any(_outdated(store, one, *change) for change in self._outdating)
+                    if over and store.revoke(one.id, now, with_policy=True):
+                        gone.append(one)
+            self._outdating = []
+        with contextlib.suppress(AuditFault):  # then the bottle ends
+            for one in gone:
+                self._write(records.grant_event("ended", one, title(one.approver), {"why": "policy"}))
+
     def _for_gateway(self) -> tuple[Grant, ...]:
         return for_gateway(self._known.values(), self._holder(), self._now())
 
@@ -155,6 +180,11 @@ class Grants:
 def by(said: RevokeGrant, peer: int) -> dict[str, str]:
     """Who brought it, for the record: a process of this uid, and by which way."""
     return {"peer": str(peer)} | ({"via": said.approver.via} if said.approver.via else {})
+
+
+def _outdated(store: ApprovalStore, grant: StoredGrant, holder: Holder, before: str, since: int) -> bool:
+    """Whether a change of policy ends a grant. since: when that was, wall ns; a later yes was given knowing it."""
+    return grant.given <= since and outdated(grant, store.ask(grant.ask), holder, before)
 
 
 def revocable(store: ApprovalStore | None, said: RevokeGrant, peer: int) -> StoredGrant:

@@ -16,12 +16,15 @@ from bot_bottle.supervise.rules import Settles
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """A running bottle as grants know it. project: absolute path of the workspace, or "". policy: digest in force."""
+    """A running bottle as grants know it. project: absolute path of the workspace, or "". policy: digest in force.
+    agent, harness: by which, with the others, a policy is the same one after it changed."""
 
     run: str
     bottle: str
     project: str
     policy: str
+    agent: str = ""
+    harness: str = ""
 
 
 def grant_for(ask: Ask, answer: Answer, ruling: Settles, name: str, write: str = "") -> StoredGrant | None:
@@ -79,6 +82,17 @@ def is_for(grant: StoredGrant, holder: Holder) -> bool:
         Scope.ONCE: holder.bottle, Scope.RUN: holder.run, Scope.BOTTLE: holder.bottle, Scope.PROJECT: holder.project
     }  # fmt: skip
     return bool(grant.subject) and subjects.get(grant.scope, "") == grant.subject
+
+
+def outdated(grant: StoredGrant, ask: Ask | None, holder: Holder, before: str) -> bool:
+    """Whether the policy of a grant is over now that `holder` has another one: it held there till now (`before`,
+    digest, "" at a start), or it was asked for by the same agent of the same bottle, harness and workspace. Others of
+    that bottle have policies of their own, which say nothing of each other. ask: of the grant."""
+    if grant.policy == holder.policy or not is_for(grant, holder):
+        return False
+    mine = (holder.bottle, holder.project, holder.agent, holder.harness)
+    same = ask is not None and (ask.bottle, ask.project, ask.agent, ask.harness) == mine
+    return same or (bool(before) and grant.policy == before)
 
 
 def for_gateway(grants: Iterable[StoredGrant], holder: Holder, now: int) -> tuple[Grant, ...]:

@@ -133,12 +133,13 @@ class MemoryStore:
             self._changes += 1
             return True
 
-    def revoke(self, grant: str, now: int, with_run: bool = False) -> bool:
+    def revoke(self, grant: str, now: int, with_run: bool = False, with_policy: bool = False) -> bool:
         with self._lock:
             found = self._grants.get(grant)
             if found is None or found.revoked:
                 return False
-            self._grants[grant] = msgspec.structs.replace(found, revoked=now, with_run=with_run)
+            ended = msgspec.structs.replace(found, revoked=now, with_run=with_run, with_policy=with_policy)
+            self._grants[grant] = ended
             self._changes += 1
             return True
 

@@ -123,7 +123,7 @@ class StoredGrant(msgspec.Struct, frozen=True, omit_defaults=True):
     often it was. retry: the digest of what it permits once (a late yes to a held request), else "": the scope digest
     after the deadline, the request digest where the lateness was the bottle's own doing.
     write: for ALWAYS, the leaf bottle file that got the rule. revoked: when, 0 if not. with_run: revoked because its
-    run ended, by nobody."""
+    run ended, by nobody; with_policy: because another policy held for a while."""
 
     id: str
     ask: str
@@ -142,3 +142,4 @@ class StoredGrant(msgspec.Struct, frozen=True, omit_defaults=True):
     revoked: int = 0
     write: str = ""
     with_run: bool = False
+    with_policy: bool = False

@@ -84,8 +84,9 @@ class ApprovalStore(ApprovalReader, Protocol):
         """Counts one use of a grant; False where it is used up, revoked or expired."""
         ...
 
-    def revoke(self, grant: str, now: int, with_run: bool = False) -> bool:
-        """False where there is no such grant or it was revoked before. with_run: because its run ended."""
+    def revoke(self, grant: str, now: int, with_run: bool = False, with_policy: bool = False) -> bool:
+        """False where there is no such grant or it was revoked before. with_run: because its run ended; with_policy:
+        because its policy did."""
         ...
 
     def prune(self, before: int) -> int:

@@ -15,9 +15,7 @@ class State(StrEnum):
 
     LIVE = "live"  # a bottle that runs may use it
     UNKNOWN = "unknown"  # its bottle runs, but nobody says under which policy
-    IDLE = (
-        "idle"  # it opens nothing now, but would under the policy of then: by a start, a reload, a learn mode's end
-    )
+    IDLE = "idle"  # it opens nothing now, but a start under the policy of then would make it
     RULE = "rule"  # it became a rule in a bottle file, and that decides
     ENDED = "ended"
 
@@ -78,7 +76,7 @@ def in_order(found: Iterable[tuple[StoredGrant, Standing]]) -> list[tuple[Stored
 
 def _over(grant: StoredGrant, now: int) -> Why:
     if grant.revoked:
-        return Why.RUN if grant.with_run else Why.REVOKED
+        return Why.RUN if grant.with_run else Why.POLICY if grant.with_policy else Why.REVOKED
     if grant.uses and grant.used >= grant.uses:
         return Why.USED
     return Why.EXPIRED if now >= grant.expires else Why.CLOCK

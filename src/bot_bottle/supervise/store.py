@@ -151,12 +151,13 @@ class SqliteStore(SqliteReader):
             self._give(msgspec.structs.replace(found, used=found.used + 1))
         return True
 
-    def revoke(self, grant: str, now: int, with_run: bool = False) -> bool:
+    def revoke(self, grant: str, now: int, with_run: bool = False, with_policy: bool = False) -> bool:
         with self._change() as undo:
             found = self.grant(grant)
             if found is None or found.revoked:
                 return undo()
-            self._give(msgspec.structs.replace(found, revoked=now, with_run=with_run))
+            ended = msgspec.structs.replace(found, revoked=now, with_run=with_run, with_policy=with_policy)
+            self._give(ended)
         return True
 
     def prune(self, before: int) -> int:

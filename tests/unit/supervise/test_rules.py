@@ -167,6 +167,29 @@ def test_after_a_day_nothing_can_be_allowed() -> None:
     assert may_answer(LOCAL, case(of, now=of.deadline + DAY * SECOND), answer(of, False)) == Settles(False, late=True)
 
 
+# ---- another policy
+
+
+def test_which_yeses_end_with_a_policy() -> None:
+    of = ask()
+    grant = granting.grant_for(of, answer(of, scope=Scope.BOTTLE), Settles(True, Scope.BOTTLE, HOUR), "g1")
+    assert grant
+    mine = Holder("r2", "web", "/home/ana/shop", "p2", "claude", "claude")
+    assert granting.outdated(grant, of, mine, "") and granting.outdated(grant, of, mine, "p1")
+    assert not granting.outdated(grant, of, changed(mine, policy="p1"), "")
+    for other in ({"agent": "codex"}, {"harness": "codex"}, {"project": "/home/ana/other"}):  # a policy of its own
+        assert not granting.outdated(grant, of, changed(mine, **other), "")
+        assert granting.outdated(grant, of, changed(mine, **other), "p1")  # it held there, too
+    assert not granting.outdated(grant, of, changed(mine, bottle="api"), "p1")
+    assert not granting.outdated(grant, None, mine, "") and granting.outdated(grant, None, mine, "p1")
+    for scope, over in ((Scope.RUN, False), (Scope.PROJECT, True), (Scope.ALWAYS, False)):
+        wide = granting.grant_for(of, answer(of, scope=scope), Settles(True, scope, 0), "g1", "/web.md")
+        assert wide and granting.outdated(wide, of, mine, "p1") == over
+        assert granting.outdated(wide, of, changed(mine, run="r1"), "p1") == (scope is not Scope.ALWAYS)
+    always = granting.grant_for(of, answer(of, scope=Scope.PROJECT), Settles(True, Scope.PROJECT, 0), "g1")
+    assert always and not granting.outdated(always, of, changed(mine, bottle="api"), "")  # the same workspace
+
+
 # ---- several persons
 
 TWO = Charter(quorum=2)

@@ -34,6 +34,7 @@ def test_it_is_live_while_its_bottle_runs_under_its_policy(scope: Scope) -> None
     [
         ({"revoked": T0 + 1}, Why.REVOKED),
         ({"revoked": T0 + 1, "with_run": True}, Why.RUN),
+        ({"revoked": T0 + 1, "with_policy": True}, Why.POLICY),
         ({"uses": 1, "used": 1}, Why.USED),
         ({"expires": NOW}, Why.EXPIRED),
         ({"given": NOW + 120 * SECOND}, Why.CLOCK),

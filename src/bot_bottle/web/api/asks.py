@@ -88,11 +88,13 @@ class HeldRequest(msgspec.Struct):
 
 
 class Proposal(msgspec.Struct):
-    """The change of the bottle file that `always` makes. before: to be sent back as `shown` with the answer."""
+    """The change of the bottle file that `always` makes. before: to be sent back as `shown` with the answer. also:
+    other bottles that extend the file, so that the rule holds for them too."""
 
     path: str
     before: str
     diff: str
+    also: tuple[str, ...] = ()
 
 
 class Reply(msgspec.Struct, forbid_unknown_fields=True):
@@ -129,8 +131,8 @@ class GrantFilter(msgspec.Struct, forbid_unknown_fields=True):
 
 class GrantItem(StoredGrant, frozen=True, kw_only=True, omit_defaults=False):
     """used: requests that left under it, as far as their records are kept. state: whether it opens anything now.
-    idle: nothing that runs may use it, but another start may, or the policy under which it was given, once it is
-    back; rule: a bottle file says it by now; unknown: a keeper does not answer.
+    idle: nothing that runs may use it, but a start under the policy of then may; rule: a bottle file says it by now;
+    unknown: a keeper does not answer.
     why: of idle, unknown and ended, "" for the others."""
 
     state: StandingName
@@ -154,10 +156,7 @@ def list_asks(desk: Desk, wish: AskFilter) -> AskPage:
     asks = desk.approvals().asks(query)
     more, new = cursor.encode(asks[-1].asked) if len(asks) == wish.limit else "", news_for(desk, asks)
     return AskPage(
-        [
-            AskItem(one.id, one.state.value, one, _said(one, new), sentence.request_line(one.wanted))
-            for one in asks
-        ],
+        [AskItem(one.id, one.state.value, one, _said(one, new), sentence.request_line(one.wanted)) for one in asks],
         more,
     )
 
@@ -182,7 +181,7 @@ def show_held(desk: Desk, which: AskId) -> HeldRequest:
 
 def propose_rule(desk: Desk, which: AskId) -> Proposal:
     found = desk.propose(which.ask)
-    return Proposal(found.path, found.before, found.diff)
+    return Proposal(found.path, found.before, found.diff, found.also)
 
 
 def answer_ask(desk: Desk, reply: Reply) -> Replied:

@@ -211,18 +211,26 @@ def no_answer(_ask: Ask, _allow: bool, _scope: Scope, _shown: str, _late: bool) 
     return ""
 
 
+DEEDS = Deeds(no_answer, lambda _: Facts(), lambda _: LeafProposed("", "", ""), lambda _: (Scope.ONCE,))
+
+
+def drawn(view: View) -> str:
+    """The live list as a person reads it."""
+    out = io.StringIO()
+    Console(file=out, width=200, height=30, force_terminal=True, color_system=None).print(view.render(T0, 30, 200))
+    return " ".join(out.getvalue().split())
+
+
 def test_b74_no_bottle_takes_the_places_of_a_terminal() -> None:
     """The live list is cut by the window: the first of each bottle stand first, and what is not shown is named."""
     many = [ask(f"a{number:02}", run="r1", label="bad", asked=T0 + number) for number in range(56)]
     of = ask("a99", run="r2", label="good", asked=T0 + 99)
     assert [one.id for one in in_turn([*many, of], lambda one: one.run)][:3] == ["a00", "a99", "a01"]
-    deeds = Deeds(no_answer, lambda _: Facts(), lambda _: LeafProposed("", "", ""), lambda _: (Scope.ONCE,))
-    view = View(deeds)
+    view = View(DEEDS)
     view.update([*many, of])
-    out = io.StringIO()
-    Console(file=out, width=100, height=30, force_terminal=True, color_system=None).print(view.render(T0, 30))
-    assert "good wants to" in out.getvalue()
-    assert re.search(r"bad \d\d", out.getvalue())
+    screen = drawn(view)
+    assert "good wants to" in screen
+    assert re.search(r"bad \d\d", screen)
 
 
 def test_b74_no_bottle_takes_the_places_of_a_notice() -> None:
@@ -310,3 +318,26 @@ def terminal(stage: Stage) -> dict[str, Any]:
     line = CliRunner().invoke(supervise, ["--once"], env=env, catch_exceptions=False).stdout
     assert found["sentence"] in line
     return found
+
+
+def test_b73_the_live_list_says_news_and_what_it_does_not_know() -> None:
+    of = ask(wanted=wanted_of(**READS))
+    view = View(DEEDS)
+    view.update([of])
+    for mode in ("list", "detail"):
+        view.mode = mode
+        view.new = None
+        assert "which hosts are new is not known yet" in drawn(view)
+        view.new = {of.wanted.target.host}
+        assert "reads from a new host" in drawn(view) and "a host that no bottle has reached before" in drawn(view)
+        view.new = set()
+        assert "new" not in drawn(view)
+
+
+def test_b73_a_notice_says_news_too() -> None:
+    """Only what is known to be new is said to be; the words are ours, the host is plain as ever."""
+    new, old = (ask(f"a{host}", wanted=wanted_of(host)) for host in ("new.example", "old.example"))
+    notice = notice_of([new, old], 2, "https://h/inbox", T0, new={"new.example"})
+    assert notice.sentence.endswith("asks for new.example, old.example. No bottle has reached new.example before.")
+    assert "No bottle has reached new[.]example before." in notice.inert
+    assert "before" not in notice_of([old], 1, "https://h/inbox", T0).sentence

@@ -3,7 +3,7 @@
 import os
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from bot_bottle.api.forwarding import HostClock
 from bot_bottle.api.settings import Settings
@@ -11,6 +11,7 @@ from bot_bottle.audit.forward import Stop
 from bot_bottle.base.errors import BottleError, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.base.text import visible
+from bot_bottle.supervise.model import Ask
 from bot_bottle.supervise.notify.engine import Around, Opened, Watcher, trial_notice
 from bot_bottle.supervise.notify.model import NotifierConfig
 from bot_bottle.supervise.notify.registry import open_notifier
@@ -28,10 +29,12 @@ def run(
     link: Callable[[], str],
     stop: Stop,
     say: Say = lambda _line: None,
+    news: Callable[[Sequence[Ask]], set[str] | None] = lambda _asks: None,
 ) -> None:
     """Tells every notifier what waits, until `stop` is set; returns when all threads have ended. link: address of the
-    page now, which is all that a notice leads to. secret_values: of `settings.secrets()`, from the keeper."""
-    around = Around(HostClock(), _RANDOM.random, approvals(home), link, say)
+    page now, which is all that a notice leads to. secret_values: of `settings.secrets()`, from the keeper. news: see
+    Around."""
+    around = Around(HostClock(), _RANDOM.random, approvals(home), link, say, news)
     threads = [
         threading.Thread(target=_serve, args=(home, name, config, secret_values, around, stop), name=f"notify-{name}")
         for name, config in settings.notifiers.items()

@@ -22,8 +22,9 @@ from bot_bottle.keeper.messages.approvals import AskShown
 from bot_bottle.supervise.model import Ask, Scope
 from bot_bottle.supervise.ports import ApprovalReader
 from bot_bottle.supervise.rules import Case, scopes
+from bot_bottle.web.news import News
 
-_LOOK = 0.25
+_LOOK, _GLANCE = 0.25, 0.05
 _PATIENCE = 0.2
 """Seconds that a key waits for the records to be read in: it may be the key that answers."""
 _KEYS = {b"\r": "enter", b"\n": "enter", b"\x1b": "escape", b"\x1b[A": "up", b"\x1b[B": "down"}
@@ -34,12 +35,14 @@ def live(home: Home) -> None:
     from rich.console import Console
     from rich.live import Live
 
-    view = View(deeds(home, Records(home)))
+    view, news, told = View(deeds(home, Records(home))), News(home), list[Ask]()
     console = Console(highlight=False, emoji=False, markup=False)
     with _raw(sys.stdin.fileno()), Live(console=console, screen=True, auto_refresh=False) as screen:
         store, changes = approvals.reader(home), -1
         while not view.over:
             store, changes = look(home, store, changes, view)
+            if view.new is None or view.asks != told:
+                view.new, told = news.of(view.asks, _GLANCE), view.asks
             screen.update(view.render(time.time_ns(), console.height, console.width), refresh=True)
             for key in keys(sys.stdin.fileno(), _LOOK):
                 view.press(key)

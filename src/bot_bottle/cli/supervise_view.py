@@ -62,7 +62,7 @@ class Deeds:
 class View:
     """mode: list | detail | help | rule (the diff of `always` waits for y) | late (what a late yes permits waits for
     y). shown: id of the selected ask. said: the
-    last line. answered: by us."""
+    last line. answered: by us. new: hosts that no bottle reached before, None while that is not known."""
 
     deeds: Deeds
     asks: list[Ask] = field(default_factory=list[Ask])
@@ -76,6 +76,7 @@ class View:
     facts: Facts = field(default_factory=Facts)
     proposed: LeafProposed | None = None
     answered: set[str] = field(default_factory=set[str])
+    new: set[str] | None = None
 
     @property
     def selected(self) -> Ask | None:
@@ -218,7 +219,8 @@ class View:
 
     def _title(self) -> str:
         what = "missed" if self.missed else "waiting"
-        return f"bot-bottle supervise: {len(self.asks)} {what}"
+        unknown = "; which hosts are new is not known yet" if self.asks and self.new is None else ""
+        return f"bot-bottle supervise: {len(self.asks)} {what}{unknown}"
 
     def _list(self, now: int, rows: int, columns: int) -> RenderableType:
         if not self.asks:
@@ -233,13 +235,19 @@ class View:
         for number in range(first, min(first + most, len(self.asks))):
             ask = self.asks[number]
             mark = ">" if number == self.at else " "
-            level = WORDS[risk(ask.wanted, False)]
+            level = self._level(ask)
             style = "reverse" if number == self.at else ""
-            words = Text(f"{sentence(ask)}\n{asked_line(ask)}", overflow="fold")
+            words = Text(f"{self._sentence(ask)}\n{asked_line(ask)}", overflow="fold")
             table.add_row(f"{mark} {ask.id}", left(ask, now), level, words, style=style)
         names = ", ".join(f"{visible(label, 64)} {number}" for label, number in beyond.most_common(_NAMED))
         more = f"{beyond.total()} more with j and k: {names}" if beyond else ""
         return Group(table, Text(more, style="dim"))
+
+    def _sentence(self, ask: Ask) -> str:
+        return sentence(ask, ask.wanted.target.host in (self.new or ()))
+
+    def _level(self, ask: Ask) -> str:
+        return WORDS[risk(ask.wanted, ask.wanted.target.host in (self.new or ()))]
 
     def _whole(self, now: int, rows: int) -> RenderableType:
         ask = self.selected
@@ -260,13 +268,13 @@ class View:
         says = (
             Text(f"it says   \u201c{cut(quoted(ask), 400)}\u201d (unchecked)", style="italic") if ask.says else Text()
         )
-        return Group(Text(sentence(ask), style="bold"), Text(), lines, *([held] if held else []), says)
+        return Group(Text(self._sentence(ask), style="bold"), Text(), lines, *([held] if held else []), says)
 
     def _facts(self, ask: Ask, now: int) -> list[tuple[str, str]]:
         wanted = ask.wanted
         facts = [
             ("ask", f"{ask.id}, {left(ask, now)}"), ("request", request_line(wanted)),
-            ("risk", WORDS[risk(wanted, False)]), ("why", f"{visible(ask.rule, 200)}: {visible(ask.hint, 300)}"),
+            ("risk", self._level(ask)), ("why", f"{visible(ask.rule, 200)}: {visible(ask.hint, 300)}"),
             ("bottle", f"{ask.label} ({ask.bottle}, {ask.agent})"), ("project", visible(ask.project, 200)),
             ("headers", visible(" ".join(wanted.headers), 400)), ("secrets", visible(" ".join(wanted.secrets), 200)),
             ("before", "\n         ".join(self.facts.last)), ("rule", self.facts.also),
@@ -287,7 +295,7 @@ class View:
         assert ask is not None
         (meant,) = consequences(ask, (Scope.ONCE,))
         return Group(
-            Text(sentence(ask), style="bold"), Text(), Text(f"{state_words(ask)}"), Text(request_line(ask.wanted)),
+            Text(self._sentence(ask), style="bold"), Text(), Text(state_words(ask)), Text(request_line(ask.wanted)),
             Text(), Text(f"{meant.permits} {meant.until}"), Text(),
             Text("y permits it; any other key does nothing.", style="bold"),
         )  # fmt: skip

@@ -1,7 +1,6 @@
 """One card of the inbox in full: all that a person is to see before an answer, and what each answer would mean."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,16 +59,6 @@ class Full:
     also: str
     answers: tuple[Any, ...]
     parts: tuple[tuple[str, str], ...]
-
-
-def first_seen(at: Desk, found: Iterable[Ask]) -> set[str]:
-    """Hosts that no record named before the first of these asks."""
-    asked: dict[str, int] = {}
-    for ask in found:
-        host = ask.wanted.target.host
-        asked[host] = min(asked.get(host, ask.asked), ask.asked)
-    known = at.index().reach.host_first(asked)
-    return {host for host, when in asked.items() if host not in known or known[host][0] >= when - 2_000_000_000}
 
 
 def full(at: Desk, card: Card) -> Full:

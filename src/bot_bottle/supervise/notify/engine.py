@@ -7,7 +7,7 @@ meanwhile is told together, so that an agent cannot make a phone ring a hundred 
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,13 +35,15 @@ class Opened(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """The outside world of a watcher. link: address of our page, as it is now. say: one line for the person."""
+    """The outside world of a watcher. link: address of our page, as it is now. say: one line for the person. news:
+    hosts of asks that no bottle reached before, None where that is not known."""
 
     clock: Clock
     random: Callable[[], float]
     reader: Opened
     link: Callable[[], str]
     say: Callable[[str], None] = lambda _line: None
+    news: Callable[[Sequence[Ask]], set[str] | None] = lambda _asks: None
 
 
 class Told:
@@ -133,9 +135,9 @@ class Watcher:
 
     def _tell(self, due: list[Ask], waiting: list[Ask], now: int) -> int:
         try:
-            self._notifier.send(
-                notice_of(due, len(waiting), self._around.link(), self._around.clock.wall(), self._after)
-            )
+            new = self._around.news(due) or set()
+            wall = self._around.clock.wall()
+            self._notifier.send(notice_of(due, len(waiting), self._around.link(), wall, self._after, new))
         except SinkFault as fault:
             wait = max(self._backoff.next(), fault.after)
             self._retry_at = now + int(wait * 1e9)
@@ -158,14 +160,17 @@ class Watcher:
         self._notifier.close()
 
 
-def notice_of(due: Sequence[Ask], waiting: int, link: str, wall: int, after: int = 0) -> Notice:
+def notice_of(
+    due: Sequence[Ask], waiting: int, link: str, wall: int, after: int = 0, new: Container[str] = ()
+) -> Notice:
     """One notice for all that is due; the same asks give the same id."""
     ids = sorted(ask.id for ask in due)
     ident = hashlib.sha256("\n".join(ids).encode()).hexdigest()[:32]
     turns = in_turn(due, lambda ask: ask.run)
     labels = tuple(dict.fromkeys(plain(ask.label) for ask in turns))
     hosts = tuple(dict.fromkeys(plain(ask.wanted.target.host) for ask in turns))
-    return Notice(ident, labels, hosts, len(due), waiting, link, wall, late=after > 0)
+    news = tuple(dict.fromkeys(plain(host) for ask in turns if (host := ask.wanted.target.host) in new))
+    return Notice(ident, labels, hosts, len(due), waiting, link, wall, late=after > 0, new=news)
 
 
 def trial_notice(link: str, wall: int) -> Notice:

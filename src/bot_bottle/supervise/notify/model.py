@@ -27,7 +27,8 @@ class NotifierConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_f
 
 class Notice(msgspec.Struct, frozen=True):
     """ident: the same for every try. labels, hosts: of the asks that are told, plain, without repeats. count: asks
-    that are told; waiting: all that wait. link: our page. test: nothing waits, somebody tries the notifier."""
+    that are told; waiting: all that wait. link: our page. test: nothing waits, somebody tries the notifier. new: of
+    the hosts those that no bottle reached before, as far as that is known."""
 
     ident: str
     labels: tuple[str, ...]
@@ -38,6 +39,7 @@ class Notice(msgspec.Struct, frozen=True):
     at: int
     late: bool = False
     test: bool = False
+    new: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -55,14 +57,15 @@ class Notice(msgspec.Struct, frozen=True):
         """One line. Hosts and labels are the only words of others in it."""
         if self.test:
             return "This notifier works."
-        return f"{_list(self.labels)} asks for {_list(self.hosts)}."
+        news = f" No bottle has reached {_list(self.new)} before." if self.new else ""
+        return f"{_list(self.labels)} asks for {_list(self.hosts)}.{news}"
 
     @property
     def inert(self) -> str:
         """The sentence for places that make a link of everything that looks like a host: an agent chose it."""
         if self.test:
             return self.sentence
-        return f"{_list(self.labels)} asks for {_list(self.hosts)}.".replace(".", "[.]").removesuffix("[.]") + "."
+        return re.sub(r"\.(?=\S)", "[.]", self.sentence)
 
 
 class Notifier(Protocol):

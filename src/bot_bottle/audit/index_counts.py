@@ -48,7 +48,7 @@ class RuleUse(msgspec.Struct):
 
 
 class RunRow(msgspec.Struct):
-    """A run as the index knows it. ended: its log says so."""
+    """A run as the index knows it. ended: its log says so. purged: all its records were, and with them its names."""
 
     run: str
     bottle: str
@@ -61,6 +61,7 @@ class RunRow(msgspec.Struct):
     last: int
     records: int
     ended: bool
+    purged: bool = False
 
 
 class Bucket(msgspec.Struct):

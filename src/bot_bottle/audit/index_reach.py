@@ -165,17 +165,17 @@ class Reach:
         where, values = "run != 'host'", list[object]()
         made = plan(self._database, Filter(wanted.of(*DIMENSIONS)), now)
         if made.where:
-            where += f" AND id IN (SELECT run FROM groups s WHERE {made.where})"
+            where += f" AND id IN (SELECT run FROM (SELECT id AS run FROM runs) s WHERE {made.where})"
             values += made.values
         if before is not None:
             where += " AND (last, run) < (?, ?)"
             values += before
         rows = self._database.execute(
-            "SELECT run, bottle, agent, harness, label, project, person, first, last, records, ended"
-            f" FROM runs WHERE {where} ORDER BY last DESC, run DESC LIMIT ?",
+            "SELECT run, bottle, agent, harness, label, project, person, first, last, records, ended,"
+            f" purged > 0 AND records = 0 FROM runs WHERE {where} ORDER BY last DESC, run DESC LIMIT ?",
             [*values, limit],
         )
-        return [RunRow(a, b, c, d, e, f, g, h, i, j, bool(k)) for a, b, c, d, e, f, g, h, i, j, k in rows]
+        return [RunRow(a, b, c, d, e, f, g, h, i, j, bool(k), bool(m)) for a, b, c, d, e, f, g, h, i, j, k, m in rows]
 
     def subjects(self, field: str, limit: int) -> list[str]:
         """Values of one of `DIMENSIONS`, the last used first."""

@@ -4,6 +4,12 @@ import json
 import re
 from typing import Any
 
+from bot_bottle.audit.holds import RULE
+from bot_bottle.audit.hostlog import HostLog
+from bot_bottle.audit.keys import LogKey
+from bot_bottle.audit.recover import HostClock
+from bot_bottle.audit.retention import purge_runs
+from bot_bottle.audit.wishes import PurgeWish
 from bot_bottle.policy.hosts import INSIDE
 from web_stage import Inside, Stage
 
@@ -53,3 +59,44 @@ def test_the_bottles_own_name_is_no_host_that_was_seen(stage: Stage, inside: Ins
     for path in ("/", f"/reach?of=run:{run}", "/reach?of=everything:all"):
         assert "docs. example.org" in (fresh := seen(inside, path).partition("First seen ")[2])
         assert INSIDE not in fresh.replace(". ", "."), path
+
+
+def test_a_purged_run_keeps_its_name_and_says_who_purged_it(stage: Stage, inside: Inside) -> None:
+    run, kept = stage.ended("gone", ago=3600).run, stage.ended("kept", ago=60).run
+    wish = PurgeWish((run,), approver="os:0 root", reason="too old")
+    assert purge_runs(stage.home, LogKey.open(stage.home.keys), HostClock(), wish).purged == {run: 6}
+    found = {one["run"]: one for one in api(inside, "/runs")["items"]}
+    assert [found[kept][name] for name in ("label", "purged", "purged_by")] == ["kept", False, ""]
+    assert [found[run][name] for name in ("label", "agent", "purged", "purged_by")] == [
+        "gone",
+        "claude",
+        True,
+        "os:0 root",
+    ]
+    assert found[run]["purged_at"] > found[kept]["last"] and found[run]["ended"]
+    now = seen(inside, "/").partition("Recent")[2]
+    assert re.search(r"gone claude Records purged on [0-9: -]+ by os:0 root", now), now
+    assert re.search(r"gone purged 6 Verify gone", seen(inside, "/log")), seen(inside, "/log")
+    for which in (run, "gone"):
+        page = seen(inside, f"/bottle/{which}")
+        assert "gone" in page and run in page
+        assert re.search(r"Its records were purged on [0-9: -]+ by os:0 root: “too old”\.", page), page
+        assert "nothing yet" not in page
+        seen(inside, f"/part/bottle/{which}")
+    assert "were purged" in seen(inside, f"/reach?of=run:{run}")
+    seen(inside, "/bottle/never-was", 404)
+
+
+def test_a_note_of_the_web_process_purges_nothing(stage: Stage, inside: Inside) -> None:
+    """Only what the keeper wrote of a purge counts, and not one that a hold took back."""
+    run = stage.ended("gone", ago=3600).run
+    log = HostLog.open(stage.home.host_log, LogKey.open(stage.home.keys))
+    said = {"kind": "control", "run": "", "approver": "os:0 eve", "detail": {"what": "purge", "run": run}}
+    log.append(stage.record(stage.identity(""), **said))
+    log.append(stage.record(stage.identity(""), **said, rule=RULE))
+    log.append(
+        stage.record(stage.identity(""), **(said | {"detail": {"what": "purge-withdrawn", "run": run}}), rule=RULE)
+    )
+    log.close()
+    assert not api(inside, "/runs")["items"][0]["purged"]
+    assert "purged" not in seen(inside, f"/bottle/{run}")

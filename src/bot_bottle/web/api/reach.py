@@ -9,12 +9,14 @@ from bot_bottle.audit import filters
 from bot_bottle.audit.entries import signed
 from bot_bottle.audit.filters import Filter
 from bot_bottle.audit.index import HOST
-from bot_bottle.audit.index_counts import Bucket, Reached, RunRow
+from bot_bottle.audit.index_counts import Bucket, Reached
+from bot_bottle.web import purged
 from bot_bottle.web.api import compare, cursor, first_seen
 from bot_bottle.web.api.operation import Empty, Operation
 from bot_bottle.web.api.records import Text
 from bot_bottle.web.desk import Desk
 from bot_bottle.web.problem import WebFault
+from bot_bottle.web.purged import RunItem
 
 _REACHED = 2000
 
@@ -76,7 +78,7 @@ class RunsWish(msgspec.Struct, forbid_unknown_fields=True):
 class RunList(msgspec.Struct):
     """Those with the newest record first. next: the cursor of the next page, "" at the end."""
 
-    items: list[RunRow]
+    items: list[RunItem]
     next: str = ""
 
 
@@ -149,7 +151,8 @@ def list_runs(desk: Desk, wish: RunsWish) -> RunList:
     if before is not None and not 0 <= before[0] < 2**63:
         raise WebFault(422, "web.cursor", "This cursor is not one of ours.", "Start without a cursor.")
     found = desk.index().reach.runs(asked(wish.q), desk.clock(), wish.limit, before)
-    return RunList(found, cursor.encode((found[-1].last, found[-1].run)) if len(found) == wish.limit else "")
+    items = [purged.item(desk, one) for one in found]
+    return RunList(items, cursor.encode((found[-1].last, found[-1].run)) if len(found) == wish.limit else "")
 
 
 def list_subjects(desk: Desk, _: Empty) -> Subjects:

@@ -20,6 +20,7 @@ from bot_bottle.bottles.lease import Held
 from bot_bottle.supervise.model import AskState
 from bot_bottle.supervise.ports import AskQuery
 from bot_bottle.supervise.sentence import sentence
+from bot_bottle.web import purged
 from bot_bottle.web.api import bottles, reach
 from bot_bottle.web.api.records import OneRecord, read_record
 from bot_bottle.web.desk import Desk
@@ -45,6 +46,11 @@ def _show(request: Request, template: str) -> Response:
     held, run = found(at, str(request.path_params["which"]))
     ident = run.run if run else held.run if held else ""
     lives = held is not None and held.run == ident and leases.alive(at.home, held.label)
+    if run is not None and run.purged:
+        gone = purged.purges(at).get(ident)
+        return page(
+            request, "purged.html", tab="now", run=purged.item(at, run), gone=gone, size=reach.behind(at, ident).size
+        )
     item = bottles.item(held, at.facts(held.label)) if held and lives else None
     only = Filter().plus("run", ident)
     start = held.started if held and lives else run.first if run else 0
@@ -68,13 +74,16 @@ def _show(request: Request, template: str) -> Response:
 
 
 def found(at: Desk, which: str) -> tuple[Held | None, RunRow | None]:
-    """A label names what runs under it, else its newest run; else a run id. Raises WebFault 404."""
+    """A label names what runs under it, else its newest run, else the newest that was purged; else a run id. Raises
+    WebFault 404."""
     held = leases.read(at.home, which) if is_label(which) else None
     at.office.watch.fresh()
     wanted = Term("run", (held.run if held else which,))
     runs = at.index().reach.runs(Filter((wanted,)), at.clock(), 1)
     if not runs and held is None and is_label(which):
         runs = at.index().reach.runs(Filter((Term("label", (which,)),)), at.clock(), 1)
+        if not runs and (gone := purged.labelled(at, which)):
+            runs = at.index().reach.runs(Filter((Term("run", (gone,)),)), at.clock(), 1)
     if held is None and not runs:
         raise WebFault(404, "bottle.unknown", "There is no such bottle, and no log of one.")
     if held is None and runs and is_label(runs[0].label):

@@ -63,15 +63,18 @@ def _search(request: Request) -> Response:
     return page(request, "log.html", tab="log", **shown)
 
 
-def _seals(at: Any) -> list[tuple[str, str, int, bool]]:
-    """(run, label, records under its checkpoint, ended) of the newest runs; the host log first."""
+def _seals(at: Any) -> list[tuple[str, str, int, str]]:
+    """(run, label, records under its checkpoint, state) of the newest runs; the host log first."""
     try:
         found = list_runs(at, RunsWish(limit=12)).items
     except (AuditFault, HostFault):
         return []
     sizes = heads(at, (HOST, *(one.run for one in found)))
-    rows = [(HOST, "host log", sizes.get(HOST, 0), False)] if HOST in sizes else []
-    return rows + [(one.run, one.label, sizes.get(one.run, 0), one.ended) for one in found]
+    rows = [(HOST, "host log", sizes.get(HOST, 0), "always open")] if HOST in sizes else []
+    for one in found:
+        state = "purged" if one.purged else "ended" if one.ended else "open"
+        rows.append((one.run, one.label or one.run, sizes.get(one.run, 0), state))
+    return rows
 
 
 async def record(request: Request) -> Response:

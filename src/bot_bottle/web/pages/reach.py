@@ -1,6 +1,7 @@
 """Reach: what did this bottle, agent, harness, project or person reach: the picture, hosts and paths, hosts that were
 seen for the first time, two runs side by side."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +91,7 @@ def _show(request: Request) -> Response:
     return page(request, "reach.html", tab="reach", **shown)
 
 
-def _question(of: str, span: str, runs: list[RunRow]) -> tuple[str, str, str]:
+def _question(of: str, span: str, runs: Sequence[RunRow]) -> tuple[str, str, str]:
     """(kind, name, span) of what is asked; without a question the newest run."""
     kind, _, name = of.partition(":")
     if kind not in (*DIMENSIONS, "everything") or not name:
@@ -106,9 +107,9 @@ def _spans(kind: str) -> list[tuple[str, str]]:
     return [("run", "this run")] if kind == "run" else spans
 
 
-def _choices(subjects: reach.Subjects, runs: list[RunRow], kind: str, name: str) -> list[Choices]:
+def _choices(subjects: reach.Subjects, runs: Sequence[RunRow], kind: str, name: str) -> list[Choices]:
     """(title, [(value, text)]) of the select, newest first."""
-    rows = [(f"run:{one.run}", one.label or one.run) for one in runs[:60]]
+    rows = [(f"run:{one.run}", f"{one.label or one.run}{', purged' if one.purged else ''}") for one in runs[:60]]
     groups = [("Runs, newest first", rows)]
     for field in ("agent", "harness", "project", "person", "bottle", "label"):
         values = getattr(subjects, field)[:60]
@@ -199,12 +200,12 @@ def _fresh(at: Desk, shown: dict[str, Any], found: list[Reached]) -> dict[str, A
     return {"fresh": rows[:20], "fresh_more": len(rows) > 20}
 
 
-def _compared(at: Desk, run: RunRow | None, runs: list[RunRow], other: str) -> dict[str, Any]:
+def _compared(at: Desk, run: RunRow | None, runs: Sequence[RunRow], other: str) -> dict[str, Any]:
     """Another run beside this one: those of the same bottle come first."""
     if run is None:
         return {"others": ()}
     near = sorted(runs, key=lambda one: (one.label != run.label, one.bottle != run.bottle, -one.last))
-    others = [one for one in near if one.run != run.run][:30]
+    others = [one for one in near if one.run != run.run and not one.purged][:30]
     try:
         wish = msgspec.convert({"run": run.run, "other": other or run.run}, CompareWish)
         found = compare.compare_runs(at, wish) if other else None

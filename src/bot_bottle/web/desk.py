@@ -26,6 +26,7 @@ from bot_bottle.web.checks import Checks
 from bot_bottle.web.export import Exports
 from bot_bottle.web.pairing import Codes, Keys
 from bot_bottle.web.readers import open_approvals
+from bot_bottle.web.said import Said
 from bot_bottle.web.starter import Starter
 from bot_bottle.web.starts import Start, Starts
 from bot_bottle.web.store import Store, digest
@@ -69,6 +70,7 @@ class Office:
     """Wall ns: what an earlier process did not finish is older."""
     checks: Checks = field(default_factory=Checks)
     exports: Exports = field(default_factory=Exports)
+    said: Said = field(default_factory=Said)
     starts: Starts = field(init=False)
 
     def __post_init__(self) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import urllib.parse
 from typing import Any
 
 from bot_bottle.audit.holds import RULE
@@ -10,8 +12,11 @@ from bot_bottle.audit.keys import LogKey
 from bot_bottle.audit.recover import HostClock
 from bot_bottle.audit.retention import purge_runs
 from bot_bottle.audit.wishes import PurgeWish
+from bot_bottle.keeper.messages.control import FreezeBottle
 from bot_bottle.policy.hosts import INSIDE
-from web_stage import Inside, Stage
+from bot_bottle.web.said import Said
+from bot_bottle.web.sessions import csrf
+from web_stage import Answered, Inside, Stage
 
 
 def seen(inside: Inside, path: str, status: int = 200) -> str:
@@ -100,3 +105,42 @@ def test_a_note_of_the_web_process_purges_nothing(stage: Stage, inside: Inside) 
     log.close()
     assert not api(inside, "/runs")["items"][0]["purged"]
     assert "purged" not in seen(inside, f"/bottle/{run}")
+
+
+def posted(inside: Inside, path: str) -> Answered:
+    headers = inside.session()
+    body = urllib.parse.urlencode({"csrf": csrf(headers["cookie"].partition("=")[2])}).encode()
+    return inside.raw("POST", path, headers | {"content-type": "application/x-www-form-urlencoded"}, body)
+
+
+def test_freeze_all_leads_to_a_page_that_says_so_once(stage: Stage, inside: Inside) -> None:
+    bottles = [stage.running(f"one-{number}") for number in range(3)]
+    assert "Three bottles running." in seen(inside, "/")
+    bottles[0].lease.update(frozen="by hand")
+    bottles[0].frozen = "by hand"
+    assert "Two bottles running, one frozen." in seen(inside, "/")
+    reply = posted(inside, "/freeze-all")
+    assert reply.status == 303 and reply.headers["location"].startswith("/?said=")
+    page = seen(inside, reply.headers["location"])
+    assert "Three bottles frozen." in page and "3 bottles are frozen." in page and "running." not in page
+    again = seen(inside, reply.headers["location"])
+    assert "Three bottles frozen." in again and "3 bottles are frozen." not in again
+    loaded = inside.raw("GET", "/freeze-all", inside.session())
+    assert (loaded.status, loaded.headers["location"]) == (303, "/")
+    assert [type(one) for one in bottles[1].said] == [FreezeBottle]
+
+
+def test_what_could_not_be_frozen_is_said_after_the_redirect(stage: Stage, inside: Inside) -> None:
+    stage.running("well")
+    hung = stage.running("hung")
+    shutil.rmtree(stage.home.sockets("hung"))
+    page = seen(inside, posted(inside, "/freeze-all").headers["location"])
+    assert "hung is not frozen." in page and "One bottle running, one frozen." in page
+    hung.frozen = ""
+
+
+def test_notes_are_given_once_and_the_oldest_go() -> None:
+    said = Said()
+    keys = [said.leave(({"what": str(number)},)) for number in range(65)]
+    assert said.take(keys[0]) == () and said.take("nothing") == ()
+    assert said.take(keys[64]) == ({"what": "64"},) and said.take(keys[64]) == ()

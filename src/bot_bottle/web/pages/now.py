@@ -32,7 +32,8 @@ Bars = list[tuple[float, float, bool]]
 
 
 async def now(request: Request) -> Response:
-    return await run_in_threadpool(view, request, "now.html")
+    notes = desk(request).office.said.take(request.query_params.get("said", ""))
+    return await run_in_threadpool(view, request, "now.html", notes=notes)
 
 
 async def part(request: Request) -> Response:
@@ -114,6 +115,9 @@ def _projects(at: Desk) -> list[str]:
 
 
 async def freeze_all(request: Request) -> Response:
+    """Freezes, then leads to Now, which says how that went; loading the address again only leads there."""
+    if request.method != "POST":
+        return RedirectResponse("/", 303)
     await form(request)
     return await in_lane(request, "safe", _freeze_all, request)
 
@@ -129,7 +133,7 @@ def _freeze_all(request: Request) -> Response:
         notes.append({"kind": "deny", "what": "This was not recorded.", "hint": "The serve process did not answer."})
     if not notes:
         notes.append({"kind": "frozen", "what": _frozen(len(found.results)), "hint": "Thaw them one by one."})
-    return view(request, "now.html", notes=tuple(notes))
+    return RedirectResponse(f"/?said={desk(request).office.said.leave(tuple(notes))}", 303)
 
 
 def _frozen(count: int) -> str:
@@ -177,7 +181,7 @@ ROUTES = [
     Route("/", now, methods=["GET"]),
     Route("/part/now", part, methods=["GET"]),
     Route("/part/waiting", waiting, methods=["GET"]),
-    Route("/freeze-all", freeze_all, methods=["POST"]),
+    Route("/freeze-all", freeze_all, methods=["GET", "POST"]),
     Route("/bottle/{label}/{verb:str}", deed, methods=["POST"]),
 ]
 

@@ -6,6 +6,8 @@ import socket
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from bot_bottle.base.errors import HostFault, OurFault, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.bottles import lease as leases
@@ -156,11 +158,14 @@ def show_ask(home: Home, label: str, ask: str, by: Dial = dial) -> AskShown:
 
 
 def propose_leaf(home: Home, label: str, ask: str, by: Dial = dial) -> LeafProposed:
-    """The diff that `always` would make."""
+    """The diff that `always` would make, and which other bottles extend that file."""
     answer = exchange(home, label, ProposeLeaf(ask), by)
     if not isinstance(answer, LeafProposed):
         raise out_of_turn()
-    return answer
+    from bot_bottle.bottles.sharing import sharing  # reads manifests: no bottle starts later for it
+
+    held = leases.read(home, label)
+    return msgspec.structs.replace(answer, also=sharing(home, held.leaf if held and held.leaf else answer.path))
 
 
 def revoke(home: Home, label: str, said: RevokeGrant, by: Dial = dial) -> None:

@@ -71,6 +71,8 @@ def confirm_rule(ask: "Ask", yes: bool, quiet: bool) -> str:
         click.echo(f"{visible(proposed.path, 500)} gets a rule:", err=True)
         for line in proposed.diff.splitlines():
             click.echo(f"  {visible(line, 500)}", err=True)
+        if proposed.also:
+            click.echo(visible(f"Also holds for: {', '.join(proposed.also)}.", 500), err=True)
     if not yes:
         sure()
     return proposed.before

@@ -306,8 +306,9 @@ class View:
         for line in self.proposed.diff.splitlines()[:_LINES]:
             style = {"+": "green", "-": "red"}.get(line[:1], "dim")
             diff.append(visible(line, 300) + "\n", style=style)
+        also = f"Also holds for: {visible(', '.join(self.proposed.also), 300)}.\n" if self.proposed.also else ""
         return Group(
-            Text(f"This rule is written to {visible(self.proposed.path, 300)}:"), Text(), diff,
+            Text(f"This rule is written to {visible(self.proposed.path, 300)}:"), Text(), diff, Text(also),
             Text("y writes it and lets the request go; any other key does nothing.", style="bold"),
         )  # fmt: skip
 

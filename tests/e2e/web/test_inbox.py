@@ -105,6 +105,7 @@ def test_a_missed_one_gets_a_late_yes(stage: Stage, web: Inside, person: Page) -
 
 def test_always_shows_its_change_and_writes_it(stage: Stage, web: Inside, person: Page) -> None:
     bottle = stage.running("docs-typo")
+    Path(bottle.leaf).with_name("child.md").write_text(f"---\nextends: {Path(bottle.leaf).stem}\n---\n")
     stage.ask(bottle, what=request("hooks.relaybin.dev", "/in", body=30, kind="application/json"))
     person.goto(f"{web.url}/inbox")
     person.keyboard.press("5")
@@ -112,6 +113,7 @@ def test_always_shows_its_change_and_writes_it(stage: Stage, web: Inside, person
     expect(change).to_be_visible()
     expect(change.locator("ins").first).to_contain_text("+")
     expect(change).to_contain_text("hooks.relaybin.dev")
+    expect(person.locator(".w-always .note")).to_have_text("Also holds for: child.")
     decide(person, "a")
     expect(person.get_by_role("status").filter(has_text="A rule was written to")).to_be_visible()
     assert "hooks.relaybin.dev" in Path(bottle.leaf).read_text()

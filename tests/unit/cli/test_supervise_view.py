@@ -36,7 +36,7 @@ class Done:
         self.fault: UsageFault | None = None
 
     def deeds(self) -> Deeds:
-        rule = LeafProposed("/b.md", "d" * 64, "+rule\n-other\n same")
+        rule = LeafProposed("/b.md", "d" * 64, "+rule\n-other\n same", ("sh", "w"))
         return Deeds(self.answer, self.facts, lambda _: rule, lambda _: self.scopes)
 
     def answer(self, one: Ask, allow: bool, scope: Scope, shown: str, late: bool) -> str:
@@ -175,7 +175,7 @@ def test_always_shows_its_diff_and_writes_only_after_y() -> None:
     one, done = view(ask())
     one.press("5")
     one.press("a")
-    assert "+rule" in shown(one)
+    assert "+rule" in shown(one) and "Also holds for: sh, w." in shown(one)
     one.press("n")
     assert done.said == []
     one.press("a")

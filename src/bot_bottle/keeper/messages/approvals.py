@@ -61,11 +61,13 @@ class ProposeLeaf(Frame, tag="proposeleaf"):
 
 
 class LeafProposed(Frame, tag="leafproposed"):
-    """path: of the bottle file; before: for `AnswerAsk.shown`; diff: unified."""
+    """path: of the bottle file; before: for `AnswerAsk.shown`; diff: unified. also: other bottles that the rule would
+    hold for; the asking side fills it in."""
 
     path: str
     before: str
     diff: str
+    also: tuple[str, ...] = ()
 
 
 class RefreshGrants(Frame, tag="refreshgrants"):

@@ -88,11 +88,13 @@ class HeldRequest(msgspec.Struct):
 
 
 class Proposal(msgspec.Struct):
-    """The change of the bottle file that `always` makes. before: to be sent back as `shown` with the answer."""
+    """The change of the bottle file that `always` makes. before: to be sent back as `shown` with the answer. also:
+    other bottles that extend the file, so that the rule holds for them too."""
 
     path: str
     before: str
     diff: str
+    also: tuple[str, ...] = ()
 
 
 class Reply(msgspec.Struct, forbid_unknown_fields=True):
@@ -179,7 +181,7 @@ def show_held(desk: Desk, which: AskId) -> HeldRequest:
 
 def propose_rule(desk: Desk, which: AskId) -> Proposal:
     found = desk.propose(which.ask)
-    return Proposal(found.path, found.before, found.diff)
+    return Proposal(found.path, found.before, found.diff, found.also)
 
 
 def answer_ask(desk: Desk, reply: Reply) -> Replied:

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from bot_bottle.base.clock import FixedClock
 from bot_bottle.cli.supervise import command as supervise
 from bot_bottle.cli.supervise_view import Deeds, Facts, View
 from bot_bottle.egress.mcp.access import Found
@@ -25,9 +26,12 @@ from bot_bottle.policy.effective import Policy
 from bot_bottle.policy.verdict import Target
 from bot_bottle.supervise.cards import in_turn
 from bot_bottle.supervise.model import Ask, AskKind, AskState, Scope, Wanted
-from bot_bottle.supervise.notify.engine import notice_of
+from bot_bottle.supervise.notify.engine import Around, Watcher, notice_of
+from bot_bottle.supervise.notify.model import Notice, NotifierConfig
 from bot_bottle.supervise.ports import AskQuery
 from bot_bottle.supervise.sentence import consequences, request_line, sentence
+from bot_bottle.supervise.store import SqliteReader
+from bot_bottle.web.news import News
 from bot_bottle.web.reviewed import Reviewed
 from unit.supervise.make import T0, access, ask
 from unit.supervise.make import wanted as wanted_of
@@ -341,3 +345,27 @@ def test_b73_a_notice_says_news_too() -> None:
     assert notice.sentence.endswith("asks for new.example, old.example. No bottle has reached new.example before.")
     assert "No bottle has reached new[.]example before." in notice.inert
     assert "before" not in notice_of([old], 1, "https://h/inbox", T0).sentence
+
+
+@pytest.mark.parametrize(("rows", "new"), [(REFUSED, (HOOKS,)), (REACHED, ())])
+def test_b73_who_watches_for_notices_looks_into_the_logs(
+    stage: Stage, rows: tuple[dict[str, Any], ...], new: tuple[str, ...]
+) -> None:
+    reads(stage, rows)
+    heard: list[Notice] = []
+
+    class Ear:
+        def send(self, notice: Notice) -> None:
+            heard.append(notice)
+
+        def close(self) -> None:
+            return
+
+    around = Around(
+        FixedClock(time.time_ns()), lambda: 0.5, lambda: SqliteReader(stage.home.approvals), lambda: "",
+        news=News(stage.home).of,
+    )  # fmt: skip
+    watcher = Watcher("p", f"{stage.directory}/forward", NotifierConfig(), Ear(), around)
+    watcher.round()
+    watcher.close()
+    assert [one.new for one in heard] == [new]

@@ -12,6 +12,7 @@ from bot_bottle.api.settings import Settings, load
 from bot_bottle.api.warm import WarmKeeper
 from bot_bottle.api.wiring import Host
 from bot_bottle.base.errors import BottleError
+from bot_bottle.web.news import News
 
 _DAY = 86400.0
 _LOOK = 1.0
@@ -25,6 +26,7 @@ class Hosted:
 
     def __init__(self, host: Host, warm: WarmKeeper, settings: Settings, link: Callable[[], str], say: Say) -> None:
         self._host, self._warm, self._link, self._say = host, warm, link, say
+        self._news = News(host.home)
         self.settings = settings
         self.values: dict[str, bytes] = {}
         self._seen: tuple[int, int, int] | None = None
@@ -101,7 +103,7 @@ class Hosted:
         home, settings, values = self._host.home, self.settings, self.values
 
         def work(stop: threading.Event) -> None:
-            notifying.run(home, settings, values, self._link, stop, self._say)
+            notifying.run(home, settings, values, self._link, stop, self._say, self._news.of)
 
         self._again("notifiers", bool(settings.notifiers), work)
 

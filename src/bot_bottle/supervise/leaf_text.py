@@ -82,7 +82,7 @@ def _in_head(head: str, route: model.Route, comment: str) -> str:
     if routes.kind == "scalar":
         return _below(head, routes, _item(egress.column + 2, route, comment))
     if routes.flow:
-        return _in_flow(head, routes, route_yaml(route))
+        return _in_flow(head, routes, route_yaml(route), comment)
     return _after(head, routes.end, routes.column, _item(routes.column, route, comment))
 
 
@@ -90,16 +90,25 @@ def _add_key(head: str, table: Span, key: str, flow: str, route: model.Route, co
     if table.kind != "mapping":
         raise Unfit("the front matter is no list of keys and values")
     if table.flow:
-        return _in_flow(head, table, f"{key}: {flow}")
+        return _in_flow(head, table, f"{key}: {flow}", comment)
     return _after(head, table.end, table.column, _block_routes(table.column, route, comment, key))
 
 
-def _in_flow(head: str, node: Span, new: str) -> str:
-    """Behind the last value of a flow collection, or into an empty one."""
-    if node.items:
-        end = node.items[-1].end
-        return f"{head[:end]}, {new}{head[end:]}"
-    return f"{head[: node.start + 1]}{new}{head[node.start + 1 :]}"
+def _in_flow(head: str, node: Span, new: str, comment: str) -> str:
+    """Behind the last value of a flow collection, or into an empty one. A comment ends its line: what follows the new
+    value goes on below it, indented deeper than what the collection is a part of."""
+    end = node.items[-1].end if node.items else node.start + 1
+    before, rest = f"{head[:end]}{', ' if node.items else ''}{new}", head[end:]
+    if not comment:
+        return before + rest
+    if rest.startswith(","):
+        before, rest = f"{before},", rest[1:]
+    line, _, _ = rest.partition("\n")
+    if not line.strip():
+        return f"{before}  # {comment}{rest}"
+    start = head[head.rfind("\n", 0, end) + 1 :]
+    pad = " " * (len(start) - len(start.lstrip(" ")) + 2)
+    return f"{before}  # {comment}\n{pad}{rest}"
 
 
 def _below(head: str, empty: Span, new: str) -> str:

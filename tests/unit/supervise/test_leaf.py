@@ -92,6 +92,22 @@ def test_the_route_comes_last_and_nothing_else_moves(name: str) -> None:
     assert with_route(before, leaf.route_of(wanted())) == after
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("egress: {routes: []}", f"egress: {{routes: [{ROUTE}  # why\n  ]}}"),
+        ("egress: {}", f"egress: {{routes: [{ROUTE}]  # why\n  }}"),
+        ("egress:\n  routes: [{host: a.example}] # own", f"egress:\n  routes: [{{host: a.example}}, {ROUTE}  # why\n    ] # own"),
+        ("egress:\n  routes: [\n    {host: a.example},\n  ]", f"egress:\n  routes: [\n    {{host: a.example}}, {ROUTE},  # why\n  ]"),
+        ("{egress: {routes: [{host: a.example}]}, version: 1}", f"{{egress: {{routes: [{{host: a.example}}, {ROUTE}  # why\n  ]}}, version: 1}}"),
+    ],
+)  # fmt: skip
+def test_who_said_so_stands_beside_the_rule_in_flow_style_too(before: str, after: str) -> None:
+    made = with_route(f"---\n{before}\n---\n", leaf.route_of(wanted()), "why")
+    assert made == f"---\n{after}\n---\n"
+    assert check_bottle(made.encode(), "b", "b.md").bottle.egress.routes[-1].host == wanted().target.host
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_line_ends_and_mark_stay(name: str) -> None:
     before, after = FILES[name]

@@ -88,7 +88,7 @@ def test_a_tab_whose_browser_signed_in_anew_goes_back_to_where_it_was(
         page.goto(f"{web.url}/reach?of=bottle:web")
         connected(page)
         other = page.context.new_page()
-        other.goto(web.web.link())
+        other.goto(f"{web.url}/?key={web.web.office.door.keys.issue()}")
         expect(other.locator("h1")).to_contain_text("bottles running")
         until(lambda: page.url.endswith("/reach?of=bottle:web") and page.locator("#events").count() == 1)
         expect(page.locator("main")).to_contain_text("fix-login-422")

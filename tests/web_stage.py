@@ -34,6 +34,7 @@ from bot_bottle.base.home import Home
 from bot_bottle.base.ids import run_id
 from bot_bottle.bottles import control
 from bot_bottle.bottles import lease as leases
+from bot_bottle.cli.serve_web import issued
 from bot_bottle.egress.channel import Channel
 from bot_bottle.egress.messages import Counters, Identity, Limits
 from bot_bottle.keeper.control import ControlServer
@@ -65,7 +66,7 @@ from bot_bottle.supervise.granting import grant_for
 from bot_bottle.supervise.model import Answer, Approver, Ask, AskKind, AskState, Scope, StoredGrant, Wanted
 from bot_bottle.supervise.ports import AskQuery
 from bot_bottle.supervise.store import SqliteStore
-from bot_bottle.web import messages
+from bot_bottle.web import addresses, messages
 from bot_bottle.web.main import prepare
 from bot_bottle.web.messages import Begin, Listen
 from bot_bottle.web.security import Defences
@@ -474,8 +475,8 @@ class Web:
         )  # fmt: skip
         theirs.close()
         self.channel: Channel[Any, Any] = Channel(mine, messages.WebToStarter)  # type: ignore[arg-type]
-        begin = Begin(stage.home.root, stage.home.runtime, listen, user="ann", uid=1000, **more)
-        self.channel.send(begin, tuple(sock.fileno() for sock in sockets))
+        self.begin = Begin(stage.home.root, stage.home.runtime, listen, user="ann", uid=1000, **more)
+        self.channel.send(self.begin, tuple(sock.fileno() for sock in sockets))
         self.serving, _ = self.channel.receive()
         if isinstance(self.serving, messages.Refused):
             self.close()
@@ -585,10 +586,10 @@ class Web:
 
     def _hear(self, message: Any) -> None:
         match message:
-            case messages.KeyIssued(link=link):
-                self.links.append(link)
-            case messages.CodeIssued():
-                self.codes.append(message)
+            case messages.KeyMade(key=key):
+                self.links.append(addresses.link(self.serving.urls, key))
+            case messages.CodeMade(code=code):
+                self.codes.append(issued(self.begin, self.serving.urls, code))
             case messages.Control():
                 self.controls.append(message)
                 self.channel.send(messages.Reply(message.number))

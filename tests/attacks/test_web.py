@@ -14,12 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from bot_bottle.supervise.notify import push
+from bot_bottle.supervise.notify.webpush import point, unpadded
 from bot_bottle.web import pairing, security, serving
 from bot_bottle.web.api import routes as api
 from bot_bottle.web.messages import Listen
 from bot_bottle.web.security import Defences
 from bot_bottle.web.sessions import Sessions, csrf
+from bot_bottle.web.store import Store
 from web_stage import Inside, Stage, until
 
 EVIL = "http://evil.example"
@@ -242,6 +246,36 @@ def test_revocation_ends_requests_at_once_and_streams_within_moments(inside: Ins
         assert b"signed-out" in stream.read()  # to its end
     assert time.monotonic() - begun < 8
     link.close()
+
+
+def test_who_signed_out_or_was_replaced_or_ran_out_gets_no_pushes(stage: Stage) -> None:
+    """What waits, and how much, is for those who are signed in."""
+    key = unpadded(point(ec.generate_private_key(ec.SECP256R1())))
+    wish = {"endpoint": "https://fcm.googleapis.com/x", "p256dh": key, "auth": unpadded(b"0" * 16)}
+
+    def subscribed() -> list[str]:
+        return [one.device for one in push.subscriptions(stage.home.web)]
+
+    with stage.web() as web:
+        web.sign_in()
+        assert web.api("POST", "/push-subscriptions", wish).status == 204
+        (first,) = subscribed()
+        web.raw("GET", web.link.removeprefix(web.url), {"cookie": web.cookie})  # signs in again in the same browser
+        assert subscribed() == []
+        web.sign_in()
+        assert web.api("POST", "/push-subscriptions", wish).status == 204
+        assert subscribed() != [first]
+        (found,) = push.subscriptions(stage.home.web)
+        assert found.until > time.time_ns()
+        assert web.post("/sign-out", {}).status == 303
+        assert subscribed() == []
+        web.sign_in()
+        assert web.api("POST", "/push-subscriptions", wish).status == 204
+    store = Store(stage.home)
+    with store.write() as database:
+        database.execute("UPDATE sessions SET expires = 1")
+    with stage.web():
+        assert subscribed() == []
 
 
 def test_nothing_that_opens_a_door_is_on_the_disk(stage: Stage, inside: Inside) -> None:

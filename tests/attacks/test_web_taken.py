@@ -7,20 +7,24 @@ import queue
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from bot_bottle.api.request import Request
 from bot_bottle.api.settings import Settings
 from bot_bottle.api.wiring import Host
-from bot_bottle.base.errors import UsageFault
+from bot_bottle.base.errors import HostFault, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.bottles import lease
-from bot_bottle.cli import serve_starter
+from bot_bottle.bottles import spawn as spawn_module
+from bot_bottle.cli import serve, serve_starter, serve_web
 from bot_bottle.cli.serve_places import Places
 from bot_bottle.egress.channel import Channel
 from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, RevokeGrant
@@ -28,9 +32,12 @@ from bot_bottle.keeper.messages.control import KeeperToControl, LearnPolicy, Rel
 from bot_bottle.keeper.messages.replies import Done
 from bot_bottle.policy.verdict import Target
 from bot_bottle.supervise.model import Approver, Scope, Wanted
-from bot_bottle.web import messages
+from bot_bottle.supervise.notify import push, webpush
+from bot_bottle.web import addresses, messages
+from bot_bottle.web.pairing import CODE_SECONDS
 from bot_bottle.web.wish import StartWish
 from unit.keeper.stand import IDENTITY, POLICY, Stand
+from web_stage import until
 
 WAIT = 60
 
@@ -222,13 +229,163 @@ def test_d17_what_web_vouches_for_is_recorded_as_that(starter: Any, keeper: Stan
     assert ask is not None
     forged = Approver("os", str(os.getuid()), "me", "terminal")
     _, (fd,) = reached(starter, IDENTITY.label)
-    answer, *_ = said(fd, AnswerAsk(ask.id, ask.request, True, forged, Scope.RUN), LearnPolicy(60, forged))
+    (answer,) = said(fd, AnswerAsk(ask.id, ask.request, True, forged, Scope.RUN))
     assert isinstance(answer, Answered)
     _, (fd,) = reached(starter, IDENTITY.label)
-    assert said(fd, RevokeGrant(answer.grant, forged)) == [Done()]
+    assert said(fd, RevokeGrant(answer.grant, forged), LearnPolicy(60, forged)) == [Done(), Done()]
     keeper.finish()
     kinds = {"answer": None, "learn": None, "grant": None}
     for record in keeper.records():
         if record.kind in kinds and record.verdict in ("allow", "begun", "revoked"):
             kinds[record.kind] = record.detail["via"]
     assert kinds == dict.fromkeys(kinds, "web")
+
+
+# ---- what the person is shown
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"type": "codemade", "code": "ABCD\x1b]52;c;Y3VybCBldmlsfHNo\x07"},
+        {"type": "codemade", "code": "ABCDEFGH\n"},
+        {"type": "codemade", "code": "ABCDEFGH", "link": "https://192.168.1.66/pair#ABCDEFGH"},
+        {"type": "codemade", "code": "ABCDEFGH", "fingerprint": "66:66"},
+        {"type": "codeissued", "code": "ABCD-EFGH", "link": "https://192.168.1.66/pair#ABCDEFGH", "seconds": 300},
+        {"type": "keymade", "key": "x" * 42 + "\x1b"},
+        {"type": "keymade", "key": "x" * 43, "link": "http://evil.example/"},
+        {"type": "keyissued", "link": "http://evil.example/"},
+        {"type": "serving", "url": "", "urls": [], "key": "x" * 43, "confinement": "landlock\x1b[2J"},
+    ],
+)
+def test_d17_web_has_no_word_for_an_address_a_fingerprint_or_an_escape(frame: dict[str, Any]) -> None:
+    assert heard({"type": "codemade", "code": "ABCDEFGH"}) == messages.CodeMade("ABCDEFGH")
+    with pytest.raises(msgspec.MsgspecError):
+        heard(frame)
+
+
+def test_d17_address_and_fingerprint_that_a_person_sees_are_the_starters() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as near, socket.create_server(("127.0.0.1", 0)) as far:
+        certificate = messages.Certificate("", "", "", "AA:BB")
+        listen = (messages.Listen(passed=True), messages.Listen(tls=True, passed=True))
+        begin = messages.Begin("", "", listen, ("192.168.1.5",), certificate=certificate)
+        urls = addresses.urls(begin, (near, far))
+        shown = serve_web.issued(begin, urls, "ABCDEFGH")
+        port = far.getsockname()[1]
+        assert shown == messages.CodeIssued(
+            "ABCD-EFGH", f"https://192.168.1.5:{port}/pair#ABCDEFGH", CODE_SECONDS, "AA:BB"
+        )
+        assert addresses.link(urls, "k") == f"http://127.0.0.1:{near.getsockname()[1]}/?key=k"
+
+
+FAKE_WEB = """
+import socket, sys
+from bot_bottle.egress.channel import Channel
+from bot_bottle.supervise.notify import push, webpush
+from bot_bottle.web import addresses, messages
+from bot_bottle.web.pairing import CODE_SECONDS
+link = Channel(socket.socket(fileno=3), messages.StarterToWeb)
+link.receive()
+for out in (sys.stdout, sys.stderr):
+    print("\x1b]52;c;Y3VybCBldmlsfHNo\x07", file=out, flush=True)
+link.send(messages.Refused("web.x", "no \x1b[2J", "\x1b]0;x\x07"))
+"""
+
+
+def test_d17_nothing_that_web_writes_reaches_the_persons_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither its own output, nor what it says of why it does not start."""
+    fake = tmp_path / "fake.py"
+    fake.write_text(FAKE_WEB)
+    real, argv = spawn_module._become, [sys.executable, "-I", str(fake)]
+    monkeypatch.setattr(spawn_module, "_become", lambda _argv, *rest: real(argv, *rest))
+    told: list[str] = []
+    with pytest.raises(HostFault) as raised:
+        serve_web.WebProcess(messages.Begin("", "", ()), [], lambda *_: None, told.append)
+    assert raised.value.slug == "web.x"
+    until(lambda: len(told) == 1)
+    for line in (str(raised.value), *told):
+        serve.say(line)
+    assert told == ["web: \\u{1b}]52;c;Y3VybCBldmlsfHNo\\u{7}"]
+    assert "\x1b" not in "".join(capfd.readouterr()) + raised.value.what + raised.value.hint
+
+
+# ---- what web writes, and the starter reads: subscriptions of Web Push
+
+
+@pytest.fixture
+def pushes(home: Home, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A notifier; the push service answers 404 to whatever, after what the test does meanwhile."""
+    meanwhile: list[Callable[[], object]] = []
+
+    class Gone:
+        host = "fcm.googleapis.com"
+
+        def __init__(self, *_: object) -> None: ...
+
+        def post(self, *_: object) -> Any:
+            for do in meanwhile:
+                do()
+            return SimpleNamespace(status=404)
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(push, "Poster", Gone)
+    os.makedirs(f"{home.web}/push")
+    notifier = push.PushNotifier(push.PushConfig(), home.root)
+    return SimpleNamespace(meanwhile=meanwhile, send=lambda: notifier.send(cast("Any", SimpleNamespace(waiting=1))))
+
+
+def subscribed(device: str = "d", until: int = 0) -> bytes:
+    key = webpush.unpadded(webpush.point(ec.generate_private_key(ec.SECP256R1())))
+    endpoint, auth = "https://fcm.googleapis.com/x", webpush.unpadded(b"0" * 16)
+    return msgspec.json.encode(push.Subscription(endpoint, key, auth, device, until))
+
+
+def test_d17_a_directory_that_becomes_a_link_has_the_starter_remove_nothing(home: Home, pushes: Any) -> None:
+    victim = Path(home.root, "approvals")
+    victim.write_text("asks and grants of everybody")
+    Path(home.web, "push/approvals").write_bytes(subscribed())
+
+    def swapped() -> None:
+        os.rename(f"{home.web}/push", f"{home.web}/moved")
+        os.symlink(home.root, f"{home.web}/push")
+
+    pushes.meanwhile.append(swapped)
+    pushes.send()
+    assert victim.exists()
+    assert os.listdir(f"{home.web}/moved") == [], "what was read is what is removed"
+    pushes.meanwhile.clear()
+    pushes.send()  # now it is a link from the beginning
+    assert victim.exists() and push.subscriptions(home.web) == []
+
+
+def test_d17_what_is_no_small_file_is_no_subscription(home: Home, pushes: Any) -> None:
+    """Links, devices without an end, pipes that nobody writes to, a file that fills the memory, very many files."""
+    place = Path(home.web, "push")
+    secret = Path(home.root, "secret.json")
+    secret.write_bytes(subscribed("secret"))
+    (place / "a").symlink_to("/dev/zero")
+    (place / "b").symlink_to(secret)
+    os.mkfifo(place / "c")
+    with open(place / "d", "wb") as file:
+        file.write(subscribed("large")[:-1] + b" " * (1 << 20) + b"}")
+    os.mkdir(place / "e")
+    assert push.subscriptions(home.web) == []
+    pushes.send()
+    assert secret.exists()
+    for number in range(2000):
+        (place / f"many-{number}").write_bytes(subscribed())
+    assert len(push.subscriptions(home.web)) <= 256
+
+
+def test_d17_a_session_that_has_ended_gets_no_push(home: Home, pushes: Any) -> None:
+    posts: list[int] = []
+    pushes.meanwhile.append(lambda: posts.append(1))
+    Path(home.web, "push/old").write_bytes(subscribed(until=1))
+    pushes.send()
+    assert posts == [] and push.subscriptions(home.web) == []
+    Path(home.web, "push/new").write_bytes(subscribed(until=time.time_ns() + 10**15))  # control
+    pushes.send()
+    assert posts == [1]

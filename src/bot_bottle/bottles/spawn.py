@@ -57,23 +57,24 @@ def listed(environ: Mapping[str, str], also: Sequence[str] = ()) -> dict[str, st
     return {name: environ[name] for name in (*_KEPT, *also) if name in environ}
 
 
-def spawn(module: str, fds: Sequence[int], env: Mapping[str, str], quiet: bool = False) -> Child:
+def spawn(module: str, fds: Sequence[int], env: Mapping[str, str], quiet: bool = False, errors: int = -1) -> Child:
     """`python -I -m module` with `fds` as 3, 4, ... ; standard input is /dev/null, output and errors are ours.
 
-    quiet: output and errors are /dev/null, too.
+    quiet: output and errors are /dev/null, too; or errors are this descriptor.
     """
     argv = [sys.executable, "-I", "-m", module]
     pid = os.fork()
     if pid == 0:
         try:
-            _become(argv, fds, env, quiet)
+            _become(argv, fds, env, quiet, errors)
         finally:
             os._exit(127)
     return Child(module, pid, os.pidfd_open(pid))
 
 
-def _become(argv: list[str], fds: Sequence[int], env: Mapping[str, str], quiet: bool) -> None:
+def _become(argv: list[str], fds: Sequence[int], env: Mapping[str, str], quiet: bool, errors: int) -> None:
     os.setsid()
+    wrong = _above(errors, 64 + len(fds)) if errors >= 0 else -1
     high = [_above(fd, 64 + len(fds)) for fd in fds]
     null = _above(os.open(os.devnull, os.O_RDWR), 64 + len(fds))
     os.dup2(null, 0)
@@ -82,6 +83,8 @@ def _become(argv: list[str], fds: Sequence[int], env: Mapping[str, str], quiet: 
             os.dup2(null, number)
         else:
             _ensure(number, null)
+    if wrong >= 0:
+        os.dup2(wrong, 2)
     for place, fd in enumerate(high):
         os.dup2(fd, 3 + place)
     os.closerange(3 + len(fds), 1 << 20)

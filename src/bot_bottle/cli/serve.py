@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bot_bottle.base.text import visible
 from bot_bottle.cli.options import AS_JSON
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def serve(here: "Host", port: int | None, phone: bool, no_open: bool, as_json: b
     from bot_bottle.api.settings import load
     from bot_bottle.cli import serve_places, serve_socket
     from bot_bottle.cli.serve_starter import Starter
+    from bot_bottle.web import addresses
 
     settings = load(here.home)
     only = serve_socket.Only(here.home)
@@ -59,9 +61,10 @@ def serve(here: "Host", port: int | None, phone: bool, no_open: bool, as_json: b
     try:
         web = starter.begin()
         desk = serve_socket.Desk(here.home, lambda wish: given(starter, wish))
-        tell(starter, f"{web.serving.url}/?key={web.serving.key}", phone, as_json)
+        link = addresses.link(web.urls, web.serving.key)
+        tell(starter, link, phone, as_json)
         if not no_open:
-            browse(f"{web.serving.url}/?key={web.serving.key}", here.home.runtime)
+            browse(link, here.home.runtime)
         starter.serve()
     finally:
         if desk is not None:
@@ -90,7 +93,7 @@ def tell(starter: "Starter", link: str, phone: bool, as_json: bool) -> None:
     code = web.code() if phone else None
     if as_json:
         facts: dict[str, Any] = {"url": link, "pid": os.getpid(), "confinement": web.serving.confinement}
-        facts |= {"urls": list(web.serving.urls), "web": web.pid, "keeper": starter.warm.pid}
+        facts |= {"urls": list(web.urls), "web": web.pid, "keeper": starter.warm.pid}
         if code is not None:
             facts["phone"] = phone_facts(code)
         print(json.dumps(facts), flush=True)
@@ -157,6 +160,6 @@ def browse(link: str, folder: str) -> None:
 def say(line: str) -> None:
     """A line for the person, on standard error, which may be gone."""
     try:
-        print(f"bot-bottle: {line}", file=sys.stderr, flush=True)
+        print(f"bot-bottle: {visible(line, 2000)}", file=sys.stderr, flush=True)
     except OSError:
         return

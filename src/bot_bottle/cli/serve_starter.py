@@ -25,7 +25,7 @@ from bot_bottle.cli.serve_hosted import Hosted
 from bot_bottle.cli.serve_places import Places
 from bot_bottle.cli.serve_web import Answer, WebProcess, failed
 from bot_bottle.keeper.vouching import vouched
-from bot_bottle.web import messages
+from bot_bottle.web import addresses, messages
 from bot_bottle.web.lanes import Lanes
 from bot_bottle.web.messages import Errand, Question, Reply
 from bot_bottle.web.wish import StartWish
@@ -98,18 +98,16 @@ class Starter:
     @property
     def link(self) -> str:
         """Address of the page for notices, without a key: what a phone reaches, where it does."""
-        serving = self.web.serving if self.web is not None else None
-        away = self._settings.serve.public or next(
-            (url for url in (serving.urls if serving else ()) if url.startswith("https://")), ""
-        )
-        return f"{away or (serving.url if serving else '')}/inbox"
+        urls = self.web.urls if self.web is not None else ()
+        away = self._settings.serve.public or next((url for url in urls if url.startswith("https://")), "")
+        return f"{away or (addresses.local(urls) if urls else '')}/inbox"
 
     # ---- web
 
     def _start_web(self) -> None:
         certificate = serve_places.certificate(self.warm, self._host.home, self._places)
         begin = self._places.begin(self._host.home, certificate, self._push_key)
-        self.web = WebProcess(begin, self._places.sockets, self._wish)
+        self.web = WebProcess(begin, self._places.sockets, self._wish, self._say)
 
     def _again(self) -> None:
         try:

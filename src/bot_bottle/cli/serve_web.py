@@ -7,19 +7,22 @@ import os
 import queue
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from bot_bottle.base.errors import BottleError, HostFault
+from bot_bottle.base.text import visible
 from bot_bottle.bottles.spawn import Child, listed, spawn
 from bot_bottle.egress.channel import Channel, ChannelClosed
-from bot_bottle.web import messages
+from bot_bottle.web import addresses, messages
 from bot_bottle.web.messages import Begin, Question, Reply, StarterToWeb, WebToStarter
+from bot_bottle.web.pairing import CODE_SECONDS, spoken
 
 _START_SECONDS = 30.0
 _ANSWER_SECONDS = 10.0
-Issued = messages.KeyIssued | messages.CodeIssued
+_LINES, _LINE = 100, 500
+Made = messages.KeyMade | messages.CodeMade
 Answer = Callable[[Reply, tuple[int, ...]], None]
 Handler = Callable[[Question, Answer], None]
 
@@ -27,16 +30,26 @@ Handler = Callable[[Question, Answer], None]
 class WebProcess:
     """One web process, from its start to its end. handle(question, reply): called in the reading thread."""
 
-    def __init__(self, begin: Begin, sockets: list[socket.socket], handle: Handler) -> None:
-        """Returns once it serves. Raises BottleError where it does not."""
+    def __init__(
+        self, begin: Begin, sockets: list[socket.socket], handle: Handler, say: Callable[[str], None]
+    ) -> None:
+        """Returns once it serves. Raises BottleError where it does not. say: one line for the person; web's own
+        terminal is none, since it could drive it (B73)."""
         ours, theirs = socket.socketpair()
+        errors, its_errors = os.pipe()
         with theirs:
-            self._child: Child = spawn("bot_bottle.web.main", [theirs.fileno()], listed(os.environ), quiet=True)
+            self._child: Child = spawn(
+                "bot_bottle.web.main", [theirs.fileno()], listed(os.environ), quiet=True, errors=its_errors
+            )
+        os.close(its_errors)
+        threading.Thread(target=repeat, args=(errors, say), name="web-errors", daemon=True).start()
         self._channel: Channel[StarterToWeb, WebToStarter] = Channel(ours, WebToStarter)  # pyright: ignore[reportArgumentType]
         self._lock = threading.Lock()
         self._asking = threading.Lock()
-        self._issued: queue.SimpleQueue[Issued] = queue.SimpleQueue()
+        self._made: queue.SimpleQueue[Made] = queue.SimpleQueue()
         self._handle = handle
+        self._begin = begin
+        self.urls = addresses.urls(begin, sockets)
         self.serving = self._begun(begin, tuple(sock.fileno() for sock in sockets))
         threading.Thread(target=self._listen, name="web-link", daemon=True).start()
 
@@ -50,17 +63,18 @@ class WebProcess:
 
     def link(self) -> str:
         """A one-time link for the person at this machine. Raises HostFault."""
-        issued = self._issue(messages.IssueKey())
-        assert isinstance(issued, messages.KeyIssued)
-        return issued.link
+        made = self._issue(messages.IssueKey())
+        assert isinstance(made, messages.KeyMade)
+        return addresses.link(self.urls, made.key)
 
     def code(self) -> messages.CodeIssued:
         """A one-time code for a phone. Raises HostFault."""
-        issued = self._issue(messages.IssueCode())
-        assert isinstance(issued, messages.CodeIssued)
-        return issued
+        made = self._issue(messages.IssueCode())
+        assert isinstance(made, messages.CodeMade)
+        return issued(self._begin, self.urls, made.code)
 
     def renew(self, certificate: messages.Certificate) -> None:
+        self._begin = msgspec.structs.replace(self._begin, certificate=certificate)
         self._say(messages.Renew(certificate))
 
     def close(self) -> None:
@@ -83,14 +97,14 @@ class WebProcess:
             return message
         self.close()
         if isinstance(message, messages.Refused):
-            raise HostFault(message.slug, message.what, message.hint)
+            raise HostFault(visible(message.slug, 64), visible(message.what), visible(message.hint))
         raise HostFault("web.ended", "The web process did not come up.", "Run bot-bottle doctor.")
 
-    def _issue(self, wish: messages.IssueKey | messages.IssueCode) -> Issued:
+    def _issue(self, wish: messages.IssueKey | messages.IssueCode) -> Made:
         with self._asking:
             self._say(wish)
             try:
-                return self._issued.get(timeout=_ANSWER_SECONDS)
+                return self._made.get(timeout=_ANSWER_SECONDS)
             except queue.Empty:
                 raise HostFault("web.silent", "The web process does not answer.", "Try again.") from None
 
@@ -105,14 +119,29 @@ class WebProcess:
                 for fd in fds:  # there is nothing that it should pass us
                     os.close(fd)
                 match message:
-                    case messages.KeyIssued() | messages.CodeIssued():
-                        self._issued.put(message)
+                    case messages.KeyMade() | messages.CodeMade():
+                        self._made.put(message)
                     case messages.Serving() | messages.Refused():
                         pass
                     case _:
                         self._handle(message, self._say)
         with contextlib.suppress(OSError):  # to which we listen no more, that ends, and is started again
             self._channel.sock.shutdown(socket.SHUT_RDWR)
+
+
+def repeat(errors: int, say: Callable[[str], None]) -> None:
+    """What web complains of, until it ends: each line made visible, and no more of them than somebody reads."""
+    with open(errors, "rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(_LINE), b"")):
+            if number < _LINES:
+                say(f"web: {visible(line.decode('utf-8', 'replace').rstrip(), _LINE)}")
+
+
+def issued(begin: Begin, urls: Sequence[str], code: str) -> messages.CodeIssued:
+    """What a person is shown for a code: address and fingerprint are ours to say, the letters web's (D17)."""
+    page = addresses.pairs(begin, urls)
+    fingerprint = begin.certificate.fingerprint if begin.certificate else ""
+    return messages.CodeIssued(spoken(code), f"{page}#{code}", CODE_SECONDS, fingerprint)
 
 
 def failed(number: int, error: Exception) -> Reply:

@@ -53,8 +53,8 @@ def confine(home: Home) -> str:
 
 def _block(name: str) -> list[seccomp.Instruction]:
     """Landlock knows neither modes, owners and times of files nor UDP and unix sockets: what it leaves is refused
-    here. The person's unix sockets are their keys, their session and their containers, so nothing is dialled at all: a
-    keeper's socket comes from the starter, connected. Of the pairs that the event loop wakes itself by only streams:
+    here. The person's unix sockets are their keys, their session and their containers, so nothing is dialled at all:
+    a keeper's socket comes from the starter, connected. Pairs, by which the event loop wakes itself, are streams:
     a datagram socket may write to any path. A listener that was shut down could dial by TCP Fast Open. Threads are
     what requests run in."""
     match name:

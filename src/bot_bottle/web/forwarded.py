@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.datastructures import Headers
 
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+from bot_bottle.web.addresses import LOOPBACK_NAMES
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,14 +21,15 @@ import msgspec
 from bot_bottle.base.errors import BottleError, HostFault, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.supervise.model import Approver
-from bot_bottle.web import confine, messages
+from bot_bottle.supervise.notify.subscriptions import keep_only
+from bot_bottle.web import addresses, confine, messages
 from bot_bottle.web.app import build
 from bot_bottle.web.desk import Door, Office
-from bot_bottle.web.forwarded import LOOPBACK_NAMES, Origins, is_loopback
+from bot_bottle.web.forwarded import Origins, is_loopback
 from bot_bottle.web.messages import Begin, Listen, StarterToWeb
-from bot_bottle.web.pairing import CODE_SECONDS, spoken
 from bot_bottle.web.security import Defences, Gate
 from bot_bottle.web.serving import Front, Listener, context, load, quiet
+from bot_bottle.web.sessions import Sessions
 from bot_bottle.web.starter import ChannelStarter, NoStarter, Starter
 from bot_bottle.web.store import Store
 
@@ -58,10 +59,15 @@ class Web:
     @property
     def local(self) -> str:
         """The page for the person at this machine."""
-        return next((url for url in self.urls if url.startswith("http://")), self.urls[0])
+        return addresses.local(self.urls)
+
+    def key(self) -> str:
+        """A new one-time key for them."""
+        return self.office.door.keys.issue()
 
     def link(self) -> str:
-        return f"{self.local}/?key={self.office.door.keys.issue()}"
+        """Their page with one."""
+        return addresses.link(self.urls, self.key())
 
     def renew(self, order: messages.Renew) -> None:
         """From the next connection and request on."""
@@ -71,8 +77,8 @@ class Web:
         if order.names:
             self.begin = msgspec.structs.replace(self.begin, names=order.names)
             self.gate.origins = origins(self.begin)
-            self.urls = addresses(self.begin, self.listeners)
-            self.office.door.pairs = pairs(self.begin, self.urls)
+            self.urls = places(self.begin, self.listeners)
+            self.office.door.pairs = addresses.pairs(self.begin, self.urls)
 
 
 def main() -> int:
@@ -101,30 +107,20 @@ def prepare(begin: Begin, fds: list[int], starter: Starter, defences: Defences |
     home = Home(begin.home, begin.runtime)
     passed = iter(fds)
     listeners = [listener(place, begin, passed) for place in begin.listen]
-    urls = addresses(begin, listeners)
-    door = Door(pairs=pairs(begin, urls), push_key=begin.push_key)
+    urls = places(begin, listeners)
+    door = Door(pairs=addresses.pairs(begin, urls), push_key=begin.push_key)
     if begin.certificate:
         door.fingerprint, door.authority = begin.certificate.fingerprint, begin.certificate.authority
     local = Approver("os", str(begin.uid), begin.user or str(begin.uid), "web")
     office = Office(home, System(), starter, Store(home), local, door)
     gate = build(office, origins(begin), defences)
+    keep_only(home.web, Sessions(office.store).signed_in(office.clock.wall()))  # sessions end while we are away, too
     os.makedirs(os.path.dirname(home.index), 0o700, exist_ok=True)
     return Web(begin, office, gate, Front(gate, listeners), listeners, urls)
 
 
 def origins(begin: Begin) -> Origins:
     return Origins(frozenset(begin.names), frozenset(begin.proxies), begin.public)
-
-
-def addresses(begin: Begin, listeners: list[Listener]) -> tuple[str, ...]:
-    """URL of each listener, in order."""
-    return tuple(url(place, found, begin) for place, found in zip(begin.listen, listeners, strict=True))
-
-
-def pairs(begin: Begin, urls: tuple[str, ...]) -> str:
-    """Where another device types its code; "" where none can reach us."""
-    away = begin.public or next((one for one in urls if one.startswith("https://")), "")
-    return f"{away}/pair" if away else ""
 
 
 def allowed(begin: Begin) -> None:
@@ -166,21 +162,16 @@ def listener(place: Listen, begin: Begin, passed: Iterator[int]) -> Listener:
     return Listener(sock, context(begin.certificate) if place.tls and begin.certificate else None)
 
 
-def url(place: Listen, found: Listener, begin: Begin) -> str:
-    """How a browser names this listener; of one on all addresses the first of our names."""
-    address, port = found.sock.getsockname()[:2]
-    if address in ("0.0.0.0", "::") or place.tls:  # noqa: S104
-        address = next((name for name in begin.names if name not in LOOPBACK_NAMES), address)
-    name = f"[{address}]" if ":" in address and not address.startswith("[") else address
-    return f"{'https' if place.tls else 'http'}://{name}:{port}"
+def places(begin: Begin, listeners: list[Listener]) -> tuple[str, ...]:
+    """URL of each listener, in order."""
+    return addresses.urls(begin, [one.sock for one in listeners])
 
 
 def serve(web: Web, starter: ChannelStarter) -> None:
     """5 says where, 6 serves until the starter is gone or asks us to end."""
     ends_on_term(web)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    key = web.link().partition("=")[2]
-    starter.say(messages.Serving(web.local, web.urls, key, web.confinement))
+    starter.say(messages.Serving(web.local, web.urls, web.key(), web.confinement))
     thread = threading.Thread(target=hear, args=(web, starter), daemon=True)
     thread.start()
     web.front.run()
@@ -203,11 +194,9 @@ def hear(web: Web, starter: ChannelStarter) -> None:
             case messages.Renew():
                 web.renew(message)
             case messages.IssueKey():
-                starter.say(messages.KeyIssued(web.link()))
+                starter.say(messages.KeyMade(web.key()))
             case messages.IssueCode():
-                door = web.office.door
-                code = door.codes.issue()
-                starter.say(messages.CodeIssued(spoken(code), f"{door.pairs}#{code}", CODE_SECONDS, door.fingerprint))
+                starter.say(messages.CodeMade(web.office.door.codes.issue()))
             case _:
                 pass
 

@@ -4,11 +4,18 @@ The web process asks, the starter does or passes on to the warm keeper: so the p
 can start nothing, sign nothing and write no record by itself. Each question has a number, its reply carries the same.
 """
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from bot_bottle.egress.messages import Frame
 from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, RevokeGrant
+from bot_bottle.web.pairing import ALPHABET, CODE_LENGTH
 from bot_bottle.web.wish import Label, StartWish
+
+Key = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
+"""Of a one-time link (web.pairing)."""
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,11 +74,11 @@ class Renew(Frame, tag="renew"):
 
 
 class IssueKey(Frame, tag="issuekey"):
-    """A one-time link for the person at this machine; answered by KeyIssued."""
+    """A one-time link for the person at this machine; web answers with KeyMade, the starter with KeyIssued."""
 
 
 class IssueCode(Frame, tag="issuecode"):
-    """A one-time code that pairs a device; answered by CodeIssued."""
+    """A one-time code that pairs a device; web answers with CodeMade, the starter with CodeIssued."""
 
 
 class Reply(Frame, tag="reply"):
@@ -88,29 +95,26 @@ class Reply(Frame, tag="reply"):
 
 
 class Serving(Frame, tag="serving"):
-    """Listening and confined. url: of the local page without its key. urls: every place, in the order of `listen`.
-    key: of the first one-time link."""
+    """Listening and confined. url: of the local page without its key. urls: every place, in the order of `listen`;
+    for those who let it bind: `serve` asks its own sockets (web.addresses). key: of the first one-time link."""
 
     url: str
     urls: tuple[str, ...]
-    key: str
-    confinement: str
+    key: Key
+    confinement: Annotated[str, Meta(pattern=r"^[a-z0-9 -]{0,64}\Z")]
 
 
-class KeyIssued(Frame, tag="keyissued"):
-    """link: http://127.0.0.1:PORT/?key=…, works once."""
+class KeyMade(Frame, tag="keymade"):
+    """Of a new one-time link: all that web has to say of it."""
 
-    link: str
+    key: Key
 
 
-class CodeIssued(Frame, tag="codeissued"):
-    """code: as a person types it. link: for the QR code. seconds: how long it lives. fingerprint: of our CA, "" where
-    TLS is not ours; the page shows the same."""
+class CodeMade(Frame, tag="codemade"):
+    """The letters of a new pairing code, and nothing else: where to type it, and whose certificate is shown there,
+    says the starter."""
 
-    code: str
-    link: str
-    seconds: int
-    fingerprint: str = ""
+    code: Annotated[str, Meta(pattern=rf"^[{ALPHABET}]{{{CODE_LENGTH}}}\Z")]
 
 
 class StartBottle(Frame, tag="startbottle"):
@@ -179,7 +183,26 @@ class Refused(Frame, tag="refused"):
     hint: str = ""
 
 
+# starter -> another `serve` of this person (cli.serve_socket)
+
+
+class KeyIssued(Frame, tag="keyissued"):
+    """link: http://127.0.0.1:PORT/?key=…, works once."""
+
+    link: str
+
+
+class CodeIssued(Frame, tag="codeissued"):
+    """code: as a person types it. link: for the QR code. seconds: how long it lives. fingerprint: of our CA, "" where
+    TLS is not ours; the page shows the same."""
+
+    code: str
+    link: str
+    seconds: int
+    fingerprint: str = ""
+
+
 Errand = StartBottle | AnswerEnded | RevokeEnded | Control | KillBottle | TestNotice | ReadSettings
 Question = Errand | ReachKeeper
 StarterToWeb = Begin | Renew | IssueKey | IssueCode | Reply
-WebToStarter = Serving | Refused | KeyIssued | CodeIssued | Question
+WebToStarter = Serving | Refused | KeyMade | CodeMade | Question

@@ -89,6 +89,17 @@ class Sessions:
             is not None
         )
 
+    def ends(self, device: str, now: int) -> int:
+        """When the last living session of this device ends; `now` where there is none."""
+        query = "SELECT max(expires) AS last FROM sessions WHERE device = ?"
+        found = self._store.row(query, (device,))
+        return max(now, (found["last"] if found else 0) or 0)
+
+    def signed_in(self, now: int) -> frozenset[str]:
+        """Devices with a living session."""
+        query = "SELECT d.id FROM sessions s JOIN devices d ON d.id = s.device WHERE s.expires > ? AND d.revoked = 0"
+        return frozenset(row["id"] for row in self._store.rows(query, (now,)))
+
     def devices(self, limit: int = 200) -> list[Device]:
         """Newest first, revoked ones too."""
         return [

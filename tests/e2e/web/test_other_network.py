@@ -259,7 +259,8 @@ def test_a_host_whose_address_changed_is_known_by_the_new_one(stage: Stage, netw
 
     assert status() == 421
     web.channel.send(messages.Renew(made, (moved, network)))
-    assert web.code().link.startswith(f"https://{moved}:{port}/pair#")
+    link = web.sign_in().api("POST", "/pairing-codes", {}).json()["link"]
+    assert link.startswith(f"https://{moved}:{port}/pair#")
     assert status() == 200
 
 

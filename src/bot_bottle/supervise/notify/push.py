@@ -19,6 +19,7 @@ from bot_bottle.audit.sinks.post import Poster, must, url_problem
 from bot_bottle.base.errors import UsageFault
 from bot_bottle.supervise.notify import webpush
 from bot_bottle.supervise.notify.model import Notice, NotifierConfig, NotifierKind, Secrets
+from bot_bottle.supervise.notify.subscriptions import NAME, Shelf, Subscription
 
 SERVICES = (
     "fcm.googleapis.com", "updates.push.services.mozilla.com", ".push.apple.com", ".notify.windows.com",
@@ -38,39 +39,24 @@ class PushConfig(NotifierConfig, kw_only=True, frozen=True, tag="push", tag_fiel
     services: tuple[str, ...] = ()
 
 
-class Subscription(msgspec.Struct, frozen=True):
-    """What a browser gives (PushSubscription.toJSON): endpoint, and its keys in base64url."""
-
-    endpoint: str
-    p256dh: str
-    auth: str
-    device: str = ""
-
-
 def subscribe(web: str, subscription: Subscription, services: tuple[str, ...] = ()) -> None:
     """Keeps one, for a paired device. web: Home.web. Raises UsageFault for what is no endpoint of a push service."""
     why = problem_of(subscription, services)
     if why:
         raise UsageFault("notify.push", f"The subscription {why}.", "Subscribe again in the browser.")
-    theirs = [path for path, one in _stored(web) if one.device == subscription.device]
-    for path in theirs[: max(0, len(theirs) - _MOST + 1)]:
-        os.unlink(path)
-    folder = os.path.join(web, "push")
+    with Shelf(web) as shelf:
+        theirs = [name for name, one in shelf.all() if one.device == subscription.device]
+        for name in theirs[: max(0, len(theirs) - _MOST + 1)]:
+            shelf.remove(name)
+    folder = os.path.join(web, NAME)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     files.replace(os.path.join(folder, _file(subscription)), msgspec.json.encode(subscription), sync=True)
 
 
-def unsubscribe(web: str, device: str) -> int:
-    """Forgets all of a device; how many there were."""
-    gone = [path for path, one in _stored(web) if one.device == device]
-    for path in gone:
-        os.unlink(path)
-    return len(gone)
-
-
 def subscriptions(web: str) -> list[Subscription]:
     """All that are kept."""
-    return [one for _, one in _stored(web)]
+    with Shelf(web) as shelf:
+        return [one for _, one in shelf.all()]
 
 
 def public_key(home: str) -> str:
@@ -107,19 +93,25 @@ class PushNotifier:
         self._key = webpush.own_key(_key_path(home))
 
     def send(self, notice: Notice) -> None:
-        """To every device; one that is gone (404, 410) is forgotten. A fault is raised after all were tried."""
+        """To every device; one that is gone (404, 410, a session that ended) is forgotten. A fault is raised after
+        all were tried."""
         faults: list[SinkFault] = []
-        for path, one in _stored(self._web):
-            try:
-                self._send(path, one, notice)
-            except SinkFault as fault:
-                faults.append(fault)
+        with Shelf(self._web) as shelf:
+            for name, one in shelf.all():
+                try:
+                    if self._send(one, notice):
+                        shelf.remove(name)
+                except SinkFault as fault:
+                    faults.append(fault)
         if faults:
             raise faults[0]
 
-    def _send(self, path: str, one: Subscription, notice: Notice) -> None:
+    def _send(self, one: Subscription, notice: Notice) -> bool:
+        """Whether it is to be forgotten: its session has ended, or the service knows it no more."""
+        if one.until and one.until <= time.time_ns():
+            return True
         if problem_of(one, self._config.services):
-            return
+            return False
         parts = urlsplit(one.endpoint)
         body, headers = self._body(one, notice)
         expires = int(time.time()) + 12 * 3600
@@ -130,9 +122,9 @@ class PushNotifier:
         finally:
             poster.close()
         if reply.status in (404, 410):
-            os.unlink(path)
-            return
+            return True
         must(reply, poster.host, time.time())
+        return False
 
     def _body(self, one: Subscription, notice: Notice) -> tuple[bytes, dict[str, str]]:
         """Topic replaces a notice that was not shown yet; it is ours, not the request's."""
@@ -146,18 +138,6 @@ class PushNotifier:
 
     def close(self) -> None:
         """Nothing stays open."""
-
-
-def _stored(web: str) -> list[tuple[str, Subscription]]:
-    folder = os.path.join(web, "push")
-    found: list[tuple[str, Subscription]] = []
-    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
-        data = files.read(os.path.join(folder, name))
-        try:
-            found.append((os.path.join(folder, name), msgspec.json.decode(data or b"", type=Subscription)))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue
-    return found
 
 
 def _file(subscription: Subscription) -> str:

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from bot_bottle.base.errors import UsageFault
+from bot_bottle.supervise.notify.subscriptions import keep_only
 from bot_bottle.web.api.operation import Empty, Nothing, Operation
 from bot_bottle.web.api.tokens import Id, Name
 from bot_bottle.web.desk import Desk
@@ -59,11 +60,10 @@ def list_devices(desk: Desk, _: Empty) -> DeviceList:
 
 def revoke_device(desk: Desk, which: DeviceId) -> Nothing:
     """Its sessions are dead before this returns; its event streams within a second."""
-    from bot_bottle.supervise.notify import push
-
-    if not Sessions(desk.store).revoke(which.device, desk.clock()):
+    sessions = Sessions(desk.store)
+    if not sessions.revoke(which.device, desk.clock()):
         raise UsageFault("device.unknown", "There is no such device, or it was revoked before.")
-    push.unsubscribe(desk.home.web, which.device)
+    keep_only(desk.home.web, sessions.signed_in(desk.clock()))
     desk.record("device revoked", {"device": which.device})
     return Nothing()
 
@@ -98,7 +98,10 @@ def subscribe(desk: Desk, wish: PushSubscription) -> Nothing:
 
     if not desk.device:
         raise UsageFault("device.none", "Only a browser that is signed in can have pushes.", "Pair the device first.")
-    push.subscribe(desk.home.web, push.Subscription(wish.endpoint, wish.p256dh, wish.auth, desk.device))
+    sessions = Sessions(desk.store)
+    until = sessions.ends(desk.device, desk.clock())
+    push.subscribe(desk.home.web, push.Subscription(wish.endpoint, wish.p256dh, wish.auth, desk.device, until))
+    keep_only(desk.home.web, sessions.signed_in(desk.clock()))  # it may have signed out meanwhile
     return Nothing()
 
 

@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from bot_bottle.base.errors import BottleError
+from bot_bottle.supervise.notify.subscriptions import keep_only
 from bot_bottle.web import principal, profile
 from bot_bottle.web.forwarded import Seen
 from bot_bottle.web.page import form, office_of, page
@@ -52,6 +53,7 @@ async def sign_out(request: Request) -> Response:
         sessions: Sessions = request.app.state.sessions
         now = office_of(request).clock.wall()
         await run_in_threadpool(sessions.revoke, person.session.device.id, now)
+        await run_in_threadpool(_hushed, request)
         with contextlib.suppress(BottleError):  # who leaves is let go, recorded or not
             detail = {"device": person.session.device.id, "name": person.session.device.name}
             await run_in_threadpool(office_of(request).starter.control, "signed out", who(person), detail)
@@ -93,10 +95,17 @@ async def _signed_in(request: Request, path: str, name: str, kind: str) -> Respo
     old = request.cookies.get(seen.cookie, "")
     agent = request.headers.get("user-agent", "")
     session = await run_in_threadpool(sessions.open, name, kind, agent, office.clock.wall(), old)
+    await run_in_threadpool(_hushed, request)
     response = RedirectResponse(path, 303)
     age = LOCAL_SECONDS if kind == "local" else DEVICE_SECONDS
     response.set_cookie(seen.cookie, session, max_age=age, secure=seen.secure, httponly=True, samesite="strict")
     return response
+
+
+def _hushed(request: Request) -> None:
+    """A device that is signed in no more, or was replaced by this one, gets no pushes."""
+    office, sessions = office_of(request), request.app.state.sessions
+    keep_only(office.home.web, sessions.signed_in(office.clock.wall()))
 
 
 ROUTES = [

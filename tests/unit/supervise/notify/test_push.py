@@ -15,6 +15,7 @@ from bot_bottle.base.errors import UsageFault
 from bot_bottle.supervise.notify import push, webpush
 from bot_bottle.supervise.notify.engine import notice_of
 from bot_bottle.supervise.notify.push import PushConfig, PushNotifier, Subscription
+from bot_bottle.supervise.notify.subscriptions import keep_only
 from bot_bottle.supervise.notify.webpush import padded, unpadded
 from sink_receivers import HttpReceiver, Post
 
@@ -122,7 +123,7 @@ def test_subscriptions_are_kept_by_device_and_forgotten_with_it(tmp_path: Path) 
         push.subscribe(str(tmp_path), browser(device, endpoint)[0])
     push.subscribe(str(tmp_path), browser("d2", "https://wns2.notify.windows.com/3")[0])
     assert len(push.subscriptions(str(tmp_path))) == 3
-    assert push.unsubscribe(str(tmp_path), "d1") == 2
+    assert keep_only(str(tmp_path), {"d2"}) == 2
     assert [one.device for one in push.subscriptions(str(tmp_path))] == ["d2"]
     (tmp_path / "push" / "broken.json").write_text("{")
     assert len(push.subscriptions(str(tmp_path))) == 1

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from bot_bottle.base.errors import BottleError
+from bot_bottle.base.text import visible
 from bot_bottle.web import principal, problem
 from bot_bottle.web.desk import Desk
 from bot_bottle.web.page import desk_of, office_of
@@ -110,9 +111,14 @@ async def events(request: Request) -> Response:
 
 
 def chosen(feeds: tuple[Feed, ...], names: str) -> tuple[Feed, ...]:
+    """The feeds of these names. Raises WebFault 422 where there is none of a name: its stream would be silent."""
     if not names:
         return tuple(feed for feed in feeds if feed.always)
-    return tuple(feed for feed in feeds if feed.name in names.split(","))
+    wanted, known = set(names.split(",")), {feed.name for feed in feeds}
+    if wrong := sorted(wanted - known):
+        what = f"There is no feed {visible(wrong[0], 40) or 'without a name'}."
+        raise WebFault(422, "web.feeds", what, f"Feeds: {', '.join(sorted(known))}.")
+    return tuple(feed for feed in feeds if feed.name in wanted)
 
 
 async def _counted(body: AsyncIterator[str], streams: Streams, who: str) -> AsyncIterator[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import time
+import urllib.parse
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
@@ -74,7 +75,17 @@ def test_feeds_are_chosen_by_name(stage: Stage, inside: Inside) -> None:
         assert block(reply)["event"] == "bottles"
     feeds = (Feed("a", bottles), Feed("b", bottles, always=False))
     assert [feed.name for feed in chosen(feeds, "")] == ["a"]
-    assert [feed.name for feed in chosen(feeds, "b,c")] == ["b"]
+    assert [feed.name for feed in chosen(feeds, "b,a,b")] == ["a", "b"]
+
+
+@pytest.mark.parametrize("names", ["nosuch", "asks,nosuch", ",", "asks,", "ASKS", "\x1b[2J"])
+@pytest.mark.parametrize("path", ["/events", "/api/v1/events"])
+def test_a_feed_that_there_is_not_is_refused_with_those_that_there_are(inside: Inside, path: str, names: str) -> None:
+    reply = inside.raw("GET", f"{path}?feeds={urllib.parse.quote(names)}", inside.session())
+    assert (reply.status, reply.headers["content-type"]) == (422, "application/problem+json")
+    told = reply.json()
+    assert told["slug"] == "web.feeds" and "asks, bottles, records" in told["detail"]
+    assert "\x1b" not in reply.text
 
 
 def test_a_stream_that_is_left_is_forgotten(inside: Inside) -> None:

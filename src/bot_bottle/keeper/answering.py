@@ -131,7 +131,12 @@ class Answering:
         store = self._archive.peek()
         if store is None or not self._order.leaf:
             raise UsageFault("ask.no-file", "No bottle file can take a rule for this.", "Use scope bottle.")
-        found = propose(self._order.leaf, self._around.policy(), asked(store, ask))
+        known = asked(store, ask)
+        bench = self._bench(known)
+        fault = rules.rule_fault(rules.Case(known, bench.now, (), bench.policy, bench.revision, "", bench.leaf))
+        if fault is not None:
+            raise UsageFault(fault.slug, fault.what, fault.hint)
+        found = propose(self._order.leaf, self._around.policy(), known)
         return LeafProposed(found.path, found.before, found.diff)
 
 

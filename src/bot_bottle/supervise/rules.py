@@ -101,6 +101,14 @@ def scope_fault(case: Case, scope: Scope) -> Refused | None:
     return _always_fault(case) if scope is Scope.ALWAYS else None
 
 
+def rule_fault(case: Case) -> Refused | None:
+    """Why no rule can come of a yes to this ask: said before its change is shown, as the answer would be refused."""
+    fault = _settled_fault(case.ask) or _policy_fault(case)
+    if fault is None and is_late(case.ask, case.now):
+        fault = _too_late(case) or _ONE_MORE
+    return fault or scope_fault(case, Scope.ALWAYS)
+
+
 def _always_fault(case: Case) -> Refused | None:
     if not case.leaf:
         return Refused("ask.no-file", "No bottle file can take a rule for this.", "Use scope bottle.")
@@ -111,12 +119,14 @@ def _always_fault(case: Case) -> Refused | None:
 
 
 def _ask_fault(case: Case, answer: Answer) -> Refused | None:
-    ask = case.ask
-    if ask.state is not AskState.WAITING and ask.state not in expiry.LATE:
-        return Refused("ask.settled", f"This ask is {ask.state.value} already.", "See its answers in the inbox.")
-    if answer.request != ask.request:
-        return Refused("ask.other-request", "The answer is for another request than the one that is held.", _AGAIN)
-    return None
+    other = Refused("ask.other-request", "The answer is for another request than the one that is held.", _AGAIN)
+    return _settled_fault(case.ask) or (other if answer.request != case.ask.request else None)
+
+
+def _settled_fault(ask: Ask) -> Refused | None:
+    if ask.state is AskState.WAITING or ask.state in expiry.LATE:
+        return None
+    return Refused("ask.settled", f"This ask is {ask.state.value} already.", "See its answers in the inbox.")
 
 
 _AGAIN = "Open the ask again and look at what it says now."
@@ -146,15 +156,24 @@ def _policy_fault(case: Case) -> Refused | None:
 def _late_fault(case: Case, answer: Answer, late: bool) -> Refused | None:
     if not late:
         return None
-    if expiry.too_late(case.ask, case.now):
-        return Refused("ask.too-late", "This was asked too long ago.", "Let the agent ask again.")
+    if fault := _too_late(case):
+        return fault
     if not answer.late:
         what = f"{_LEFT.get(case.ask.state, 'Its time is over')}: nobody waits any more, and nothing was allowed."
         return Refused("ask.late", what, _LATER)
-    if answer.scope is not Scope.ONCE:
-        what = "Nobody waits for this answer any more, so a yes permits one more request like it, never a rule."
-        return Refused("ask.late-once", what, "Answer with scope once.")
-    return None
+    return _ONE_MORE if answer.scope is not Scope.ONCE else None
+
+
+def _too_late(case: Case) -> Refused | None:
+    too_late = Refused("ask.too-late", "This was asked too long ago.", "Let the agent ask again.")
+    return too_late if expiry.too_late(case.ask, case.now) else None
+
+
+_ONE_MORE = Refused(
+    "ask.late-once",
+    "Nobody waits for this answer any more, so a yes permits one more request like it, never a rule.",
+    "Answer with scope once.",
+)
 
 
 def _time_fault(answer: Answer) -> Refused | None:

@@ -299,6 +299,22 @@ def test_always_writes_the_leaf_and_nothing_else(keepers: Keepers) -> None:
     assert answer.detail["diff"] == proposed.diff
 
 
+def test_no_change_is_shown_of_which_nothing_could_come(keepers: Keepers) -> None:
+    """Settled or too late: what the answer would be refused for is said before the diff, and a scope it may not have."""
+    stand = keepers()
+    leaf = Path(stand.home.bottles, "b.md")
+    leaf.parent.mkdir(parents=True)
+    leaf.write_text("---\nversion: 1\negress:\n  default: ask\n---\n")
+    stand.start(leaf=str(leaf))
+    late = opened(stand, 1)
+    stand.gateway.send(g.Withdrawn(1))
+    assert [stand.told(AskWaits).state for _ in range(2)] == [AskState.WAITING, AskState.WITHDRAWN]
+    settled = opened(stand, 2)
+    assert stand.ask(ProposeLeaf(late.id)).slug == "ask.late-once"
+    stand.answer(settled, allow=False)
+    assert stand.ask(ProposeLeaf(settled.id)).slug == "ask.settled"
+
+
 def test_always_makes_the_leaf_anew_where_it_went_away(keepers: Keepers) -> None:
     """A file that is not there can be shown, too."""
     stand = keepers()

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from bot_bottle.keeper.messages.control import LearnPolicy
 from bot_bottle.supervise.notify import push
 from bot_bottle.supervise.notify.webpush import point, unpadded
 from bot_bottle.web import pairing, security, serving
@@ -396,7 +397,8 @@ def test_a_stolen_phone_starts_nothing_new(stage: Stage) -> None:
 
 
 def test_a_token_may_do_what_its_scopes_say_and_no_more(stage: Stage) -> None:
-    """Every operation with every scope but its own is 403, without one 401; a wrong token is not saved by a cookie."""
+    """Every operation with every scope but its own is 403, without one 401; a wrong token is not saved by a cookie.
+    Of one that takes two, neither is enough."""
     with stage.web() as web:
         tokens = {scope: web.token(scope) for scope in ("read", "answer", "control", "admin")}
         for operation in api.operations():
@@ -406,10 +408,22 @@ def test_a_token_may_do_what_its_scopes_say_and_no_more(stage: Stage) -> None:
             body = {} if operation.has_body else None
             for scope, token in tokens.items():
                 status = web.api(operation.method, path, body, token).status
-                assert (status == 403) == (scope != operation.scope), (operation.name, scope, status)
+                assert (status == 403) == ((scope,) != operation.scopes), (operation.name, scope, status)
             assert web.api(operation.method, path, body, "bb_" + "x" * 43).status == 401
             reply = web.api(operation.method, path, body, "bb_" + "x" * 43, cookie=web.cookie, origin=web.url)
             assert reply.status == 401
+
+
+def test_learn_mode_takes_the_scope_of_answers_too(stage: Stage) -> None:
+    """It opens more than any one answer, so who may only stop and start opens nothing by it."""
+    bottle = stage.running("one")
+    with stage.web() as web:
+        path, body = "/bottles/one/learn", {"seconds": 60}
+        for scope in ("control", "answer"):
+            assert web.api("POST", path, body, web.token("read", scope)).status == 403
+        assert bottle.said == []
+        assert web.api("POST", path, body, web.token("control", "answer")).status == 204
+        assert [type(one) for one in bottle.said] == [LearnPolicy]
 
 
 # The network

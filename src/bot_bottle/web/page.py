@@ -69,10 +69,11 @@ def page(request: Request, template: str, *, status: int = 200, tab: str = "", *
     return HTMLResponse(text, status)
 
 
-def desk(request: Request, scope: str = "read") -> Desk:
-    """The desk of this request's person. Raises WebFault where nobody is signed in, or they may not."""
+def desk(request: Request, *scopes: str) -> Desk:
+    """The desk of this request's person. scopes: `read` where none is named. Raises WebFault where nobody is signed
+    in, or they may not."""
     _marks(request)
-    return desk_of(request, principal.need(request, scope))
+    return desk_of(request, principal.need(request, *(scopes or ("read",))))
 
 
 def desk_of(request: Request, person: Person, key: str = "") -> Desk:
@@ -87,7 +88,7 @@ def office_of(request: Request) -> Office:
 
 def act(request: Request, operation: Operation[Any, R], **fields: Any) -> R:
     """Does what the API's operation of this name does, with this request's person: same checks, same code."""
-    return operation.call(desk(request, operation.scope), fill(operation, fields))
+    return operation.call(desk(request, *operation.scopes), fill(operation, fields))
 
 
 async def in_lane(request: Request, lane: Lane, call: Callable[P, R], *args: P.args, **more: P.kwargs) -> R:

@@ -47,11 +47,12 @@ def of(request: HTTPConnection) -> Person | None:
     return person
 
 
-def need(request: HTTPConnection, scope: str) -> Person:
-    """The person of this request. Raises WebFault 401 where there is none, 403 where they may not."""
+def need(request: HTTPConnection, *scopes: str) -> Person:
+    """The person of this request. Raises WebFault 401 where there is none, 403 where they may not all of this."""
     person = of(request)
     if person is None:
         raise WebFault(401, "web.sign-in", "You are not signed in.", "Open the link that bot-bottle serve prints.")
-    if scope not in person.scopes:
-        raise WebFault(403, "web.scope", f"This needs the scope {scope}.", "Use a token or device that has it.")
+    for scope in scopes:
+        if scope not in person.scopes:
+            raise WebFault(403, "web.scope", f"This needs the scope {scope}.", "Use a token or device that has it.")
     return person

@@ -212,7 +212,7 @@ OPERATIONS = (
     _act("killBottle", "kill", "It ends without being asked", kill_bottle),
     Operation(
         "learn", "POST", "/bottles/{label}/learn", "Begin or end a timed learn mode", "control", LearnWish, Nothing,
-        learn,
+        learn, also="answer", description="What no rule names leaves while it lasts: more than any one answer opens.",
     ),
     Operation(
         "freezeAll", "POST", "/freeze-all", "The panic button", "control", Empty, FrozenAll, freeze_all, lane="safe",

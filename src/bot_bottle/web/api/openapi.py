@@ -75,6 +75,7 @@ def _operation(operation: Operation[Any, Any], bodies: dict[str, Any], component
         "operationId": operation.name,
         "summary": operation.summary,
         "x-scope": operation.scope,
+        **({"x-scope-also": operation.also} if operation.also else {}),
         "parameters": _parameters(operation, components),
         "responses": {("204" if empty else str(operation.status)): success} | _problems(),
     }

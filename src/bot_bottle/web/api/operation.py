@@ -38,10 +38,10 @@ class Operation(Generic[T, R]):
     """name: unique, ``listAsks``. path: below /api/v1, ``/asks/{ask}``; each name in braces is a field of `takes`.
 
     The other fields of `takes` come from the query (GET, DELETE) or from the JSON body. gives: Nothing for 204.
-    scope: read | answer | control | admin. keeps: a repeated Idempotency-Key gives the first answer again; False
-    where that answer holds a secret and is therefore not kept: then a repeat is refused with 409. joins: it finds by
-    itself what an earlier request with the same key began, so a repeat is not refused while that one is under way.
-    lane: whose threads do it: safe what takes power away from a bottle or a person, slow what may take long.
+    scope: read | answer | control | admin; also: a second one that it takes. keeps: a repeated Idempotency-Key gives
+    the first answer again; False where that answer holds a secret and is therefore not kept: then a repeat is refused
+    with 409. joins: it finds by itself what an earlier request with the same key began, so a repeat is not refused
+    while that one is under way. lane: whose threads do it: safe what takes power away from a bottle or a person, slow what may take long.
     """
 
     name: str
@@ -57,6 +57,12 @@ class Operation(Generic[T, R]):
     joins: bool = False
     lane: Lane = ""
     description: str = ""
+    also: Scope | Literal[""] = ""
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """All that it takes."""
+        return (self.scope, self.also) if self.also else (self.scope,)
 
     @property
     def in_path(self) -> tuple[str, ...]:

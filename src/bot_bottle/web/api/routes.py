@@ -52,7 +52,7 @@ def _endpoint(methods: dict[str, Any_]) -> Callable[[Request], Awaitable[Respons
     async def endpoint(request: Request) -> Response:
         operation = methods["GET" if request.method == "HEAD" else request.method]
         try:
-            principal.need(request, operation.scope)
+            principal.need(request, *operation.scopes)
             body = await request.body() if operation.has_body else b""
             return await in_lane(request, operation.lane, answer, request, operation, body)
         except BottleError as error:
@@ -63,7 +63,7 @@ def _endpoint(methods: dict[str, Any_]) -> Callable[[Request], Awaitable[Respons
 
 def answer(request: Request, operation: Any_, body: bytes) -> Response:
     """In a thread of the pool: stores may be read, keepers asked."""
-    person = principal.need(request, operation.scope)
+    person = principal.need(request, *operation.scopes)
     values = inputs(request, operation, body)
     key = request.headers.get("idempotency-key")
     desk = desk_of(request, person, key or "")

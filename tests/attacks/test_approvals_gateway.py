@@ -79,6 +79,7 @@ def test_d25_exactly_the_asked_bytes_leave_after_the_yes(start: Start, upstream:
     assert upstream.connections == 0 and stand.records() == []
     want = asked.wanted
     assert (want.method, want.path, want.query, want.body_bytes) == ("POST", "/v1/x", "q=1", 300_000)
+    assert want.head_bytes > 60
     assert want.body_digest == hashlib.sha256(body).hexdigest()
     assert want.secrets == ("example",)
     stand.settle(asked)

@@ -38,6 +38,13 @@ from unit.supervise.make import wanted as wanted_of
 from web_stage import Bottle, Inside, Stage, wanted
 
 HOOKS = "hooks.example.net"
+READS: dict[str, Any] = {
+    "method": "GET",
+    "body_bytes": 0,
+    "body_digest": "",
+    "content_type": "",
+    "headers": ("accept",),
+}
 SENDS = ("DELETE", "PATCH", "POST", "PUT")
 
 
@@ -180,6 +187,15 @@ def test_d25_what_sends_is_answered_with_its_like_only(
     assert answered(inside) == [one.id, alike.id]  # the control
 
 
+def test_d25_a_large_head_hides_behind_no_small_one(stage: Stage, inside: Inside) -> None:
+    """Reads stand together over their paths, and each one's headers can carry sixty kilobytes."""
+    bottle = stage.running("docs-typo", rows=())
+    small = [stage.ask(bottle, what=wanted(path=f"/{n}", **READS, head_bytes=300), ago=9 - n).id for n in range(3)]
+    large = stage.ask(bottle, what=wanted(path="/4", **READS, head_bytes=60_000))
+    assert answered(inside) == small
+    assert "wants to read with 60.0 KB of headers from" in text_of(inside, f"/inbox?ask={large.id}")
+
+
 def test_d25_a_wish_for_all_hides_behind_no_wish_for_a_part(stage: Stage, inside: Inside) -> None:
     """A yes to access is for a path and all below: one for /docs never answers one for /."""
     bottle = stage.running("docs-typo", rows=())
@@ -270,13 +286,6 @@ NOWHERE = (
     row("intent", "allow", method="GET", path="/x", request=7),
     row("outcome", "allow", method="GET", path="/x", request=7, reason="upstream.refused", address="203.0.113.7:443"),
 )
-READS: dict[str, Any] = {
-    "method": "GET",
-    "body_bytes": 0,
-    "body_digest": "",
-    "content_type": "",
-    "headers": ("accept",),
-}
 
 
 def reads(stage: Stage, rows: tuple[dict[str, Any], ...]) -> str:

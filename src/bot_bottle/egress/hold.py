@@ -8,7 +8,7 @@ import hashlib
 import time
 from typing import TYPE_CHECKING, cast
 
-from bot_bottle.base.text import visible
+from bot_bottle.base.text import cut, visible
 from bot_bottle.egress.limits import Over
 from bot_bottle.egress.messages import Asked, AskOpened, HeldBytes, Settled
 from bot_bottle.egress.prepare import Prepared, shown_head
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _PATH, _NAMES, _QUERY, _TYPE = 4096, 8192, 1024, 200
 
 
-def wanted(prepared: Prepared, size: int, body: str) -> Wanted:
-    """What would be sent, for the person. body: sha256 hex of its bytes, "" without one."""
+def wanted(prepared: Prepared, size: int, body: str, head: int) -> Wanted:
+    """What would be sent, for the person. body: sha256 hex of its bytes, "" without one. head: its bytes."""
     place, facts = prepared.place, prepared.facts
     assert place is not None
     query = place.query
@@ -35,7 +35,7 @@ def wanted(prepared: Prepared, size: int, body: str) -> Wanted:
         method=prepared.head.method,
         path=place.path,
         protocol=prepared.protocol,
-        query=query[:_QUERY],
+        query=cut(query, _QUERY),
         query_digest=hashlib.sha256(query.encode("latin-1")).hexdigest() if query else "",
         headers=tuple(name for name, _ in prepared.head.fields),
         body_bytes=size,
@@ -43,6 +43,7 @@ def wanted(prepared: Prepared, size: int, body: str) -> Wanted:
         content_type=visible(prepared.head.get("content-type") or "", _TYPE),
         secrets=(prepared.secret,) if prepared.secret else (),
         findings=cast("tuple[str, ...]", facts["findings"]),
+        head_bytes=head,
     )
 
 
@@ -139,7 +140,7 @@ class Held:
         prepared, flow = self._prepared, self._flow
         assert prepared is not None
         verdict = prepared.verdict
-        want = wanted(prepared, self.size, self._body_digest())
+        want = wanted(prepared, self.size, self._body_digest(), len(self.raw))
         self.digest = self.digest_of(prepared)
         self._prepared = self._stream = None  # what waits for minutes is kept small; it is prepared again
         asked = Asked(self.number, AskKind.REQUEST, want, self.rule, verdict.reason, verdict.hint)
@@ -147,7 +148,7 @@ class Held:
 
     def digest_of(self, prepared: Prepared) -> str:
         """The request digest, were it sent as prepared now."""
-        want = wanted(prepared, self.size, self._body_digest())
+        want = wanted(prepared, self.size, self._body_digest(), len(self.raw))
         return request_digest(self._flow.gateway.identity.bottle, AskKind.REQUEST, want)
 
     def _body_digest(self) -> str:

@@ -3,7 +3,8 @@
 One click on a card answers all of it, so everything that could change the answer keeps two asks apart: bottle, label,
 kind, rule, cause, scheme, host, port, protocol, method, header names, secrets and risk. Only reads that carry nothing
 stand together over paths; whatever sends does with its like alone: one path, one content type, one size class, and
-the sentence gives the sum (D25). At most `MOST` asks stand in one card.
+the sentence gives the sum (D25). A large head is no small one either: headers carry data as well. At most `MOST` asks
+stand in one card.
 """
 
 from bisect import bisect
@@ -16,12 +17,13 @@ import msgspec
 from bot_bottle.supervise.granting import is_access
 from bot_bottle.supervise.model import Ask, Wanted
 from bot_bottle.supervise.risk import Risk, risk, sends
-from bot_bottle.supervise.sentence import sentence
+from bot_bottle.supervise.sentence import LARGE_HEAD, sentence
 
 T = TypeVar("T")
 MOST = 50
 _SIZES = (1, 1_000, 10_000, 100_000, 1_000_000)
 """Bytes from which a body, or a query, is of the next class."""
+_HEADS = (LARGE_HEAD, 4 * LARGE_HEAD)
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -65,7 +67,7 @@ def _together(ask: Ask, level: Risk) -> tuple[object, ...]:
     return (
         ask.bottle, ask.run, ask.label, ask.kind, ask.rule, ask.reason, ask.state, ask.policy, ask.revision,
         wanted.target, wanted.protocol, wanted.method, wanted.methods, wanted.secrets, wanted.findings, level,
-        frozenset(name.lower() for name in wanted.headers), *_alike(wanted),
+        frozenset(name.lower() for name in wanted.headers), bisect(_HEADS, wanted.head_bytes), *_alike(wanted),
     )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ class Scope(StrEnum):
 class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     """What would be sent. path: canonical, as it is sent. headers: names in order. secrets: names that the gateway
     would put in. body_digest: sha256 hex of the whole body, "" without one. methods: of an ACCESS ask; then method is
-    "" and path is a prefix. query: as sent, cut."""
+    "" and path is a prefix. query: as sent, cut. head_bytes: of request line and headers as they came."""
 
     target: Target
     method: str = ""
@@ -53,6 +53,7 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     secrets: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
+    head_bytes: int = 0
 
 
 class Ask(msgspec.Struct, frozen=True, omit_defaults=True):

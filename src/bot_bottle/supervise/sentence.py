@@ -17,6 +17,8 @@ from bot_bottle.supervise.model import Ask, AskState, Scope, Wanted
 from bot_bottle.supervise.risk import READS, cause
 
 _HOST, _PATH, _WORDS = 100, 200, 2000
+LARGE_HEAD = 4000
+"""Bytes of request line and headers from which a request is said to carry something in them."""
 _CONTENT = {
     "application/json": "JSON", "application/x-www-form-urlencoded": "form fields",
     "multipart/form-data": "form files",
@@ -110,10 +112,17 @@ def _request(wanted: Wanted, every: Sequence[Wanted]) -> str:
     if wanted.body_bytes:
         kind = _CONTENT.get(wanted.content_type.partition(";")[0].strip().lower(), "")
         verb = "send" if wanted.method in ("POST", "PUT", "PATCH") else f"send ({method})"
-        amount = f"{human(sum(one.body_bytes for one in every))}{f' of {kind}' if kind else ''}"
+        amount = f"{human(sum(one.body_bytes for one in every))}{f' of {kind}' if kind else ''}{_head(every, ' and')}"
         return f"{verb} {amount} to" if count == 1 else f"{verb} {many(count, 'request')} with {amount} in all to"
-    times = f" {count} times" if count > 1 else ""
+    times = f"{f' {count} times' if count > 1 else ''}{_head(every, ' with')}"
     return f"read{times} from" if wanted.method in READS else f"send {method} without a body{times} to"
+
+
+def _head(every: Sequence[Wanted], word: str) -> str:
+    """A head that is larger than those of usual programs: what is in it leaves as well."""
+    if max(one.head_bytes for one in every) < LARGE_HEAD:
+        return ""
+    return f"{word} {human(sum(one.head_bytes for one in every))} of headers"
 
 
 def _access(wanted: Wanted) -> str:

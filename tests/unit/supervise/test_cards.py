@@ -148,6 +148,9 @@ def test_reads_of_one_host_and_cause_are_one_card() -> None:
         (ask(wanted=wanted(method="DELETE", body_bytes=0)), "wants to send DELETE without a body 2 times to hooks"),
         (ask(wanted=wanted(**READ, protocol="websocket")), "wants to open 2 two-way streams (WebSocket) to hooks"),
         (access(), "because no rule names it. It asked 2 times."),
+        (ask(wanted=wanted(**READ, head_bytes=60_000)), "wants to read 2 times with 120.0 KB of headers from hooks"),
+        (ask(wanted=wanted(head_bytes=5000)), "wants to send 2 requests with 4.2 KB of JSON and 10.0 KB of headers in all to"),
+        (ask(wanted=wanted(head_bytes=800)), "wants to send 2 requests with 4.2 KB of JSON in all to"),
     ],
 )  # fmt: skip
 def test_a_card_says_how_many_and_how_much(of: Ask, text: str) -> None:
@@ -178,6 +181,7 @@ def test_a_card_says_how_many_and_how_much(of: Ask, text: str) -> None:
         ask("a2", wanted=wanted(body_bytes=21_000)),
         ask("a2", wanted=wanted(query="a=" + "x" * 2000)),
         ask("a2", wanted=wanted(headers=("x-more",))),
+        ask("a2", wanted=wanted(head_bytes=60_000)),
     ],
 )
 def test_whatever_could_change_the_answer_is_a_card_of_its_own(other: Ask) -> None:

@@ -54,6 +54,13 @@ def hold(host: Host, run: str, reason: str, release: bool = False) -> None:
         crew.hold(host.home, run, title(person()), reason, release)
 
 
+def note(host: Host, what: str, detail: dict[str, str]) -> None:
+    """A CONTROL record in the host log: what this person did to the installation at a terminal."""
+    with keeper(host) as crew:
+        who = person()
+        crew.note(host.home, what, f"{who.kind}:{who.id}", detail | {"via": who.via})
+
+
 def secret_values(host: Host, settings: Settings) -> dict[str, bytes]:
     """Values of the secrets that the settings name; no keeper is started where they name none."""
     names = settings.secrets()

@@ -32,6 +32,8 @@ VERBS = {
     "keep": "Keep a bottle's changes for later.",
     "discard": "Throw a bottle's kept changes away.",
     "changes": "Show a bottle's kept changes.",
+    "token": "Make, list and end tokens of the API.",
+    "device": "List and end browsers that may use the dashboard.",
     "init": "First steps: home, key, bottle file.",
     "edit": "Edit a bottle or agent file, checked on save.",
     "doctor": "Say what this machine can do, and how to mend it.",

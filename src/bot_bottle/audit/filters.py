@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from bot_bottle.audit.record import Kind
 from bot_bottle.base.errors import UsageFault
 from bot_bottle.base.sizes import duration
 from bot_bottle.base.text import visible
@@ -25,6 +26,15 @@ WORDS = ("host", "scheme", "method", "path", "verdict", "rule", "reason", "secre
 PERSONAL = ("ask", "grant", "approver")
 NUMBERS = ("status", "up", "down")
 MOMENTS = ("since", "until")
+KINDS = (*(kind.value for kind in Kind), "unreadable", "mirrored")
+"""Also what an export makes up for a line that is no record, and for what was forwarded elsewhere."""
+VERDICTS = (
+    "allow", "ask", "deny", "allowed", "denied", "expired", "withdrawn", "ended", "refused", "revoked", "used",
+    "begun",
+)  # fmt: skip
+"""Of requests, answers, asks, grants and learn modes."""
+CLOSED = {"kind": KINDS, "verdict": VERDICTS}
+"""Fields of which every value is known; what people did to the installation is a verdict of several words."""
 FIELDS = (*WORDS, *DIMENSIONS, *PERSONAL, *NUMBERS, *MOMENTS, TEXT)
 _NS = 1_000_000_000
 _BARE = re.compile(r'[^\s",]+')
@@ -145,7 +155,8 @@ def _value(reader: _Reader, field: str, start: int) -> str:
         raise FilterFault("A value is empty.", f"Like {_example(field)}.", place, reader.at)
     wrong = _wrong(field, value)
     if wrong:
-        raise FilterFault(f"{visible(value, 60)} is {wrong}.", f"Like {_example(field)}.", place, reader.at)
+        hint = _nearest_value(field, value) if field in CLOSED else f"Like {_example(field)}."
+        raise FilterFault(f"{visible(value, 60)} is {wrong}.", hint, place, reader.at)
     return value
 
 
@@ -171,6 +182,9 @@ def _wrong(field: str, value: str) -> str:
         return "no moment"
     if field in NUMBERS and not (_NUMBER.match(value) or (field == "status" and _CLASS.match(value))):
         return "no number"
+    plain = value.lower().removeprefix("=")
+    if field in CLOSED and plain not in CLOSED[field] and "*" not in plain and " " not in plain:
+        return f"no {field}"
     return ""
 
 
@@ -256,6 +270,14 @@ def _nearest(field: str) -> str:
     if _distance(close, field) <= 2:
         return f"Did you mean {close}?"
     return f'Fields: {", ".join(FIELDS)}. Words with a colon go into "quotes".'
+
+
+def _nearest_value(field: str, value: str) -> str:
+    """The value of a closed field that was meant, else all of them."""
+    close = min(CLOSED[field], key=lambda known: (_distance(known, value.lower().removeprefix("=")), known))
+    if _distance(close, value.lower().removeprefix("=")) <= 2:
+        return f"Did you mean {close}?"
+    return f"{field.capitalize()}s: {', '.join(CLOSED[field])}."
 
 
 def _distance(one: str, other: str) -> int:

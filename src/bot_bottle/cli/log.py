@@ -69,7 +69,10 @@ def _show(numbered: Iterable[tuple[int, bytes]], as_json: bool) -> None:
 @click.argument("words", nargs=-1)
 @click.option("--host", default="", help="Exact host, or *.suffix.")
 @click.option("--verdict", default=None, type=click.Choice(["allow", "ask", "deny"]), help="What the policy said.")
-@click.option("--kind", default="", help="start, intent, outcome, denied, ...")
+@click.option(
+    "--kind", default=None, type=click.Choice(filters.KINDS), metavar="KIND",
+    help="start, intent, outcome, denied, ...",
+)  # fmt: skip
 @click.option("--rule", default="", help="Rule id, bottle/name.")
 @click.option("--bottle", default="", help="Name of the bottle file.")
 @click.option("--run", "run", default="", help="One run id.")
@@ -80,7 +83,7 @@ def search(
     words: tuple[str, ...],
     host: str,
     verdict: str | None,
-    kind: str,
+    kind: str | None,
     rule: str,
     bottle: str,
     run: str,
@@ -99,7 +102,7 @@ def search(
     index = Index(home.index)
     try:
         index.refresh(home)
-        query = Query(host, verdict or "", kind, rule, bottle, run, "", _since(since), limit, wanted.terms)
+        query = Query(host, verdict or "", kind or "", rule, bottle, run, "", _since(since), limit, wanted.terms)
         for hit in index.search(query):
             click.echo(_hit(hit.run, hit.number, hit.text) if as_json else one_line(hit.number, hit.text, hit.run))
     finally:

@@ -28,7 +28,10 @@ _EVERY = 20_000
 @click.option("--format", "form", default="jsonl", show_default=True, type=click.Choice(list(FORMATS)))
 @click.option("-o", "--output", default="-", type=click.Path(dir_okay=False), help="File instead of standard output.")
 @click.option("--filter", "text", default="", help="As on the Log page: host:*.npmjs.org verdict:deny since:7d ...")
-@click.option("--kind", multiple=True, help="Only this kind; may be given again.")
+@click.option(
+    "--kind", multiple=True, type=click.Choice(filters.KINDS), metavar="KIND",
+    help="Only this kind; may be given again.",
+)  # fmt: skip
 @click.option("--host", default="", help="Exact host, or *.suffix.")
 @click.option("--verdict", default="", type=click.Choice(["", "allow", "ask", "deny"]), help="What the policy said.")
 @click.option("--since", default="", help="How far back, like 2h or 7d.")

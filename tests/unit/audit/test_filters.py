@@ -1,17 +1,22 @@
 """The filter language: what is read, what is written, where a fault is, and that it means the same everywhere."""
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot_bottle import keeper
 from bot_bottle.audit.filter_match import Seen, glob, matcher
 from bot_bottle.audit.filters import (
+    CLOSED,
     FIELDS,
+    KINDS,
     MOMENTS,
     NUMBERS,
     TEXT,
+    VERDICTS,
     Filter,
     FilterFault,
     Term,
@@ -19,7 +24,8 @@ from bot_bottle.audit.filters import (
     number_fits,
     parse,
 )
-from bot_bottle.audit.record import VERSION, Record
+from bot_bottle.audit.record import VERSION, Kind, Record
+from bot_bottle.supervise.model import AskState
 
 NOW = 1_795_600_000_000_000_000
 _values = st.text(min_size=1, max_size=12)
@@ -35,6 +41,9 @@ def terms(draw: st.DrawFn) -> Term:
     if field in NUMBERS:
         source = _numbers if field == "status" else st.from_regex(r"(>=|<=|>|<)?[0-9]{1,6}(KB|MB)?", fullmatch=True)
         return Term(field, tuple(dict.fromkeys(draw(st.lists(source, min_size=1, max_size=3)))), draw(st.booleans()))
+    if field in CLOSED:
+        values = st.sampled_from((*CLOSED[field], "=DENIED", "den*", "*"))
+        return Term(field, tuple(dict.fromkeys(draw(st.lists(values, min_size=1, max_size=3)))), draw(st.booleans()))
     most = 1 if field == TEXT else 3
     found = tuple(dict.fromkeys(draw(st.lists(_values, min_size=1, max_size=most))))
     return Term(field, found, draw(st.booleans()))
@@ -94,6 +103,42 @@ def test_a_field_that_is_nearly_right_is_named() -> None:
     with pytest.raises(FilterFault) as caught:
         parse("hosts:x")
     assert caught.value.hint == "Did you mean host?"
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "hint"),
+    [
+        ("verdict:den", "den is no verdict", "Did you mean deny?"),
+        ("-verdict:allow,asked", "asked is no verdict", "Did you mean ask?"),
+        ("verdict:nosuch", "nosuch is no verdict", "Verdicts: allow, ask, deny, allowed"),
+        ("kind:nosuch", "nosuch is no kind", "Kinds: start, policy, freeze"),
+        ("kind:denid", "denid is no kind", "Did you mean denied?"),
+        ('kind:"=denid"', "=denid is no kind", "Did you mean denied?"),
+        ("host:x kind:out", "out is no kind", "Kinds: "),
+    ],
+)
+def test_a_value_that_no_record_can_have_is_refused_as_an_unknown_field_is(text: str, said: str, hint: str) -> None:
+    with pytest.raises(FilterFault) as fault:
+        parse(text)
+    assert said in fault.value.what and hint in fault.value.hint
+    assert text[fault.value.position : fault.value.end].strip('"') == said.partition(" ")[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["verdict:DENY", "verdict:=deny", "kind:den*", "kind:*", 'verdict:"froze all"', "kind:unreadable,mirrored"],
+)
+def test_what_some_record_can_have_is_not_refused(text: str) -> None:
+    assert parse(text).terms
+
+
+def test_the_closed_sets_hold_all_that_is_written() -> None:
+    """What people did to the installation is a verdict of two words and is not looked at."""
+    source = "".join(path.read_text() for path in Path(keeper.__path__[0]).rglob("*.py"))
+    events = set(re.findall(r'grant_event\(\s*"([^"]+)"|"verdict": "([^"]+)"', source))
+    named = {one or other for one, other in events} | {state.value for state in AskState if state != "waiting"}
+    assert {"used", "begun", "ask", "expired"} <= named <= set(VERDICTS)
+    assert set(Kind) < set(KINDS)
 
 
 def test_a_fault_shows_nothing_raw() -> None:

@@ -80,6 +80,10 @@ def test_search(logs: Path) -> None:
     assert [(hit["run"], hit["number"], hit["record"]["kind"]) for hit in hits] == [(RUNS[0], 2, "intent")]
     assert lines("search", "nothing of the kind") == []
     assert len(lines("search", "--kind", "stop", "--since", "1h")) == 0
+    assert "den is no verdict" in str(run("search", "verdict:den").exception)
+    for verb in (("search",), ("export", "all")):
+        refused = run(*verb, "--kind", "denid")
+        assert refused.exit_code == 2 and "'denid' is not one of 'start'" in refused.output
     fault = run("search", "--since", "soon").exception
     assert isinstance(fault, BottleError)
     assert fault.exit_code == 2

@@ -29,7 +29,7 @@ def said(bottle: Bottle, kind: type) -> int:
 def test_now_says_what_runs_and_what_waits(stage: Stage, web: Inside, person: Page) -> None:
     busy(stage)
     person.goto(f"{web.url}/")
-    expect(person.locator("h1")).to_have_text("Four bottles running. 15 requests wait for you.")
+    expect(person.locator("h1")).to_have_text("Three bottles running, one frozen. 15 requests wait for you.")
     rows = person.locator("table.now tr[data-row]")
     expect(rows).to_have_count(4)
     expect(rows.first).to_contain_text("fix-login-422")

@@ -84,6 +84,13 @@ def read_choice(harnesses: str, name: str) -> HostChoice | None:
         return None
 
 
+def is_there(harnesses: str, harness: Harness) -> bool:
+    """Whether it was installed, or the host's own copy was chosen; whether that still works says `place`."""
+    if harness.install.kind == "none" or read_choice(harnesses, harness.name) is not None:
+        return True
+    return read_record(folder(harnesses, harness)) is not None
+
+
 def place(harnesses: str, harness: Harness) -> Placement:
     """Raises HostFault where it is not installed, with the command that installs it."""
     if harness.install.kind == "none":

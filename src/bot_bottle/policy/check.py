@@ -16,7 +16,8 @@ from bot_bottle.policy.yaml12 import Items, Node, Scalar, Table, YamlFault, pars
 
 
 class BottleFile(msgspec.Struct, frozen=True):
-    """A checked bottle. file: as shown to a person. lines: file line of each route. notes: the Markdown body.
+    """A checked bottle. file: as shown to a person. lines: file line of each route; default: of ``egress.default``, 0
+    where it is not written. notes: the Markdown body.
 
     authorities: PEM text of each ``tls.ca``; the loader reads them.
     """
@@ -27,6 +28,7 @@ class BottleFile(msgspec.Struct, frozen=True):
     lines: tuple[int, ...] = ()
     notes: str = ""
     authorities: dict[str, str] = {}
+    default: int = 0
 
 
 class AgentFile(msgspec.Struct, frozen=True):
@@ -51,7 +53,8 @@ def check_bottle(raw: bytes, name: str, file: str) -> BottleFile:
     if walk.problems:
         raise ManifestFault(sorted(walk.problems, key=lambda problem: problem.line))
     lines = tuple(node.line + walk.offset for node in routes)
-    return BottleFile(name, file, msgspec.convert(plain, model.Bottle), lines, document.body)
+    default = _default_line(tree, walk)
+    return BottleFile(name, file, msgspec.convert(plain, model.Bottle), lines, document.body, default=default)
 
 
 def check_agent(raw: bytes, name: str, file: str, repository: bool = False) -> AgentFile:
@@ -147,6 +150,12 @@ def _without_claude_model(tree: Node) -> Node:
     if isinstance(tree, Table) and getattr(tree.entries.get("model"), "text", "") == "inherit":
         return Table(tree.line, {key: node for key, node in tree.entries.items() if key != "model"}, tree.lines)
     return tree
+
+
+def _default_line(tree: Node, walk: Walk) -> int:
+    egress = tree.entries.get("egress") if isinstance(tree, Table) else None
+    line = egress.lines.get("default") if isinstance(egress, Table) else None
+    return 0 if line is None else line + walk.offset
 
 
 def _route_nodes(tree: Node) -> list[Node]:

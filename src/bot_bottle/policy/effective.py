@@ -65,7 +65,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     full. sync: each (a record is on the disk before its request leaves) | batch. secrets: every secret name that a
     route may inject. notes: what merging replaced, for `policy show`. default: deny | ask, for what no route names;
     learn only while a timed learn mode runs, until learn_until (wall ns): no manifest says so. ask_body: bytes of a
-    request that may be held. ask_wait: seconds until silence is a no. learn: allow | forbid.
+    request that may be held. ask_wait: seconds until silence is a no. learn: allow | forbid. default_origin:
+    ``file:line`` where the default is written, "" where none is.
     """
 
     bottle: str
@@ -81,6 +82,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     ask_wait: float = ASK_WAIT
     learn: str = "allow"
     learn_until: int = 0
+    default_origin: str = ""
 
     def route(self, index: int) -> Route:
         """The route that a verdict names. One past the last is what stands for `DEFAULT`: any target, no secret, no

@@ -33,11 +33,13 @@ Load = Callable[[str], BottleFile]
 
 
 class Merged(msgspec.Struct, frozen=True):
-    """Folded bottles. names: the files in merge order. bottle: values without routes. routes: effective, in order."""
+    """Folded bottles. names: the files in merge order. bottle: values without routes. routes: effective, in order.
+    default: ``file:line`` of the ``egress.default`` that holds, "" where none is written."""
 
     names: tuple[str, ...] = ()
     bottle: model.Bottle = model.Bottle()
     routes: tuple[Route, ...] = ()
+    default: str = ""
 
 
 def order(name: str, load: Load) -> list[BottleFile]:
@@ -64,7 +66,8 @@ def single(file: BottleFile) -> Merged:
         if route.tls is not UNSET and not ca:
             raise ManifestFault([Problem("manifest.missing-ca", f"tls.ca {route.tls.ca} was not read", file.file)])
         routes.append(effective_route(route, file.name, origin, ca))
-    return Merged((file.name,), file.bottle, tuple(routes))
+    default = f"{file.file}:{file.default}" if file.default else ""
+    return Merged((file.name,), file.bottle, tuple(routes), default)
 
 
 def combine(first: Merged, second: Merged) -> Merged:
@@ -81,7 +84,8 @@ def combine(first: Merged, second: Merged) -> Merged:
         ),
     )
     routes = {_short(route): route for route in first.routes} | {_short(route): route for route in second.routes}
-    return Merged((*first.names, *second.names), bottle, tuple(routes.values()))
+    default = second.default or first.default
+    return Merged((*first.names, *second.names), bottle, tuple(routes.values()), default)
 
 
 def effective(
@@ -108,6 +112,7 @@ def effective(
         ask_body=size(egress.ask_body) if egress.ask_body is not UNSET else ASK_BODY,
         ask_wait=float(duration(egress.ask_wait)) if egress.ask_wait is not UNSET else ASK_WAIT,
         learn=egress.learn if egress.learn is not UNSET else "allow",
+        default_origin=merged.default,
     )
     return msgspec.structs.replace(policy, digest=digest(policy))
 
@@ -119,7 +124,7 @@ def digest(policy: Policy) -> str:
     if policy.ask_wait == ASK_WAIT:
         policy = msgspec.structs.replace(policy, ask_wait=ASK_WAIT)
     bare = [msgspec.structs.replace(route, origin="", replaced=()) for route in policy.routes]
-    deciding = msgspec.structs.replace(policy, routes=tuple(bare), digest="", notes=(), revision=1)
+    deciding = msgspec.structs.replace(policy, routes=tuple(bare), digest="", notes=(), revision=1, default_origin="")
     content = msgspec.to_builtins(deciding)
     if policy.learn_until:
         content["learn_until"] = str(policy.learn_until)  # nanoseconds are beyond what RFC 8785 has as a number

@@ -65,6 +65,9 @@ def test_rules_with_their_file_line_and_use(person: Page, web: Inside, stage: St
     expect(person.locator("table.rules tr", has_text="shop/gh-api")).to_contain_text("shadowed by shop/github")
     expect(person.locator("table.rules tr", has_text="shop/hooks")).to_contain_text("never used")
     expect(person.locator("table.rules tr", has_text="everything else").locator(".v")).to_have_text("Ask")
+    expect(person.locator("table.rules tr", has_text="everything else").locator(".src")).to_have_text(
+        re.compile(r"shop\.md:\d+")
+    )
     docs.locator("td[data-l=Hits] a").click()
     person.wait_for_url("**/log?q=bottle**")
     assert person.locator("#log tbody tr").count() == 7

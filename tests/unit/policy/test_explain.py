@@ -59,6 +59,16 @@ def test_a_rule_in_the_way_is_named_with_its_own_file() -> None:
     assert (file_of("/home/ana/bottles/w.md:11"), file_of("harness claude")) == ("w", "")
 
 
+def test_what_no_rule_names_has_a_file_and_line_too() -> None:
+    """The last file that says it; where it is written decides nothing, so it is no part of the digest."""
+    parent, child = bottle("egress:\n  default: ask", "w"), bottle("egress:\n  log: full", "sh")
+    known = effective(merge([parent, child]), "sh")
+    assert known.default_origin == "w.md:3"
+    over = effective(merge([parent, bottle("version: 1\negress: {log: full, default: ask}", "sh")]), "sh")
+    assert over.default_origin == "sh.md:3" and over.digest == known.digest
+    assert effective(merge([child]), "sh").default_origin == ""
+
+
 @given(st.lists(routes(st.sampled_from(["allow", "ask", "deny"])), max_size=4), REQUESTS)
 def test_the_explanation_agrees_with_the_decision(known: list[Route], asked: Request) -> None:
     policy = compile(Policy("b", tuple(known)))

@@ -1,13 +1,18 @@
 """Starts that take long: a repeat finds the one that is under way, and the page says how it stands."""
 
+import re
 import threading
 import urllib.parse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bot_bottle.base.errors import BottleError, UsageFault
+from bot_bottle.harnesses.load import load_all
+from bot_bottle.harnesses.placement import RECORD, Record, folder
 from bot_bottle.web.sessions import csrf
 from bot_bottle.web.tokens import Tokens
 from bot_bottle.web.wish import StartWish
@@ -213,3 +218,17 @@ def test_the_page_of_a_start_that_failed_says_why(inside: Inside, slow: Slow) ->
         shown = person.get(path)
         assert "There is no directory /x." in shown.text and "Starting" not in shown.text
     assert person.get("/start/nothing").status == 404
+
+
+def test_an_agent_that_can_start_is_chosen_and_the_others_say_that_they_cannot(inside: Inside) -> None:
+    home, person = inside.web.office.home, Clicks(inside)
+    options = re.findall(r'<option value="([a-z-]+)">([^<]*)<', person.get("/").text)
+    assert ("claude", "claude (not installed)") in options
+    pi = load_all(home.root).harnesses["pi"].harness
+    place = Path(folder(home.harnesses, pi))
+    place.mkdir(parents=True)
+    (place / RECORD).write_bytes(msgspec.json.encode(Record("pi", pi.install.version, "p", "l", "d", True)))
+    Path(home.agents).mkdir(exist_ok=True)
+    Path(home.agents, "broken.md").write_text("---\nversion: 9\n---\n")
+    options = re.findall(r'<option value="([a-z-]+)">([^<]*)<', person.get("/").text)
+    assert options[0] == ("pi", "pi") and ("broken", "broken (its file has errors)") in options

@@ -60,8 +60,8 @@ class Rule(msgspec.Struct):
 
 
 class EffectivePolicy(msgspec.Struct):
-    """default: what happens to what no rule names. default_hits, default_last: of that. files: where rules come from.
-    notes: what merging replaced, and what is left out here."""
+    """default: what happens to what no rule names. default_hits, default_last: of that; default_origin: ``file:line``
+    or "". files: where rules come from. notes: what merging replaced, and what is left out here."""
 
     bottle: str
     agent: str
@@ -72,6 +72,7 @@ class EffectivePolicy(msgspec.Struct):
     notes: list[str]
     default_hits: int
     default_last: int
+    default_origin: str = ""
 
 
 class Wrong(msgspec.Struct):
@@ -134,6 +135,7 @@ def effective(desk: Desk, which: WhichPolicy) -> EffectivePolicy:
     return EffectivePolicy(
         which.bottle, which.agent, policy.digest, policy.default, rules, files, notes,
         sum(one.hits for one in fallen), max((one.last for one in fallen), default=0),
+        policy.default_origin.removeprefix(f"{desk.home.root}/"),
     )  # fmt: skip
 
 

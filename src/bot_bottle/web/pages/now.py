@@ -1,6 +1,7 @@
 """Now: what runs and what ran, what is being started, what waits, and the panic button."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -13,7 +14,8 @@ from bot_bottle.audit.index_counts import Bucket
 from bot_bottle.base.errors import BottleError
 from bot_bottle.bottles.lease import Held
 from bot_bottle.bottles.manifests import Library
-from bot_bottle.harnesses.load import load_all
+from bot_bottle.harnesses.load import Loaded, load_all
+from bot_bottle.harnesses.placement import is_there
 from bot_bottle.supervise.cards import Card, cards
 from bot_bottle.supervise.model import Ask, AskState
 from bot_bottle.supervise.ports import AskQuery
@@ -59,10 +61,23 @@ def view(request: Request, template: str, status: int = 200, notes: tuple[dict[s
         "notes": notes,
     }
     if template == "now.html":
-        library = Library(at.home, os.path.dirname(at.home.root), harnesses=load_all(at.home.root).harnesses)
-        agents = {*library.agent_names(), *library.harnesses} - {"command"}
-        shown |= {"agents": sorted(agents), "files": library.bottle_names(), "projects": _projects(at)}
+        known = load_all(at.home.root).harnesses
+        library = Library(at.home, os.path.dirname(at.home.root), harnesses=known)
+        shown |= {"agents": agents(at, library, known), "files": library.bottle_names(), "projects": _projects(at)}
     return page(request, template, status=status, tab="now", **shown)
+
+
+def agents(at: Desk, library: Library, known: Mapping[str, Loaded]) -> list[tuple[str, str]]:
+    """Names of agents, and why one cannot start; those that can come first."""
+    found: list[tuple[str, str]] = []
+    for name in sorted({*library.agent_names(), *known} - {"command"}):
+        try:
+            harness = library.agent(name).harness
+            there = harness in known and is_there(at.home.harnesses, known[harness].harness)
+            found.append((name, "" if there else "not installed"))
+        except BottleError:
+            found.append((name, "its file has errors"))
+    return sorted(found, key=lambda one: one[1] != "")
 
 
 def _row(at: Desk, held: Held, item: bottles.BottleItem, waiting: list[Ask], new: set[str]) -> dict[str, Any]:

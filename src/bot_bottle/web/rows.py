@@ -10,11 +10,13 @@ from bot_bottle.audit.record import Kind, Record
 from bot_bottle.base.errors import AuditFault
 from bot_bottle.base.text import visible
 from bot_bottle.web.look import clock, host_parts, iso, path_parts, size, target_host
+from bot_bottle.web.telling import told
 
 _LIFE = {
     Kind.START: "Started", Kind.POLICY: "Policy", Kind.FREEZE: "Frozen", Kind.THAW: "Thawed", Kind.STOP: "Ended",
     Kind.RECOVERED: "Sealed later", Kind.INTENT: "Sent", Kind.PINNED: "Address", Kind.NAME: "Name",
-    Kind.LIMITED: "Limit", Kind.BODY: "Body", Kind.REPORT: "Report", Kind.LEARN: "Learn", Kind.CONTROL: "Control",
+    Kind.LIMITED: "Limit", Kind.BODY: "Body", Kind.REPORT: "Report", Kind.LEARN: "Learn mode",
+    Kind.CONTROL: "Control",
 }  # fmt: skip
 _FAULTS = ("upstream.", "client.", "timeout.", "bottle.", "gateway.")
 ENDS = {
@@ -57,7 +59,7 @@ def row(record: Record, run: str, number: int) -> Row:
     verdict, word = judged(record)
     host = target_host(record.target)
     sub, domain = host_parts(host) if host else ("", "")
-    head, tail = path_parts(record.path, 300) if host else (_said(record), "")
+    head, tail = path_parts(record.path, 300) if host else (told(record), "")
     ended = record.kind == Kind.OUTCOME
     at = min(max(record.time, 0), 2**62)
     return Row(
@@ -65,7 +67,8 @@ def row(record: Record, run: str, number: int) -> Row:
         visible(record.method, 16), sub, domain, head, tail, visible(record.label or run, 64),
         str(record.status) if record.status else ("…" if record.kind in (Kind.ASK, Kind.INTENT) else ""),
         size(record.up) if ended or record.up else "", size(record.down) if ended or record.down else "",
-        visible(", ".join(record.secrets), 80), visible(record.rule or record.reason, 60), visible(record.ask, 40),
+        visible(", ".join(record.secrets), 80), visible(record.rule or (record.reason if host else ""), 60),
+        visible(record.ask, 40),
     )  # fmt: skip
 
 
@@ -111,10 +114,3 @@ def judged(record: Record) -> tuple[str, str]:
         case _:
             known = _LIFE.get(record.kind)  # pyright: ignore[reportArgumentType]
             return "", known or visible(record.kind, 20)
-
-
-def _said(record: Record) -> str:
-    """What a record without a target says, in one line."""
-    parts = [record.address, f"{record.count} times" if record.count else "", record.reason]
-    parts += [f"{name}: {text}" for name, text in record.detail.items()]
-    return visible("  ".join(part for part in parts if part), 200)

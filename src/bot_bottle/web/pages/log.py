@@ -27,6 +27,7 @@ from bot_bottle.web.page import desk, fields, page
 from bot_bottle.web.pages.live import heads
 from bot_bottle.web.problem import WebFault, status_of
 from bot_bottle.web.rows import ended_early, judged, of_line
+from bot_bottle.web.telling import told
 
 ROWS = 100
 _BUDGET = 0.2
@@ -130,7 +131,7 @@ def why(entry: Record) -> tuple[str, str]:
             said = f"yes, {entry.detail.get('scope', '')}" if entry.verdict == "allow" else "no"
             return "Answered", f"{entry.approver or 'A person'} said {said} (ask {entry.ask})."
         case _:
-            return str(entry.kind).capitalize(), entry.reason
+            return judged(entry)[1], entry.reason if entry.target else told(entry)
 
 
 def url_of(entry: Record) -> str:

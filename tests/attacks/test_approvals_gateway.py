@@ -433,6 +433,7 @@ def test_d25_a_keeper_that_forgets_is_a_no_as_well(start: Start, upstream: Upstr
     asked = stand.asked()
     reply = client.reply()
     assert (reply.status, reply.json["reason"]) == (403, "ask.expired")
+    assert str(reply.json["detail"]).count("answered") == 1 and "Silence means no." in str(reply.json["hint"])
     assert stand.expect(m.Withdrawn).number == asked.number
     stand.settle(asked)
     assert stand.status().held == 0

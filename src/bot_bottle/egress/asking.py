@@ -30,7 +30,7 @@ _RETRY = ("expired", "ended")
 _AGAIN = "If a person says yes later, the same request goes through when it is sent again within 10 minutes of that."
 _ENDS = {
     "denied": ("Denied by a person", "A person said no."),
-    "expired": ("Nobody answered in time", "Nobody answered before the deadline, and silence means no."),
+    "expired": ("Nobody answered in time", "Silence means no."),
     "ended": ("Nobody answered", "The bottle that asked has ended."),
     "refused": ("Not asked", "The request was not put to a person."),
 }

@@ -136,7 +136,7 @@ class Asks:
         if place is None:
             return
         self._tell(Withdrawn(number=number))
-        what = "Nobody answered in time."
+        what = "Silence means no."
         expired = Settled(number, place.ask, allow=False, state="expired", slug="ask.expired", what=what)
         self.listener(expired)
         place.waiter.settled(expired)

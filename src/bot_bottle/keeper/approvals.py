@@ -158,8 +158,7 @@ class Approvals:
             self._end(ask, AskState.REFUSED if moot else AskState.WITHDRAWN, "ask.withdrawn")
 
     def _expired(self, ask: Ask) -> None:
-        what = "Nobody answered in time."
-        self._end(ask, AskState.EXPIRED, "ask.expired", what)
+        self._end(ask, AskState.EXPIRED, "ask.expired", "Silence means no.")
 
     def _end(self, ask: Ask, state: AskState, slug: str, what: str = "") -> None:
         """An end that no person chose; what: for the agent, "" where nobody hears it any more."""

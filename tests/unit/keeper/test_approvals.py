@@ -88,6 +88,7 @@ def test_silence_is_a_no_at_the_deadline(keepers: Keepers) -> None:
     ask = opened(stand)
     settled = stand.settled()
     assert (settled.allow, settled.state, settled.slug) == (False, "expired", "ask.expired")
+    assert settled.what == "Silence means no."  # the denial's title says that nobody answered
     assert time.time_ns() >= ask.deadline
     stand.finish()
     assert stand.store().ask(ask.id).state is AskState.EXPIRED  # type: ignore[union-attr]

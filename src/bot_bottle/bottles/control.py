@@ -34,6 +34,7 @@ from bot_bottle.keeper.messages.control import (
     LearnPolicy,
     OfWeb,
     ReloadPolicy,
+    Renewed,
     RenewSecret,
     Stop,
     ThawBottle,
@@ -100,19 +101,20 @@ def reload(home: Home, label: str, policy: Policy) -> None:
     exchange(home, label, ReloadPolicy(policy))
 
 
-def renew(home: Home, label: str, name: str) -> None:
-    """The keeper reads this secret again from its store."""
-    exchange(home, label, RenewSecret(name))
+def renew(home: Home, label: str, name: str) -> bool:
+    """The keeper reads this secret again from its store; whether its bottle uses it at all."""
+    answer = exchange(home, label, RenewSecret(name))
+    return isinstance(answer, Renewed) and answer.used
 
 
 def renew_everywhere(home: Home, name: str) -> list[str]:
-    """Tells every running bottle about a changed secret; the labels that took it."""
+    """Tells every running bottle about a changed secret; the labels of those that use it."""
     told: list[str] = []
     for found, lives in leases.leases(home):
         if lives and found.state == "running":
             try:
-                renew(home, found.label, name)
-                told.append(found.label)
+                if renew(home, found.label, name):
+                    told.append(found.label)
             except (HostFault, UsageFault):
                 continue
     return told

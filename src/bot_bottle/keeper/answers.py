@@ -24,6 +24,7 @@ from bot_bottle.keeper.messages.control import (
     KeeperToControl,
     LearnPolicy,
     ReloadPolicy,
+    Renewed,
     RenewSecret,
     Stop,
     ThawBottle,
@@ -111,7 +112,8 @@ class Answers:
                 self.reload(message.policy)
                 self.learning.replaced()
             case RenewSecret():
-                self._renew(message.name)
+                reply(Renewed(self._renew(message.name)))
+                return
             case LearnPolicy():
                 self.learning.asked(message)
             case _:
@@ -135,11 +137,12 @@ class Answers:
         self._link.tell(Reload(policy))
         self.approvals.policy_changed()
 
-    def _renew(self, name: str) -> None:
-        """Only a secret that this bottle already uses is read again."""
+    def _renew(self, name: str) -> bool:
+        """Only a secret that this bottle already uses is read again; whether it is one."""
         names = (*wanted(self._order), *self.policy.secrets())
         if name in names:
             self._hand_over(values(names, self._custody))
+        return name in names
 
     def _hand_over(self, now: dict[str, bytes]) -> None:
         self._link.tell(secrets_of(self._order, now))

@@ -28,6 +28,7 @@ from bot_bottle.keeper.messages.control import (
     FreezeBottle,
     KeeperToControl,
     ReloadPolicy,
+    Renewed,
     RenewSecret,
     Stop,
     ThawBottle,
@@ -231,8 +232,8 @@ def test_a_reload_that_names_an_unset_secret_changes_nothing(stand: Stand) -> No
 def test_a_renewed_secret_travels_and_a_foreign_one_does_not(stand: Stand) -> None:
     begin(stand)
     stand.shelf.values.update(key="value-two", other="x")
-    assert stand.ask(RenewSecret("other")) == Done()
-    assert stand.ask(RenewSecret("key")) == Done()
+    assert stand.ask(RenewSecret("other")) == Renewed(False)
+    assert stand.ask(RenewSecret("key")) == Renewed(True)
     message, _ = stand.gateway.receive()
     assert isinstance(message, g.Secrets)
     assert message.values == {"key": b"value-two"}

@@ -67,9 +67,15 @@ class ReloadPolicy(Frame, tag="reloadpolicy"):
 
 
 class RenewSecret(Frame, tag="renewsecret"):
-    """Read this secret again from its store and hand it to the gateway. Answered by Done."""
+    """Read this secret again from its store and hand it to the gateway. Answered by Renewed."""
 
     name: str
+
+
+class Renewed(Frame, tag="renewed"):
+    """used: whether this bottle uses the secret; else nothing was read."""
+
+    used: bool
 
 
 class LearnPolicy(Frame, tag="learnpolicy"):
@@ -84,4 +90,4 @@ ControlToKeeper = (
     FactsQuery | Stop | FreezeBottle | ThawBottle | ReloadPolicy | RenewSecret | LearnPolicy
     | AnswerAsk | ShowAsk | ProposeLeaf | RevokeGrant | RefreshGrants | OfWeb
 )  # fmt: skip
-KeeperToControl = Done | Facts | Refused | Answered | AskShown | LeafProposed
+KeeperToControl = Done | Renewed | Facts | Refused | Answered | AskShown | LeafProposed

@@ -2,9 +2,11 @@
 page can have done, and nothing else (D17). Its frames are written by hand here, as an exploit would.
 """
 
+import contextlib
 import os
 import queue
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -20,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from bot_bottle.api.request import Request
 from bot_bottle.api.settings import Settings
 from bot_bottle.api.wiring import Host
+from bot_bottle.audit import index_schema
 from bot_bottle.base.errors import HostFault, UsageFault
 from bot_bottle.base.home import Home
 from bot_bottle.bottles import lease
@@ -29,10 +32,11 @@ from bot_bottle.cli.serve_places import Places
 from bot_bottle.egress.channel import Channel
 from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered, RevokeGrant
 from bot_bottle.keeper.messages.control import KeeperToControl, LearnPolicy, ReloadPolicy, RenewSecret
-from bot_bottle.keeper.messages.replies import Done
+from bot_bottle.keeper.messages.replies import Done, Refused
 from bot_bottle.policy.verdict import Target
 from bot_bottle.supervise.model import Approver, Scope, Wanted
 from bot_bottle.supervise.notify import push, webpush
+from bot_bottle.supervise.store import SqliteStore
 from bot_bottle.web import addresses, messages
 from bot_bottle.web.pairing import CODE_SECONDS
 from bot_bottle.web.wish import StartWish
@@ -154,9 +158,11 @@ def test_d17_what_is_begun_for_web_is_headless_and_applies_nothing(monkeypatch: 
             return "x"
 
     monkeypatch.setattr(serve_starter, "prepare", Prepared)
-    assert serve_starter.start(Host({}), StartWish("claude", prompt="mend it")) == "x"
-    (request,) = begun
-    assert (request.mode, request.terminal, request.at_end) == ("headless", False, "keep")
+    for wished in ("keep", "apply", "ask"):  # behind the frame's own check
+        wish = StartWish("claude", prompt="mend it", at_end=cast("Any", wished))
+        assert serve_starter.start(Host({}), wish) == "x"
+        request = begun.pop()
+        assert (request.mode, request.terminal, request.at_end) == ("headless", False, "keep")
 
 
 # ---- the sockets of keepers: web cannot connect, the starter hands them over
@@ -219,7 +225,7 @@ def test_d17_a_keeper_takes_no_policy_and_no_secret_from_web(starter: Any, keepe
     orders = (ReloadPolicy(msgspec.structs.replace(POLICY, default="allow")), RenewSecret("key"))
     _, (fd,) = reached(starter, IDENTITY.label)
     assert [answer.slug for answer in said(fd, *orders)] == ["web.control"] * 2
-    assert keeper.ask(orders[1]) == Done()  # control: where the starter did not say so
+    assert not isinstance(keeper.ask(orders[1]), Refused)  # control: where the starter did not say so
 
 
 def test_d17_what_web_vouches_for_is_recorded_as_that(starter: Any, keeper: Stand) -> None:
@@ -307,6 +313,7 @@ def test_d17_nothing_that_web_writes_reaches_the_persons_terminal(
     until(lambda: len(told) == 1)
     for line in (str(raised.value), *told):
         serve.say(line)
+    serve.show_code(messages.CodeIssued("A\x1b[2J", "https://x\x1b[2J/pair#A", 300, "AA\x1b[2J"))
     assert told == ["web: \\u{1b}]52;c;Y3VybCBldmlsfHNo\\u{7}"]
     assert "\x1b" not in "".join(capfd.readouterr()) + raised.value.what + raised.value.hint
 
@@ -389,3 +396,24 @@ def test_d17_a_session_that_has_ended_gets_no_push(home: Home, pushes: Any) -> N
     Path(home.web, "push/new").write_bytes(subscribed(until=time.time_ns() + 10**15))  # control
     pushes.send()
     assert posts == [1]
+
+
+def test_d17_an_index_that_becomes_a_link_has_no_other_database_changed(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`bot-bottle log` opens the index, in a directory of web's; one of another version would lose its tables."""
+    SqliteStore(home.approvals).close()
+    tables = "SELECT name FROM sqlite_master ORDER BY name"
+    with contextlib.closing(sqlite3.connect(home.approvals)) as database:
+        before = database.execute(tables).fetchall()
+        journal = database.execute("PRAGMA journal_mode").fetchone()
+    os.makedirs(os.path.dirname(home.index))
+    os.symlink(home.approvals, home.index)
+    monkeypatch.setattr(index_schema.database_file, "make", lambda _: None)  # web was quicker
+    with pytest.raises(OSError, match="not a file of its own"):
+        index_schema.connect(home.index)
+    with contextlib.closing(sqlite3.connect(home.approvals)) as database:
+        assert database.execute(tables).fetchall() == before
+        assert database.execute("PRAGMA journal_mode").fetchone() == journal
+    os.unlink(home.index)
+    index_schema.connect(home.index).close()

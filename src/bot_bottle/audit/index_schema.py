@@ -6,6 +6,7 @@ groups. Lines are not here: they are read from the logs, which alone say what is
 """
 
 import contextlib
+import errno
 import os
 import sqlite3
 
@@ -97,6 +98,7 @@ def _connect(path: str) -> sqlite3.Connection:
     database_file.make(path)
     database = sqlite3.connect(path, timeout=60, isolation_level=None)
     try:
+        _is_here(database, path)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         if database.execute("PRAGMA user_version").fetchone() != (VERSION,):
@@ -108,6 +110,14 @@ def _connect(path: str) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _is_here(database: sqlite3.Connection, path: str) -> None:
+    """The web process may write in this directory, and make the index a link after `make` has looked: what SQLite has
+    opened is asked of SQLite, before it reads or changes anything (D17). Raises OSError."""
+    ((_, _, opened),) = database.execute("PRAGMA database_list").fetchall()
+    if opened != os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)):
+        raise OSError(errno.ELOOP, "not a file of its own", path)
 
 
 def _create(database: sqlite3.Connection) -> None:

@@ -130,10 +130,10 @@ def show_code(code: "CodeIssued") -> None:
     from bot_bottle.web.phone import qr_text
 
     click.echo(qr_text(code.link), nl=False)
-    page = code.link.partition("#")[0]
-    click.echo(f"Scan it, or open {page} and type {code.code} (within {code.seconds // 60} minutes).")
+    page, letters = visible(code.link.partition("#")[0]), visible(code.code)
+    click.echo(f"Scan it, or open {page} and type {letters} (within {code.seconds // 60} minutes).")
     if code.fingerprint:
-        click.echo(f"Its certificate comes from an authority of its own, sha256 {code.fingerprint}.")
+        click.echo(f"Its certificate comes from an authority of its own, sha256 {visible(code.fingerprint)}.")
 
 
 def browse(link: str, folder: str) -> None:

@@ -217,7 +217,8 @@ def start(host: Host, wish: StartWish) -> str:
         raise UsageFault("workspace.missing", f"There is no directory {wish.workspace}.", "Choose another.")
     request = Request(
         agent=wish.agent, bottles=wish.bottles, workspace=wish.workspace, argv=wish.argv, prompt=wish.prompt,
-        model=wish.model, wall_clock=wish.wall_clock, label=wish.label, at_end=wish.at_end,
+        model=wish.model, wall_clock=wish.wall_clock, label=wish.label,
+        at_end="discard" if wish.at_end == "discard" else "keep",
     )  # fmt: skip
     return prepare(request, Host(host.environ)).detach()
 

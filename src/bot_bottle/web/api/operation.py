@@ -41,7 +41,8 @@ class Operation(Generic[T, R]):
     scope: read | answer | control | admin; also: a second one that it takes. keeps: a repeated Idempotency-Key gives
     the first answer again; False where that answer holds a secret and is therefore not kept: then a repeat is refused
     with 409. joins: it finds by itself what an earlier request with the same key began, so a repeat is not refused
-    while that one is under way. lane: whose threads do it: safe what takes power away from a bottle or a person, slow what may take long.
+    while that one is under way. lane: whose threads do it: safe what takes power away from a bottle or a person, slow
+    what may take long.
     """
 
     name: str

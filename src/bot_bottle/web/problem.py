@@ -58,7 +58,8 @@ def status_of(error: BottleError) -> int:
 
 def problem(error: BottleError) -> Problem:
     errors = error.errors if isinstance(error, WebFault) else ()
-    return Problem(f"urn:bot-bottle:{error.slug}", error.what, status_of(error), error.slug, error.hint, errors)
+    kind = f"urn:bot-bottle:problem:{error.slug}"
+    return Problem(kind, error.what, status_of(error), error.slug, error.hint, errors)
 
 
 def bug(error: Exception) -> BottleError:
@@ -70,6 +71,7 @@ def bug(error: Exception) -> BottleError:
 
 
 def response(error: BottleError) -> Response:
-    """As an HTTP response of the API."""
+    """As an HTTP response of the API. A 401 says how to sign in (RFC 9110, 11.6.1)."""
     found = problem(error)
-    return Response(msgspec.json.encode(found), found.status, media_type="application/problem+json")
+    headers = {"www-authenticate": "Bearer"} if found.status == 401 else None
+    return Response(msgspec.json.encode(found), found.status, headers, media_type="application/problem+json")

@@ -155,7 +155,14 @@ def test_another_method_is_told_which_there_are(inside: Inside, admin: dict[str,
 
 def test_an_unknown_path_of_the_api_is_a_problem(inside: Inside, admin: dict[str, str]) -> None:
     reply = inside.raw("GET", "/api/v1/nothing", admin)
-    assert reply.status == 404 and reply.json()["type"] == "urn:bot-bottle:web.lost"
+    assert reply.status == 404 and reply.json()["type"] == "urn:bot-bottle:problem:web.lost"
+
+
+def test_who_is_not_signed_in_is_told_how_a_program_signs_in(inside: Inside) -> None:
+    reply = inside.raw("GET", "/api/v1/asks", {})
+    assert (reply.status, reply.headers["www-authenticate"]) == (401, "Bearer")
+    wrong = inside.raw("GET", "/api/v1/asks", {"authorization": "Bearer bb_nope"})
+    assert (wrong.status, wrong.headers["www-authenticate"]) == (401, "Bearer")
 
 
 def test_what_needs_serve_says_so_where_web_runs_alone(stage: Stage, inside: Inside) -> None:

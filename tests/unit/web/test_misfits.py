@@ -1,7 +1,7 @@
 """Everything of a request that does not fit is told at once, each with its place (RFC 9457)."""
 
 import urllib.parse
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -34,8 +34,8 @@ def admin(inside: Inside) -> dict[str, str]:
 def places(reply: Answered) -> list[tuple[str, str]]:
     """(in, pointer) of all errors; each has a sentence."""
     found = reply.json()
-    assert (reply.status, found["slug"], found["type"]) == (422, "web.field", "urn:bot-bottle:web.field")
-    assert all(one["detail"].endswith(".") and "`$" not in one["detail"] for one in found["errors"])
+    assert (reply.status, found["slug"], found["type"]) == (422, "web.field", "urn:bot-bottle:problem:web.field")
+    assert all(one["detail"].endswith(".") and "`" not in one["detail"] for one in found["errors"])
     return [(one["in"], one["pointer"]) for one in found["errors"]]
 
 
@@ -91,12 +91,32 @@ def test_other_problems_have_none() -> None:
 
 
 def test_one_error_names_its_field() -> None:
-    with pytest.raises(WebFault, match=r"^count: Expected `int` <= 9\.$"):
+    with pytest.raises(WebFault, match=r"^count: It must be at most 9\.$"):
         fit(Wish, {"label": "a", "count": 10})
     with pytest.raises(WebFault, match=r"^names\[1\]: "):
         fit(Wish, {"label": "a", "names": ["x", "long"]})
-    with pytest.raises(WebFault, match=r"^names: .*length"):
+    with pytest.raises(WebFault, match=r"^names: It must have at most 2 items\.$"):
         fit(Wish, {"label": "a", "names": ["x", "y", "z"]})
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "words"),
+    [
+        (int, "x", "It must be a whole number, not a text."),
+        (int | None, [], "It must be a whole number, not a list."),
+        (bool, "maybe", "It must be true or false, not a text."),
+        (Annotated[str, Meta(min_length=1)], "", "It must have at least 1 character."),
+        (Annotated[str, Meta(pattern="^[a-z]$")], "A", "It must match the pattern '^[a-z]$'."),
+        (Annotated[int, Meta(ge=0)], -1, "It must be at least 0."),
+        (Literal["read", "answer"], "write", "It must be one of read, answer."),
+        (Literal["a", "b"] | None, "c", "It must be one of a, b."),
+    ],
+)
+def test_in_plain_words(kind: Any, value: Any, words: str) -> None:
+    takes = msgspec.defstruct("Takes", [("one", kind)])
+    with pytest.raises(WebFault) as found:
+        fit(takes, {"one": value})
+    assert [error.detail for error in found.value.errors] == [words]
 
 
 def test_what_fits_is_what_it_was() -> None:

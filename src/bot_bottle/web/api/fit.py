@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from bot_bottle.base.text import visible
+from bot_bottle.web.api.plain import plain
 from bot_bottle.web.problem import Misfit, WebFault
 
 T = TypeVar("T")
@@ -80,7 +81,7 @@ def _misfits(value: Any, kind: Any, strict: bool, place: str, where: tuple[str |
     try:
         msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
-        return [misfit(place, where, f"{str(error).partition(' - at `')[0]}.")]
+        return [misfit(place, where, plain(str(error).partition(" - at `")[0], kind))]
     return []
 
 

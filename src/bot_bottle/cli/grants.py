@@ -73,7 +73,7 @@ def line(grant: "StoredGrant", now: int, standing: "Standing") -> str:
 
     state, why = standing
     until = {State.RULE: "in the file", State.ENDED: WORDS[why]}.get(state) or left(grant.expires - now)
-    what = f"{request_line(grant.wanted)}{'*' if not grant.wanted.method else ''}"
+    what = request_line(grant.wanted)
     times = " one use" if grant.uses else ""
     who = visible(grant.approver.name or grant.approver.id, 40)
     note = f"  ({WORDS[why]})" if state in (State.IDLE, State.UNKNOWN) else ""

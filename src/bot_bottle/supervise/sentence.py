@@ -16,6 +16,8 @@ from bot_bottle.supervise import expiry, granting
 from bot_bottle.supervise.model import Ask, AskState, Scope, Wanted
 from bot_bottle.supervise.risk import READS, cause
 
+BELOW = " and below"
+"""After a path: it and all below it, by whole segments."""
 _HOST, _PATH, _WORDS = 100, 200, 2000
 LARGE_HEAD = 4000
 """Bytes of request line and headers from which a request is said to carry something in them."""
@@ -63,12 +65,13 @@ def place(wanted: Wanted) -> str:
 
 
 def request_line(wanted: Wanted) -> str:
-    """``POST https://host/path?…`` as text to show; the whole of what the rule would name."""
+    """``POST https://host/path?…`` as text to show; the whole of what the rule would name. A wish's path stands for
+    all below it."""
     target = wanted.target
     own = 443 if target.scheme == "https" else 80
     port = "" if target.port == own else f":{target.port}"
     query = f"?{visible(wanted.query, _PATH)}" if wanted.query else ""
-    path = visible(wanted.path, _PATH) + query
+    path = visible(wanted.path, _PATH) + query + (BELOW if granting.is_access(wanted) else "")
     return f"{'|'.join(methods(wanted))} {target.scheme}://{visible(bracketed(target.host), _HOST)}{port}{path}"
 
 
@@ -144,8 +147,7 @@ def _consequence(ask: Ask, scope: Scope) -> Consequence:
     if scope is Scope.ONCE:
         return _once(ask, late)
     line = request_line(msgspec.structs.replace(ask.wanted, query=""))
-    below = " and all below" if granting.is_access(ask.wanted) else ""
-    every = f"Every {line}{below}, with any query and body"
+    every = f"Every {line}, with any query and body"
     lasts = span(expiry.DEFAULTS[scope])
     if scope is Scope.RUN:
         return Consequence(scope, f"{every}, from this run of {visible(ask.label, 64)}.", "Until the run ends.")

@@ -81,15 +81,12 @@ def _reported(detail: dict[str, str]) -> str:
 def _controlled(record: Record) -> str:
     """What a person did to the installation."""
     detail = record.detail
-    facts = [text for name in _OF_CONTROLS if (text := detail.get(name))]
+    facts = [text.replace(",", ", ") for name in _OF_CONTROLS if (text := detail.get(name))]
     facts += [many(_number(detail["days"]), "day")] if "days" in detail else []
     facts += [f"{detail[name]} {name}" for name in ("purged", "kept") if name in detail]
-    what = _joined(
-        ": ", record.verdict or detail.get("what"), ", ".join(facts).replace(",", ", ").replace(",  ", ", ")
-    )
-    return _joined(
-        ": ", _joined(", ", what, _if("by", record.approver)), f"“{record.reason}”" if record.reason else ""
-    )
+    what = _joined(": ", record.verdict or detail.get("what"), ", ".join(facts))
+    because = f"“{record.reason}”" if record.reason else ""
+    return _joined(": ", _joined(", ", what, _if("by", record.approver)), because)
 
 
 def _times(count: int) -> str:

@@ -80,7 +80,7 @@ def test_what_each_yes_means() -> None:
     assert "/home/ana/shop" in found[Scope.PROJECT].permits and found[Scope.BOTTLE].until == "For 8 hours."
     assert found[Scope.PROJECT].until == "For 7 days." and found[Scope.RUN].until == "Until the run ends."
     below = consequences(access(), (Scope.RUN,))[0].permits
-    assert below.startswith("Every POST|GET https://hooks.relaybin.dev/v1 and all below")
+    assert below.startswith("Every POST|GET https://hooks.relaybin.dev/v1 and below, with any query and body")
     missed = consequences(ask(state=AskState.EXPIRED), (Scope.ONCE,))[0]
     assert "one more such request, with any body and headers" in missed.permits
     assert missed.until == "Within 10 minutes."

@@ -1,17 +1,24 @@
 """listGrants says what each yes opens now; the Answered tab says the same."""
 
+import html
 import json
+import re
 from typing import Any
 
 import pytest
 
 from bot_bottle.base.home import Home
 from bot_bottle.bottles import control
+from bot_bottle.cli.grants import line
+from bot_bottle.keeper.messages.approvals import AnswerAsk, Answered
 from bot_bottle.keeper.messages.control import Facts
-from bot_bottle.supervise.model import Approver, Scope
+from bot_bottle.supervise.model import Approver, AskKind, Scope
+from bot_bottle.supervise.standing import State, Why
 from bot_bottle.web.api.asks import GrantFilter, list_grants
 from bot_bottle.web.desk import Desk
-from web_stage import Inside, Stage
+from web_stage import PERSON, POLICY, Inside, Stage, settle, wanted
+
+NONE = (State.LIVE, Why.NONE)
 
 USE = {"kind": "intent", "target": "https://hooks.example.net:443", "method": "POST", "verdict": "allow"}
 
@@ -58,3 +65,23 @@ def test_how_often_a_lasting_yes_was_used_is_counted_from_the_log(stage: Stage, 
     assert {one["id"]: one["used"] for one in found} == {used.id: 4, fresh.id: 0}  # said also where it is none
     page = inside.raw("GET", "/inbox?tab=answered", inside.session()).text
     assert '<td class="r" data-l="Used"><span class="num">4</span>' in page
+
+
+def test_a_grant_for_a_path_and_below_says_so_everywhere(stage: Stage, inside: Inside) -> None:
+    bottle = stage.running("one")
+    what = wanted(path="/z", method="", methods=("GET", "POST"), body_bytes=0)
+    asks = [stage.ask(bottle, what=what, kind=AskKind.ACCESS) for _ in range(2)]
+    order = AnswerAsk(asks[0].id, asks[0].request, True, PERSON, Scope.RUN)
+    reply = settle(stage.store, order, POLICY, "")
+    assert isinstance(reply, Answered), reply
+    given, exact = stage.store.grant(reply.grant), stage.grant(bottle, Scope.RUN)
+    assert given is not None
+    now = stage.store.grants()[0].given
+    assert "/z and below" in line(given, now, NONE) and "/z*" not in line(given, now, NONE)
+    assert f"{exact.wanted.path} and below" not in line(exact, now, NONE)
+    for path in ("/inbox?tab=answered", f"/inbox?ask={asks[1].id}", "/bottle/one"):
+        page = html.unescape(re.sub(r"<[^>]*>", "", inside.raw("GET", path, inside.session()).text))
+        assert "/z and below" in page.replace("\N{NO-BREAK SPACE}", " "), path
+        assert f"{exact.wanted.path} and below" not in page.replace("\N{NO-BREAK SPACE}", " "), path
+    found = json.loads(inside.raw("GET", "/api/v1/asks", inside.session()).body)["items"]
+    assert {one["id"]: one["request_line"] for one in found}[asks[1].id].endswith("/z and below")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from bot_bottle.base.errors import UsageFault
-from bot_bottle.keeper.messages.control import Stop
+from bot_bottle.keeper.messages.control import LearnPolicy, Stop
 from bot_bottle.web.wish import StartWish
 from web_stage import Bottle, Inside, Stage, until
 
@@ -145,3 +145,18 @@ def test_stop_and_kill_of_a_bottles_page_ask_first(
         assert told(bottle) == 0
         sheet.get_by_role("button", name="Stop docs-typo").click()
         until(lambda: told(bottle) == 1)
+
+
+def test_a_learn_mode_is_begun_seen_on_now_and_ended_by_keyboard(stage: Stage, web: Inside, person: Page) -> None:
+    bottle = stage.running("docs-typo")
+    person.goto(f"{web.url}/bottle/docs-typo")
+    person.get_by_role("button", name="Learn", exact=True).press("Enter")
+    person.get_by_label("For", exact=True).select_option("1800")
+    person.locator("#learn-docs-typo button.main").press("Enter")
+    expect(person.get_by_text("This bottle learns.")).to_be_visible()
+    expect(person.get_by_role("button", name="Learn", exact=True)).to_have_count(0)
+    person.goto(f"{web.url}/")
+    expect(person.get_by_text("docs-typo learns.")).to_be_visible()
+    person.get_by_role("button", name="End now").press("Enter")
+    expect(person.get_by_text("docs-typo learns.")).to_have_count(0)
+    assert [one.seconds for one in bottle.said if isinstance(one, LearnPolicy)] == [1800, 0]

@@ -156,7 +156,7 @@ def _frozen(count: int) -> str:
 
 
 async def deed(request: Request) -> Response:
-    """freeze, thaw, stop or kill one bottle; then the page that the button was on."""
+    """freeze, thaw, stop or kill one bottle, or begin or end its learn mode; then the page that the button was on."""
     values = await form(request)
     return await in_lane(request, "safe", _deed, request, values)
 
@@ -166,10 +166,15 @@ def _deed(request: Request, values: dict[str, str]) -> Response:
     if operation is None:
         raise WebFault(404, "web.lost", "This cannot be done to a bottle.")
     try:
-        act(request, operation, label=request.path_params["label"])
+        act(request, operation, label=request.path_params["label"], **_more(operation, values))
     except BottleError as error:
         return view(request, "now.html", 409, (fault_note(error),))
     return RedirectResponse(back(values.get("back", "")), 303)
+
+
+def _more(operation: Operation[Any, Any], values: dict[str, str]) -> dict[str, str]:
+    """What the form says besides the bottle."""
+    return {name: values[name] for name in ("seconds",) if operation.name == "learn" and name in values}
 
 
 def back(path: str) -> str:
@@ -190,7 +195,9 @@ async def waiting(request: Request) -> Response:
 
 
 _BY_NAME: dict[str, Operation[Any, Any]] = {operation.name: operation for operation in bottles.OPERATIONS}
-DEEDS = {verb: _BY_NAME[f"{verb}Bottle"] for verb in ("freeze", "thaw", "stop", "kill")}
+DEEDS = {verb: _BY_NAME[f"{verb}Bottle"] for verb in ("freeze", "thaw", "stop", "kill")} | {
+    "learn": _BY_NAME["learn"]
+}
 
 ROUTES = [
     Route("/", now, methods=["GET"]),

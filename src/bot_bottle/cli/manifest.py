@@ -29,15 +29,16 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("file", required=False)
+@click.argument("files", nargs=-1, shell_complete=complete_manifest)
 @AS_JSON
-def check(file: str | None, as_json: bool) -> None:
-    """Check FILE (or the name of one), or every file of the home and of this repository.
+def check(files: tuple[str, ...], as_json: bool) -> None:
+    """Check FILES (or the names of some), or every file of the home and of this repository.
 
     Exit 3 when something is wrong.
     """
-    problems = check_file(file) if file else [problem for one in shelf().check_all() for problem in one.problems]
-    warned = [] if problems else warnings_of(file)
+    every = [problem for one in shelf().check_all() for problem in one.problems] if not files else []
+    problems = every + [problem for file in files for problem in check_file(file)]
+    warned = [] if problems else [one for file in files or (None,) for one in warnings_of(file)]
     if as_json:
         found = {"problems": problems, "warnings": warned}
         click.echo(json.dumps({kind: [_plain(one) for one in rows] for kind, rows in found.items()}))
@@ -47,7 +48,8 @@ def check(file: str | None, as_json: bool) -> None:
         for warning in warned:
             click.echo(f"warning: {warning}", err=True)
         if not problems:
-            click.echo(f"{file or 'Every manifest'} is in order.", err=True)
+            names = " and ".join(files) or "Every manifest"
+            click.echo(f"{names} {'are' if len(files) > 1 else 'is'} in order.", err=True)
     if problems:
         raise click.exceptions.Exit(ManifestFault.exit_code)
 

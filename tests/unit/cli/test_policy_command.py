@@ -105,6 +105,10 @@ def test_manifest_check(place: Path) -> None:
     ]
     assert run(manifest.command, "check", str(place / "agents/dev.md")).exit_code == 0
     run(manifest.command, "check", "/nowhere.md", fails=UsageFault)
+    several = run(manifest.command, "check", str(place / "agents/dev.md"), str(place / "bottles/bad.md"), "work")
+    assert several.exit_code == 3 and "bad.md" in several.stderr
+    both = run(manifest.command, "check", "work", str(place / "agents/dev.md"))
+    assert both.exit_code == 0 and both.stderr.splitlines()[-1] == f"work and {place}/agents/dev.md are in order."
 
 
 def test_manifest_check_knows_a_repository_agent(place: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import re
 import typing
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from bot_bottle.base.text import many
 
@@ -42,5 +42,5 @@ def _type(names: str) -> str:
 def _choices(kind: Any) -> list[str]:
     """Words that a field may be: of a Literal, also within Annotated or beside None."""
     if typing.get_origin(kind) is Literal:
-        return [f"“{word}”" if not word else str(word) for word in cast(tuple[Any, ...], typing.get_args(kind))]
+        return [f"“{word}”" if not word else str(word) for word in typing.get_args(kind)]
     return [one for part in typing.get_args(kind) if typing.get_origin(part) for one in _choices(part)]

@@ -260,6 +260,15 @@ def test_a_wait_ends_by_itself(stand: Stand) -> None:
     assert 0.25 < time.monotonic() - before < 5
 
 
+def test_a_query_that_was_left_out_is_said(stand: Stand) -> None:
+    """A yes is for any query: the agent is told that its own was not put to the person."""
+    agent, keeper = Agent(stand), Keeper(stand)
+    asked, told = ask(agent, keeper, url=f"{NEW}?key=1")
+    assert asked.wanted.query == "" and "key=1" not in asked.wanted.path
+    assert str(told["message"]).endswith("The query of the URL was left out: a yes is for any query.")
+    assert "query" not in str(agent.call("request_access", url=NEW, justification="x")["message"])
+
+
 def test_the_same_question_is_asked_once(stand: Stand) -> None:
     agent, keeper = Agent(stand), Keeper(stand)
     agent.begin("request_access", url=NEW, justification="one")

@@ -44,6 +44,13 @@ def wanted(compiled: Compiled, arguments: RequestAccess) -> Found | Result:
     return _judged(compiled, target, path, methods)
 
 
+def left_out(arguments: RequestAccess) -> str:
+    """What of the wish is not put to a person, in a sentence; "" where all of it is."""
+    if not urlsplit(arguments.url).query:
+        return ""
+    return "The query of the URL was left out: a yes is for any query."
+
+
 def _closed(host: str) -> str:
     """The class of an address that only a route with ``address:`` reaches; "" for all else."""
     if is_loopback_name(host):

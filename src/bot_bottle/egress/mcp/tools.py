@@ -5,6 +5,7 @@ before they go on as quoted data (B73).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -75,7 +76,7 @@ class Tools:
             case ExplainDenial():
                 then(routes.explained(self._gateway, arguments))
             case RequestAccess():
-                self._request(number, arguments, then)
+                self._request(number, arguments, _noting(access.left_out(arguments), then))
             case CheckRequest():
                 return self._check(arguments, may_wait, then)
             case _:
@@ -136,6 +137,15 @@ class Tools:
                 message = "The ask was ended without an answer."
         said = visible(entry.what, 300)
         return Result(state.value, f"{message} {said}".strip() if state is not AskState.EXPIRED else message, data)
+
+
+def _noting(note: str, then: Then) -> Then:
+    """Says a sentence more wherever something was done."""
+
+    def told(result: Result) -> None:
+        then(replace(result, message=f"{result.message} {note}") if note and not result.error else result)
+
+    return told
 
 
 class _Begun:

@@ -28,7 +28,8 @@ def revoke(web: Inside) -> None:
 def gone(page: Page) -> None:
     """Only the notice is in view, and the browser goes back to nothing else."""
     expect(page.locator("h1")).to_have_text(re.compile("You are (not signed in|signed out)"))
-    assert HOST not in page.content() and "fix-login" not in page.content()
+    for what in (HOST, "fix-login"):
+        expect(page.locator("html")).not_to_contain_text(what)
 
 
 @pytest.mark.parametrize("path", ["/", "/inbox", "/bottle/fix-login-422", "/live"])

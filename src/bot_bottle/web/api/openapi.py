@@ -13,9 +13,9 @@ _REF = "#/components/schemas/{name}"
 _FILES: dict[str, Any] = {"application/octet-stream": {}, "text/csv": {}}
 _ERRORS = {
     "400": "The request cannot be read", "401": "Nobody is signed in", "403": "This caller may not",
-    "404": "There is no such thing", "409": "It is in another state by now", "413": "The body is too large",
-    "415": "The body is of another type", "422": "Values do not fit: `errors` names each of them",
-    "429": "Too many at once",
+    "404": "There is no such thing", "408": "The body did not come in time", "409": "It is in another state by now",
+    "413": "The body is too large", "415": "The body is of another type", "421": "This is no address of ours",
+    "422": "Values do not fit: `errors` names each of them", "429": "Too many at once",
     "503": "Another process of ours is not there",
 }  # fmt: skip
 

@@ -39,7 +39,7 @@ class World:
         monkeypatch.setattr(serve_hosted, "_LOOK", 0.02)
 
     def notify(
-        self, _home: Any, settings: Settings, _values: Any, _link: Any, stop: threading.Event, _say: Any
+        self, _home: Any, settings: Settings, _values: Any, _link: Any, stop: threading.Event, _say: Any, _news: Any
     ) -> None:
         self.work(f"notify {' '.join(settings.notifiers)}", stop)
 

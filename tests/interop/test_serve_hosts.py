@@ -51,8 +51,9 @@ def test_serve_forwards_tells_and_retains(tmp_path: Path) -> None:
             Ask("a1", *names, AskKind.REQUEST, 1, want, "r", "why", "", "q", "s", "p", 1, now, now + 600_000_000_000)
         )
         told = tmp_path / "told"
-        until(told.exists)
-        assert f"work asks for api.example.com. {url}" in told.read_text()
+        until(lambda: told.exists() and told.read_text().endswith("\n"))
+        assert "work asks for api.example.com." in told.read_text()
+        assert f" {url}/inbox" in told.read_text()
         assert "private" not in told.read_text()
         store.close()
         until(lambda: b'"what":"retention"' in out.read_bytes())

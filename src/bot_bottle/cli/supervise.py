@@ -71,7 +71,7 @@ def as_row(ask: "Ask", new: set[str] | None = None) -> dict[str, Any]:
 def line(ask: "Ask", new: set[str] | None = None) -> str:
     """An ask in two lines: the sentence, and below it the request itself. new: as of `as_row`."""
     from bot_bottle.cli.grants import left
-    from bot_bottle.cli.supervise_view import asked_line
+    from bot_bottle.cli.supervise_lines import asked_line
     from bot_bottle.supervise.model import AskState
     from bot_bottle.supervise.sentence import sentence
 

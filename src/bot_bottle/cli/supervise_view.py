@@ -14,24 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from bot_bottle.base.text import cut, visible
+from bot_bottle.cli.supervise_lines import asked_line, help_table, keys_line, left, rows_of_one
 from bot_bottle.keeper.messages.approvals import AskShown, LeafProposed
 from bot_bottle.supervise.cards import in_turn
-from bot_bottle.supervise.expiry import LATE, SECOND
-from bot_bottle.supervise.model import Ask, AskState, Scope
+from bot_bottle.supervise.expiry import LATE
+from bot_bottle.supervise.model import Ask, Scope
 from bot_bottle.supervise.risk import WORDS, risk
 from bot_bottle.supervise.sentence import consequences, quoted, request_line, sentence, state_words
 
-HELP = (
-    ("a", "allow, as far as the scope says"), ("d", "deny"), ("j k", "next, previous"),
-    ("enter", "all of it, or the list again"), ("m", "what was missed"), ("?", "these keys"),
-    ("q", "leave; asks go on waiting"),
-)  # fmt: skip
 _SHOWN = 4000
 _LINES = 30
-_LINE = 72
 _NAMED = 5
-_SENTENCE, _BESIDE = 110, 45
-"""Characters of a sentence, mostly, and columns of the list that stand before it."""
 
 
 @dataclass(slots=True)
@@ -194,7 +187,7 @@ class View:
         body: RenderableType
         match self.mode:
             case "help":
-                body = _help(self._scopes())
+                body = help_table(self._scopes())
             case "rule":
                 body = self._proposal()
             case "late":
@@ -207,7 +200,7 @@ class View:
         screen.split_column(
             Layout(Text(self._title(), style="bold"), size=2),
             Layout(body),
-            Layout(Group(Text(self.said, style="italic"), _keys(self._scopes())), size=3),
+            Layout(Group(Text(self.said, style="italic"), keys_line(self._scopes())), size=3),
         )
         return screen
 
@@ -229,7 +222,7 @@ class View:
         for _ in range(3):
             table.add_column()
         table.add_column(ratio=1)
-        most = max(1, (rows - 8) // _each(columns))
+        most = max(1, (rows - 8) // rows_of_one(columns))
         first = max(0, min(self.at - most // 2, len(self.asks) - most))
         beyond = Counter(ask.label for ask in (*self.asks[:first], *self.asks[first + most :]))
         for number in range(first, min(first + most, len(self.asks))):
@@ -311,44 +304,3 @@ class View:
             Text(f"This rule is written to {visible(self.proposed.path, 300)}:"), Text(), diff, Text(also),
             Text("y writes it and lets the request go; any other key does nothing.", style="bold"),
         )  # fmt: skip
-
-
-def asked_line(ask: Ask) -> str:
-    """The request itself, for a row of a list: no two that differ look alike, as what is cut bears a digest (D18)."""
-    line = request_line(ask.wanted)
-    return line if len(line) <= _LINE else cut(line, _LINE - 18)
-
-
-def _each(columns: int) -> int:
-    """Rows of the window that one ask takes."""
-    width = max(20, columns - _BESIDE)
-    return -(-_SENTENCE // width) - (-_LINE // width)
-
-
-def left(ask: Ask, now: int) -> str:
-    """``4:31``: until silence is a no; or how it ended."""
-    if ask.state is not AskState.WAITING:
-        return state_words(ask)
-    seconds = max(0, (ask.deadline - now) // SECOND)
-    return f"{seconds // 60}:{seconds % 60:02d} left"
-
-
-def _keys(scopes: tuple[Scope, ...]) -> Text:
-    scope = f"{_digits(scopes)} scope  " if len(scopes) > 1 else ""
-    return Text(f"a allow  d deny  j/k move  {scope}enter detail  m missed  ? keys  q leave", style="dim")
-
-
-def _help(scopes: tuple[Scope, ...]) -> RenderableType:
-    table = Table(box=None, show_header=False, padding=(0, 2))
-    rows = list(HELP)
-    if scopes:
-        names = ", ".join(scopes) + (", and no wider for this one" if len(scopes) == 1 else "")
-        rows.insert(3, (_digits(scopes), f"scope: {names}"))
-    for key, what in rows:
-        table.add_row(Text(key, style="bold"), what)
-    return table
-
-
-def _digits(scopes: tuple[Scope, ...]) -> str:
-    """``1 2 5``: the keys that choose these."""
-    return " ".join(str(list(Scope).index(one) + 1) for one in scopes)

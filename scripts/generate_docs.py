@@ -164,11 +164,11 @@ def slugs() -> dict[str, set[str]]:
 
 
 def slugs_of(node: ast.AST) -> Iterator[str]:
-    """First string arguments of calls to faults, Problem, deny and Failed."""
+    """First string arguments of calls to faults, refusals, Problem, deny and Failed."""
     if not isinstance(node, ast.Call):
         return
     name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-    if name in (*FAULTS, "Problem", "deny", "Failed", "Verdict"):
+    if name in (*FAULTS, "WebFault", "Refused", "Problem", "deny", "Failed", "Verdict"):
         for value in [*node.args[:3], *(k.value for k in node.keywords if k.arg in ("slug", "reason"))]:
             if isinstance(value, ast.Constant) and isinstance(value.value, str) and SLUG.match(value.value):
                 yield value.value

@@ -1,4 +1,4 @@
-"""The filter language of Live, Log and `log search`: ``host:*.npmjs.org verdict:deny -method:GET since:1h "text"``.
+"""The filter language of Live, Log and `log search`: ``host:*.example.org verdict:deny -method:GET since:1h "text"``.
 
 Pure. A filter is terms that must all hold; a term is ``field:value``, several values with commas mean any of them,
 ``-`` in front means none of them; a word alone, or ``"quoted words"``, is a part of the record's line. ``*`` stands

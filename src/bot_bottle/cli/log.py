@@ -93,7 +93,7 @@ def search(
 ) -> None:
     """Find records of all runs. The index is made from the logs and brought up to date first.
 
-    WORDS are a filter as in the dashboard, like: 'host:*.npmjs.org verdict:deny -method:GET since:1h "text"'
+    WORDS are a filter as in the dashboard, like: 'host:*.example.org verdict:deny -method:GET since:1h "text"'
     (after -- where the first one begins with a hyphen). The index is for speed, not for proof, and `serve` writes it
     too: `log export all --filter ...` reads the signed logs themselves.
     """

@@ -27,7 +27,7 @@ _EVERY = 20_000
 @click.argument("log", required=False, default="")
 @click.option("--format", "form", default="jsonl", show_default=True, type=click.Choice(list(FORMATS)))
 @click.option("-o", "--output", default="-", type=click.Path(dir_okay=False), help="File instead of standard output.")
-@click.option("--filter", "text", default="", help="As on the Log page: host:*.npmjs.org verdict:deny since:7d ...")
+@click.option("--filter", "text", default="", help="As on the Log page: host:*.example.org verdict:deny since:7d ...")
 @click.option(
     "--kind", multiple=True, type=click.Choice(filters.KINDS), metavar="KIND",
     help="Only this kind; may be given again.",

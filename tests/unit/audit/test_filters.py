@@ -67,9 +67,9 @@ def test_any_text_is_a_filter_or_a_fault_with_its_place(text: str) -> None:
 
 
 def test_the_example_of_the_documentation() -> None:
-    wanted = parse('host:*.npmjs.org verdict:deny,ask -method:GET since:1h "some text" word')
+    wanted = parse('host:*.example.org verdict:deny,ask -method:GET since:1h "some text" word')
     assert wanted.terms == (
-        Term("host", ("*.npmjs.org",)),
+        Term("host", ("*.example.org",)),
         Term("verdict", ("deny", "ask")),
         Term("method", ("GET",), negated=True),
         Term("since", ("1h",)),

@@ -474,7 +474,7 @@ class Web:
             pass_fds=(theirs.fileno(),), cwd="/", stdin=subprocess.DEVNULL,
         )  # fmt: skip
         theirs.close()
-        self.channel: Channel[Any, Any] = Channel(mine, messages.WebToStarter)  # type: ignore[arg-type]
+        self.channel: Channel[Any, Any] = Channel(mine, messages.WebToStarter)
         self.begin = Begin(stage.home.root, stage.home.runtime, listen, user="ann", uid=1000, **more)
         self.channel.send(self.begin, tuple(sock.fileno() for sock in sockets))
         self.serving, _ = self.channel.receive()

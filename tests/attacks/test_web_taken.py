@@ -68,7 +68,7 @@ def heard(frame: dict[str, Any]) -> Any:
     with web, ours:
         body = msgspec.msgpack.encode(frame)
         web.sendall(len(body).to_bytes(4, "big") + body)
-        link: Channel[Any, Any] = Channel(ours, messages.WebToStarter)  # type: ignore[arg-type]
+        link: Channel[Any, Any] = Channel(ours, messages.WebToStarter)
         return link.receive()[0]
 
 
@@ -193,7 +193,7 @@ def reached(starter: Any, label: str) -> tuple[messages.Reply, list[int]]:
 def said(fd: int, *words: Any) -> list[Any]:
     """Answers of the keeper at a connection that web got."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fd) as sock:
-        link: Channel[Any, Any] = Channel(sock, KeeperToControl)  # type: ignore[arg-type]
+        link: Channel[Any, Any] = Channel(sock, KeeperToControl)
         sock.settimeout(WAIT)
         answers: list[Any] = []
         for word in words:

@@ -94,7 +94,7 @@ def attach(home: Home, label: str, allowed: Allowed | None = None) -> Outcome | 
         hint = "Only bottles started with --detach can be attached to."
         raise HostFault("session.none", f"The bottle {label} has no session.", hint) from error
     bounded(sock)
-    link = _Link(sock, FromSession)  # pyright: ignore[reportArgumentType]
+    link = _Link(sock, FromSession)
     try:
         with Screen(0, 1, allowed) as screen:
             attached = Attached(link, screen)

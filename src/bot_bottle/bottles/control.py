@@ -72,7 +72,7 @@ def dial_for_web(home: Home, label: str) -> socket.socket:
     """The same for the web process, which may say less there; the keeper hears that first (D17)."""
     sock = dial(home, label)
     try:
-        _Link(sock, KeeperToControl).send(OfWeb())  # pyright: ignore[reportArgumentType]
+        _Link(sock, KeeperToControl).send(OfWeb())
     except ChannelClosed as error:
         sock.close()
         raise _unreachable(label, "Try again.") from error
@@ -213,7 +213,7 @@ def exchange(home: Home, label: str, message: ControlToKeeper, by: Dial = dial) 
     sock = by(home, label)
     bounded(sock, _SECONDS)
     sock.settimeout(_SECONDS)
-    link = _Link(sock, KeeperToControl)  # pyright: ignore[reportArgumentType]
+    link = _Link(sock, KeeperToControl)
     try:
         link.send(message)
         answer, _ = link.receive()

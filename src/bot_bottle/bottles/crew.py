@@ -44,10 +44,10 @@ class Crew:
         self.keeper = hatched.keeper
         self.gateway = hatched.gateway
         self._between = hatched.between
-        self.keeper_link = KeeperLink(hatched.keeper_end, KeeperToLauncher)  # pyright: ignore[reportArgumentType]
+        self.keeper_link = KeeperLink(hatched.keeper_end, KeeperToLauncher)
         self.gateway_link: GatewayLink | None = None
         if hatched.gateway_end is not None:
-            self.gateway_link = GatewayLink(hatched.gateway_end, GatewayToLauncher)  # pyright: ignore[reportArgumentType]
+            self.gateway_link = GatewayLink(hatched.gateway_end, GatewayToLauncher)
 
     def survey(self, home: Home) -> tuple[str, ...]:
         """Names of the secrets that exist."""

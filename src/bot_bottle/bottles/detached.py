@@ -132,7 +132,7 @@ class Detached:
             sock.close()
             return
         bounded(sock, 1)
-        viewer = Viewer(sock, ToSession)  # pyright: ignore[reportArgumentType]
+        viewer = Viewer(sock, ToSession)
         self._viewers[sock.fileno()] = viewer
         self._loop.read(sock.fileno(), lambda: self._heard(viewer))
 

@@ -106,7 +106,7 @@ def begin(order: Begin, environ: dict[str, str], terminal: int = -1) -> str:
     ours, theirs = socket.socketpair()
     with theirs:
         child = spawn("bot_bottle.bottles.session", [theirs.fileno()], environ, quiet=True)
-    link = _Parent(ours, Answer)  # pyright: ignore[reportArgumentType]
+    link = _Parent(ours, Answer)
     try:
         link.send(order, (terminal,) if terminal >= 0 else ())
         answer, _ = link.receive()

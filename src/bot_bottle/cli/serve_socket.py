@@ -67,7 +67,7 @@ class Desk:
             if sock is not None:
                 sock.settimeout(_SECONDS)
                 with contextlib.suppress(ChannelClosed, TimeoutError, msgspec.MsgspecError):
-                    self._answer(_Server(sock, Wish))  # pyright: ignore[reportArgumentType]
+                    self._answer(_Server(sock, Wish))
 
     def _answer(self, link: _Server) -> None:
         try:
@@ -89,7 +89,7 @@ def ask(home: Home, wish: Wish) -> KeyIssued | CodeIssued:
         raise UsageFault("serve.none", "No bot-bottle serve runs here.", "Start it: bot-bottle serve") from None
     bounded(sock)
     sock.settimeout(_SECONDS)
-    link = _Client(sock, Given)  # pyright: ignore[reportArgumentType]
+    link = _Client(sock, Given)
     try:
         link.send(wish)
         given, _ = link.receive()

@@ -43,7 +43,7 @@ class WebProcess:
             )
         os.close(its_errors)
         threading.Thread(target=repeat, args=(errors, say), name="web-errors", daemon=True).start()
-        self._channel: Channel[StarterToWeb, WebToStarter] = Channel(ours, WebToStarter)  # pyright: ignore[reportArgumentType]
+        self._channel: Channel[StarterToWeb, WebToStarter] = Channel(ours, WebToStarter)
         self._lock = threading.Lock()
         self._asking = threading.Lock()
         self._made: queue.SimpleQueue[Made] = queue.SimpleQueue()

@@ -6,7 +6,7 @@ Used by keeper, gateway, launcher and CLI alike; the peer is always a process of
 import array
 import socket
 import struct
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -23,9 +23,10 @@ class ChannelClosed(Exception):
 
 
 class Channel(Generic[S, T]):
-    """Sends messages of type S and receives messages of type T (a tagged union of Frames)."""
+    """Sends messages of type S and receives messages of type T (a tagged union of Frames). receives: that union as a
+    value, which no annotation can tie to T before TypeForm (PEP 747)."""
 
-    def __init__(self, sock: socket.socket, receives: type[T]) -> None:
+    def __init__(self, sock: socket.socket, receives: Any) -> None:
         self.sock = sock
         self._decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(receives)
         self._encoder = msgspec.msgpack.Encoder()

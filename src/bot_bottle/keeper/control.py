@@ -68,7 +68,7 @@ class ControlServer:
         if len(self._peers) >= _PEERS:
             sock.close()
             return
-        link = Link(sock, ControlToKeeper)  # pyright: ignore[reportArgumentType]
+        link = Link(sock, ControlToKeeper)
         self._peers[sock.fileno()] = link
         self._loop.read(sock.fileno(), lambda: self._heard(link))
 

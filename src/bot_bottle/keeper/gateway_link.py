@@ -37,7 +37,7 @@ class GatewayLink:
     def __init__(self, loop: Loop, sock: socket.socket, mint: Minter) -> None:
         bounded(sock)
         self._loop = loop
-        self._channel: Channel[KeeperToGateway, GatewayToKeeper] = Channel(sock, GatewayToKeeper)  # pyright: ignore[reportArgumentType]
+        self._channel: Channel[KeeperToGateway, GatewayToKeeper] = Channel(sock, GatewayToKeeper)
         self._mint = mint
         self._waiting: dict[str, list[Callable[[], None]]] = {}
         self.confinement = ""

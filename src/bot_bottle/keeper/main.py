@@ -47,7 +47,7 @@ def main() -> int:
     harden()  # 1 nobody reads our memory from here on
     sock = socket.socket(fileno=3)
     bounded(sock)
-    launcher = Launcher(sock, LauncherToKeeper)  # pyright: ignore[reportArgumentType]
+    launcher = Launcher(sock, LauncherToKeeper)
     now = datetime.datetime.now(datetime.UTC)
     authority = Authority(secrets.token_hex(4), now)  # 2 while the launcher still plans
     try:

@@ -59,7 +59,7 @@ class ChannelStarter:
     """Over fd 3. `listen` reads in the calling thread until the starter is gone; questions come from any thread."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self.channel: Channel[WebToStarter, StarterToWeb] = Channel(sock, StarterToWeb)  # pyright: ignore[reportArgumentType]
+        self.channel: Channel[WebToStarter, StarterToWeb] = Channel(sock, StarterToWeb)
         self._numbers = itertools.count(1)
         self._open: dict[int, Future[tuple[Reply, list[int]]]] = {}
         self._lock = threading.Lock()

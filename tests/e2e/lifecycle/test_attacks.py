@@ -253,7 +253,7 @@ def ordinary(*argv: str) -> Iterator[int]:
     )
     theirs.close()
     try:
-        link: Channel[object, object] = Channel(ours, KeeperToLauncher)  # pyright: ignore
+        link: Channel[object, object] = Channel(ours, KeeperToLauncher)
         link.send(Survey("/nonexistent", "/nonexistent"))
         link.receive()
         yield child.pid

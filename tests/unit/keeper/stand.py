@@ -82,8 +82,8 @@ class Stand:
         ours_g, self._gateway_end = socket.socketpair()
         ours_k.settimeout(10)
         ours_g.settimeout(10)
-        self.launcher: Channel[Any, Any] = Channel(ours_k, KeeperToLauncher)  # type: ignore[arg-type]
-        self.gateway: Channel[Any, Any] = Channel(ours_g, g.KeeperToGateway)  # type: ignore[arg-type]
+        self.launcher: Channel[Any, Any] = Channel(ours_k, KeeperToLauncher)
+        self.gateway: Channel[Any, Any] = Channel(ours_g, g.KeeperToGateway)
         self.thread = threading.Thread(target=self._serve)
 
     def start(self, policy: Policy = POLICY, **more: Any) -> g.Configure:
@@ -94,7 +94,7 @@ class Stand:
         )  # fmt: skip
         authority = Authority("one", datetime.datetime.now(datetime.UTC))
         outside = Outside(Custody((self.shelf,)), open_log, lambda _: "trust", authority)
-        launcher = Launcher(self._keeper_end, LauncherToKeeper)  # type: ignore[arg-type]
+        launcher = Launcher(self._keeper_end, LauncherToKeeper)
         self.session = Session(launcher, Loop(), order, self._gateway_end, outside)
         self.thread.start()
         configure, fds = self.gateway.receive()

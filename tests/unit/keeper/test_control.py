@@ -16,7 +16,7 @@ from bot_bottle.keeper.messages.replies import Done
 
 
 def link(place: Path) -> Channel[ControlToKeeper, KeeperToControl]:
-    return Channel(control.connect(str(place), "control"), KeeperToControl)  # pyright: ignore
+    return Channel(control.connect(str(place), "control"), KeeperToControl)
 
 
 def serve(place: Path) -> tuple[Loop, ControlServer, list[ControlToKeeper]]:
@@ -132,8 +132,8 @@ def test_descriptors_belong_to_the_message_that_they_came_with() -> None:
     """Also where messages before it and after it arrive at once, and where it comes in pieces."""
     mine, theirs = socket.socketpair()
     with mine, theirs, open(os.devnull, "rb") as file:
-        sender: Channel[Any, Any] = Channel(mine, ControlToKeeper)  # type: ignore[arg-type]
-        receiver: Channel[Any, Any] = Channel(theirs, ControlToKeeper)  # type: ignore[arg-type]
+        sender: Channel[Any, Any] = Channel(mine, ControlToKeeper)
+        receiver: Channel[Any, Any] = Channel(theirs, ControlToKeeper)
         for message, fds in (
             (RenewSecret("one"), ()), (RenewSecret("two"), (file.fileno(),)), (RenewSecret("three"), ()),
             (RenewSecret("x" * 100_000), (file.fileno(), file.fileno())), (RenewSecret("five"), ()),

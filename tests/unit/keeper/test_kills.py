@@ -59,8 +59,8 @@ class Killed:
         theirs.close()
         mine.settimeout(20)
         gateway.settimeout(20)
-        self.launcher: Channel[Any, Any] = Channel(mine, KeeperToLauncher)  # type: ignore[arg-type]
-        self.gateway: Channel[Any, Any] = Channel(gateway, g.KeeperToGateway)  # type: ignore[arg-type]
+        self.launcher: Channel[Any, Any] = Channel(mine, KeeperToLauncher)
+        self.gateway: Channel[Any, Any] = Channel(gateway, g.KeeperToGateway)
         self.settled: list[g.Settled] = []
         order = Open(IDENTITY, BARE, g.Limits(), home.root, home.runtime, trust=certificates(), leaf=leaf)
         self.launcher.send(Survey(home.root, home.runtime))
@@ -102,7 +102,7 @@ class Killed:
             link.close()
 
     def link(self) -> Channel[Any, Any]:
-        return Channel(control.connect(self.home.sockets("one"), "control"), KeeperToControl)  # type: ignore[arg-type]
+        return Channel(control.connect(self.home.sockets("one"), "control"), KeeperToControl)
 
     def hear(self) -> None:
         while True:

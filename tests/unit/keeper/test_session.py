@@ -72,7 +72,7 @@ class Stand:
         )  # pyright: ignore
         authority = Authority("one", datetime.datetime.now(datetime.UTC))
         outside = Outside(Custody((self.shelf,)), open_log, lambda _: "trust", authority)
-        session = Session(Launcher(keeper_end, LauncherToKeeper), Loop(), order, gateway_end, outside)  # pyright: ignore
+        session = Session(Launcher(keeper_end, LauncherToKeeper), Loop(), order, gateway_end, outside)
 
         def serve() -> None:
             try:
@@ -118,7 +118,7 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
     ours_g, theirs_g = socket.socketpair()
     ours_k.settimeout(10)
     ours_g.settimeout(10)
-    one = Stand(home, Shelf(key="value-one"), Channel(ours_k, KeeperToLauncher), Channel(ours_g, g.KeeperToGateway))  # pyright: ignore
+    one = Stand(home, Shelf(key="value-one"), Channel(ours_k, KeeperToLauncher), Channel(ours_g, g.KeeperToGateway))
     one.ends = (theirs_k, theirs_g)  # pyright: ignore
     yield one
     ours_k.close()

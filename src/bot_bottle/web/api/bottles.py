@@ -1,5 +1,6 @@
 """Bottles: what runs, starting, freezing, thawing, stopping, killing, the panic button, a timed learn mode."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -185,9 +186,11 @@ def item(held: Held, facts: Facts | None) -> BottleItem:
     )  # fmt: skip
 
 
-def _act(name: str, verb: str, summary: str, call: object) -> Operation[BottleLabel, Nothing]:
+def _act(
+    name: str, verb: str, summary: str, call: Callable[[Desk, BottleLabel], Nothing]
+) -> Operation[BottleLabel, Nothing]:
     path = f"/bottles/{{label}}/{verb}"
-    return Operation(name, "POST", path, summary, "control", BottleLabel, Nothing, call, lane="safe")  # pyright: ignore[reportArgumentType]
+    return Operation(name, "POST", path, summary, "control", BottleLabel, Nothing, call, lane="safe")
 
 
 START = Operation(

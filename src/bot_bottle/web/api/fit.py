@@ -11,7 +11,7 @@ from bot_bottle.base.text import visible
 from bot_bottle.web.api.plain import plain
 from bot_bottle.web.problem import Misfit, WebFault
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 MOST = 40
 """Errors in one problem; the rest is found at the next try."""
 _SAID = 5
@@ -26,7 +26,7 @@ def fit(
     """The input. strict: a text is no number. place: of `values`: body or query. path: further values, texts of the
     path. wrong: what was found before. Raises WebFault 422 with every misfit."""
     path = path or {}
-    fields = {field.encode_name: field for field in msgspec.structs.fields(takes)}  # pyright: ignore[reportArgumentType]
+    fields = {field.encode_name: field for field in msgspec.structs.fields(takes)}
     found = [*wrong, *(misfit(place, (name,), "There is no such field.") for name in values if name not in fields)]
     made: dict[str, Any] = {}
     for name, field in fields.items():

@@ -9,7 +9,7 @@ import msgspec
 from bot_bottle.web.api.fit import fit
 from bot_bottle.web.desk import Desk
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 R = TypeVar("R")
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Scope = Literal["read", "answer", "control", "admin"]
@@ -76,7 +76,7 @@ class Operation(Generic[T, R]):
 
     @property
     def in_body(self) -> tuple[msgspec.structs.FieldInfo, ...]:
-        return tuple(f for f in msgspec.structs.fields(self.takes) if f.encode_name not in self.in_path)  # pyright: ignore[reportArgumentType]
+        return tuple(f for f in msgspec.structs.fields(self.takes) if f.encode_name not in self.in_path)
 
 
 def fill(operation: Operation[T, Any], values: dict[str, Any]) -> T:
